@@ -1,0 +1,175 @@
+"""CodeFormer: predict the codes of the clean face, generate it, fuse in what the input still holds.
+
+S. Zhou, K. C. K. Chan, C. Li, C. C. Loy, "Towards Robust Blind Face Restoration with Codebook
+Lookup Transformer", NeurIPS 2022.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import SettingError
+from .config import ADAIN_BY_VARIANT, CodeFormerConfig
+from .fusion import FeatureFusion
+from .layers import Operations, adaptive_instance_norm
+from .transformer import TransformerLayer
+from .vqgan import Codebook, Encoder, Generator
+
+Fidelity = float | Sequence[float] | Tensor
+"""One number for all faces, or one a face; 0 is best quality, 1 is closest to the input."""
+
+
+@dataclass(frozen=True)
+class FaceCodes:
+    """All the generator needs of a batch of crops: a new fidelity costs only `decode`."""
+
+    latents: Tensor
+    """(B, code_channels, h, h) encoder output Z_l."""
+    logits: Tensor
+    """(B, h*h, codebook_size) scores of the codes, before the softmax."""
+    codes: Tensor
+    """(B, h*h) int64 predicted code indices."""
+    features: dict[int, Tensor]
+    """{side: (B, C, side, side)} encoder features to fuse."""
+
+
+class CodeFormer(nn.Module):
+    """Blind face restoration by code prediction (paper, figure 4).
+
+    Args:
+        config: sizes and variant.
+        operations: where layer classes come from; `torch.nn`, or a host's casting layers.
+    """
+
+    def __init__(self, config: CodeFormerConfig, operations: Operations = nn) -> None:
+        super().__init__()
+        self.config = config
+        vqgan, width = config.vqgan, config.width
+        self.encoder = Encoder(vqgan, operations)
+        self.quantize = Codebook(vqgan, operations)
+        self.generator = Generator(vqgan, operations)
+        self.position_emb = nn.Parameter(torch.zeros(vqgan.code_size**2, width))
+        self.feat_emb = operations.Linear(vqgan.code_channels, width)
+        self.ft_layers = nn.ModuleList(
+            TransformerLayer(width, config.heads, operations) for _ in range(config.layers)
+        )
+        self.idx_pred_layer = nn.Sequential(
+            operations.LayerNorm(width),
+            operations.Linear(width, vqgan.codebook_size, bias=False),
+        )
+        channels = dict(zip(vqgan.level_sizes, vqgan.level_channels, strict=True))
+        self.fuse_convs_dict = nn.ModuleDict(
+            {str(size): FeatureFusion(channels[size], operations) for size in config.fusion_sizes}
+        )
+
+    @property
+    def size(self) -> int:
+        """Side of the crops in pixels."""
+        return self.config.vqgan.image_size
+
+    def forward(
+        self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None
+    ) -> Tensor:
+        """Restore aligned faces.
+
+        Args:
+            crops: (N, 3, S, S) RGB in -1..1, S = `size`, any floating dtype.
+            fidelity: the paper's w, 0 (quality) to 1 (identity); one number or one a face.
+            adain: match the code features' statistics to the input's; None takes the variant's
+                own setting.
+
+        Returns:
+            (N, 3, S, S) about -1..1, not clamped, in the dtype of `crops`.
+
+        Raises:
+            SettingError: crops of another size, or a fidelity that is negative, not finite or
+                not one a face.
+        """
+        return self.decode(self.encode(crops), fidelity, adain).to(crops.dtype)
+
+    def encode(self, crops: Tensor) -> FaceCodes:
+        """Predict the codes of aligned faces (eq. 3).
+
+        Args:
+            crops: (N, 3, S, S) RGB in -1..1.
+
+        Raises:
+            SettingError: crops of another size.
+        """
+        if crops.ndim != 4 or crops.shape[1:] != (3, self.size, self.size):
+            raise SettingError(
+                f"this model restores crops of shape (N, 3, {self.size}, {self.size}), "
+                f"got {tuple(crops.shape)}; crop the faces at {self.size} px"
+            )
+        crops = crops.to(self.encoder.blocks[0].weight.dtype)
+        latents, features = self.encoder.with_features(crops, self.config.fusion_sizes)
+        logits = self.predict_logits(latents)
+        return FaceCodes(latents, logits, logits.argmax(2), features)
+
+    def predict_logits(self, latents: Tensor) -> Tensor:
+        """Scores of every code at every position: (B, C, h, h) -> (B, h*h, codebook_size)."""
+        # (B, C, h, h) -> (B, h*h, C): one token a position
+        tokens = self.feat_emb(latents.flatten(2).transpose(1, 2))
+        # `to`: a host may have left this parameter, which no layer owns, on another device
+        positions = self.position_emb.to(tokens)
+        for layer in self.ft_layers:
+            tokens = layer(tokens, positions)
+        return self.idx_pred_layer(tokens)
+
+    def decode(
+        self, face_codes: FaceCodes, fidelity: Fidelity = 0.5, adain: bool | None = None
+    ) -> Tensor:
+        """Generate faces from predicted codes, fusing encoder features (eq. 5 and 6).
+
+        Args:
+            face_codes: what `encode` returned.
+            fidelity: as in `forward`; 0 leaves the fusion out altogether.
+            adain: as in `forward`.
+
+        Returns:
+            (N, 3, S, S) about -1..1, in the network's dtype.
+
+        Raises:
+            SettingError: a fidelity that is negative, not finite or not one a face.
+        """
+        latents = face_codes.latents
+        quantized = self.quantize.lookup(face_codes.codes, self.config.vqgan.code_size)
+        quantized = quantized.to(latents.dtype)
+        if ADAIN_BY_VARIANT[self.config.variant] if adain is None else adain:
+            quantized = adaptive_instance_norm(quantized, latents)
+        weight = _as_weight(fidelity, latents)
+        return self.generator(quantized, self._fusions(face_codes.features, weight))
+
+    def _fusions(
+        self, features: dict[int, Tensor], weight: Tensor | None
+    ) -> dict[int, Callable[[Tensor], Tensor]]:
+        """What to do to the generator's features at each fused side; nothing at fidelity 0."""
+        if weight is None:
+            return {}
+        return {
+            size: partial(self.fuse_convs_dict[str(size)], features[size], fidelity=weight)
+            for size in self.config.fusion_sizes
+        }
+
+
+def _as_weight(fidelity: Fidelity, latents: Tensor) -> Tensor | None:
+    """Fidelity as (B or 1, 1, 1, 1), or None where it is 0 for every face.
+
+    Raises:
+        SettingError: negative, not finite or not one a face.
+    """
+    # On the CPU first: what decides the control flow must not wait for a GPU.
+    values = torch.as_tensor(fidelity, dtype=torch.float32, device="cpu").reshape(-1)
+    if values.numel() not in (1, latents.shape[0]):
+        raise SettingError(
+            f"fidelity has {values.numel()} values for {latents.shape[0]} faces; "
+            "give one number, or one a face"
+        )
+    if not bool(torch.isfinite(values).all()) or bool((values < 0).any()):
+        raise SettingError(f"fidelity must be 0 or more, got {values.tolist()}")
+    if not bool(values.any()):
+        return None
+    return values.to(latents).reshape(-1, 1, 1, 1)

@@ -1,0 +1,113 @@
+"""Sizes of the networks. A config object is the only thing a network is built from."""
+
+from dataclasses import dataclass, field
+
+from ..errors import SettingError
+
+NORM_GROUPS = 32
+"""Groups of every GroupNorm; all channel counts are multiples of it."""
+
+
+@dataclass(frozen=True)
+class VQGANConfig:
+    """Sizes of the stage I autoencoder (paper, section 3.1). The defaults are the published ones."""
+
+    image_size: int = 512
+    """Side of the square face crops in pixels."""
+    channels: int = 64
+    """Channels of the first convolution; a level has `channels * multiplier`."""
+    multipliers: tuple[int, ...] = (1, 2, 2, 4, 4, 8)
+    """One per level, from full resolution down; each level but the last halves the side."""
+    blocks: int = 2
+    """Residual blocks a level."""
+    attention_sizes: tuple[int, ...] = (16,)
+    """Sides of the feature maps whose residual blocks are followed by self-attention."""
+    codebook_size: int = 1024
+    """Number of codes."""
+    code_channels: int = 256
+    """Length of a code."""
+    patch: int = 1
+    """Side of the pixel blocks folded into channels at the input and unfolded at the output.
+
+    1 is the published network. 2 or 4 starts at a half or a quarter of the resolution, which
+    makes a small model several times cheaper.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse sizes no network can have.
+
+        Raises:
+            SettingError: a size is not positive or does not divide as it must.
+        """
+        widths = [self.channels * multiplier for multiplier in self.multipliers]
+        if not widths or min(self.channels, self.blocks, self.codebook_size, self.patch) < 1:
+            raise SettingError(f"VQGAN sizes must be positive: {self}")
+        if any(width % NORM_GROUPS for width in [self.channels, *widths]):
+            raise SettingError(f"channels must be multiples of {NORM_GROUPS}, got {widths}")
+        if self.image_size % (self.patch * 2 ** (len(widths) - 1)):
+            raise SettingError(
+                f"image size {self.image_size} cannot be halved {len(widths) - 1} times "
+                f"after a stem of {self.patch}"
+            )
+
+    @property
+    def level_sizes(self) -> tuple[int, ...]:
+        """Side of the feature maps of each level, from full resolution down."""
+        first = self.image_size // self.patch
+        return tuple(first >> level for level in range(len(self.multipliers)))
+
+    @property
+    def level_channels(self) -> tuple[int, ...]:
+        """Channels of the feature maps of each level."""
+        return tuple(self.channels * multiplier for multiplier in self.multipliers)
+
+    @property
+    def code_size(self) -> int:
+        """Side of the code map: 16 for the published network."""
+        return self.level_sizes[-1]
+
+    @property
+    def stem_channels(self) -> int:
+        """Channels of a picture after folding `patch` x `patch` pixels."""
+        return 3 * self.patch**2
+
+
+@dataclass(frozen=True)
+class CodeFormerConfig:
+    """Sizes of CodeFormer (paper, sections 3.2 and 3.3). The defaults are the published ones."""
+
+    vqgan: VQGANConfig = field(default_factory=VQGANConfig)
+    """The autoencoder whose codes are predicted."""
+    width: int = 512
+    """Channels of a transformer token; the feed-forward layer has twice as many."""
+    heads: int = 8
+    """Attention heads; not visible in the weights."""
+    layers: int = 9
+    """Self-attention layers that predict the codes."""
+    fusion_sizes: tuple[int, ...] = (32, 64, 128, 256)
+    """Sides of the feature maps where encoder features are fused into the generator."""
+    variant: str = "restoration"
+    """What the weights were trained for: restoration, inpainting or colorization."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes no network can have.
+
+        Raises:
+            SettingError: unknown variant, heads that do not divide the width, or a fusion size
+                the autoencoder has no level for.
+        """
+        if self.variant not in ADAIN_BY_VARIANT:
+            raise SettingError(
+                f"unknown variant {self.variant!r}, choose from {', '.join(ADAIN_BY_VARIANT)}"
+            )
+        if self.width % self.heads:
+            raise SettingError(f"{self.heads} heads do not divide a width of {self.width}")
+        unknown = set(self.fusion_sizes) - set(self.vqgan.level_sizes)
+        if unknown:
+            raise SettingError(
+                f"fusion sizes {sorted(unknown)} are no level of {self.vqgan.level_sizes}"
+            )
+
+
+ADAIN_BY_VARIANT = {"restoration": True, "inpainting": False, "colorization": True}
+"""Whether a variant matches the statistics of the code features to those of the input."""
