@@ -1,0 +1,25 @@
+"""Pictures: files in and out without loss, and the tensors the rest of the package works on."""
+
+from .picture import READABLE_SUFFIXES, WRITABLE_SUFFIXES, Picture, PictureFormat, format_of
+from .reading import read_picture
+from .tensors import Pixels, as_images, from_network, is_gray, resize, to_network, to_uint8
+from .writing import atomic_write, what_is_lost, write_picture
+
+__all__ = [
+    "READABLE_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "Picture",
+    "PictureFormat",
+    "Pixels",
+    "as_images",
+    "atomic_write",
+    "format_of",
+    "from_network",
+    "is_gray",
+    "read_picture",
+    "resize",
+    "to_network",
+    "to_uint8",
+    "what_is_lost",
+    "write_picture",
+]

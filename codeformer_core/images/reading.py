@@ -1,0 +1,297 @@
+"""Read a picture file with everything that should survive a restoration."""
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+
+from ..errors import PictureError
+from .picture import Picture
+
+Pixels = NDArray[Any]
+
+EXIF_PREFIX = b"Exif\0\0"
+ORIENTATION_TAG = 0x0112
+EXIF_POINTER_TAG = 0x8769
+BITS_TAG = 258
+PNG_DEPTH_OFFSET, PNG_COLOUR_OFFSET = 24, 25
+PNG_GRAY_ALPHA = 4
+PROFILE_SPACE = slice(16, 20)
+
+
+_CAUSES: dict[type[Exception], str] = {
+    FileNotFoundError: "there is no such file",
+    IsADirectoryError: "this is a folder, not a picture",
+    PermissionError: "no permission to read this file",
+    Image.DecompressionBombError: "too many pixels to be read safely; make it smaller",
+    UnidentifiedImageError: (
+        "not a picture this program can read (JPEG, PNG, WebP, TIFF, BMP and others)"
+    ),
+    MemoryError: "not enough memory to read this picture",
+}
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Pixels of a file before they become tensors."""
+
+    pixels: Pixels
+    """(H, W, C) with C = 1 gray, 2 gray + alpha, 3 RGB, 4 RGBA."""
+    icc_profile: bytes | None
+    notes: tuple[str, ...] = ()
+
+
+def read_picture(path: str | Path) -> Picture:
+    """Read a picture file.
+
+    8 and 16 bit, gray, palette, RGB, RGBA, CMYK and float files of the usual formats are read
+    with their full precision; the EXIF orientation is applied; of several frames the first is
+    taken. What cannot be kept is said in `Picture.notes`.
+
+    Args:
+        path: file of any format Pillow reads.
+
+    Raises:
+        PictureError: the file is missing, is no picture, is damaged, or is too large to be safe.
+    """
+    path = Path(path)
+    try:
+        # Pillow warns over 89 megapixels, which real photos reach (it raises at twice that), and
+        # of odd metadata.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _read(path)
+    except PictureError:
+        raise
+    except Exception as error:  # decoders raise almost anything on a damaged file
+        raise PictureError(f"{path}: {_cause(error)}") from error
+
+
+def _cause(error: Exception) -> str:
+    """Why a file could not be read, in the user's words."""
+    for kind, words in _CAUSES.items():
+        if isinstance(error, kind):
+            return words
+    return f"the picture is damaged or of an unknown kind ({error})"
+
+
+def _read(path: Path) -> Picture:
+    try:
+        image = Image.open(path)
+    except UnidentifiedImageError:
+        if path.suffix.lower() not in (".tif", ".tiff"):
+            raise
+        return _as_picture(_Decoded(_read_deep_tiff(path), None))  # floats, unknown to Pillow
+    with image:
+        orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
+        deep = _is_deep(image, path)
+        decoded = _decode_deep(image, path) if deep else _decode(image)
+        return replace(
+            _as_picture(decoded, orientation),
+            exif=_upright_exif(image.info.get("exif")),
+            dpi=_dpi_of(image),
+            notes=_notes_of(image) + decoded.notes,
+        )
+
+
+def _as_picture(decoded: _Decoded, orientation: int = 1) -> Picture:
+    pixels = _turned(_as_float(decoded.pixels), orientation)
+    height, width, channels = pixels.shape
+    has_alpha = channels in (2, 4)
+    colours = np.broadcast_to(pixels[..., : channels - has_alpha], (height, width, 3))
+    return Picture(
+        pixels=torch.from_numpy(colours.copy()),
+        alpha=torch.from_numpy(pixels[..., -1].copy()) if has_alpha else None,
+        bits=32 if decoded.pixels.dtype.kind == "f" else 8 * decoded.pixels.dtype.itemsize,
+        gray=channels <= 2,
+        icc_profile=decoded.icc_profile,
+    )
+
+
+def _is_deep(image: Image.Image, path: Path) -> bool:
+    """Whether a channel has more than 8 bits, which Pillow's mode hides for colours."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return True
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(PNG_DEPTH_OFFSET + 1)[PNG_DEPTH_OFFSET] > 8
+    if isinstance(image, TiffImageFile):
+        return max(_as_tuple(image.tag_v2.get(BITS_TAG, 8))) > 8
+    return False
+
+
+def _as_tuple(value: Any) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (int(value),)
+
+
+def _notes_of(image: Image.Image) -> tuple[str, ...]:
+    notes: list[str] = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        notes.append(f"only the first of its {frames} frames is used")
+    if image.info.get("xmp"):
+        notes.append("its XMP metadata is not kept")
+    if image.format == "TIFF" and EXIF_POINTER_TAG in image.getexif():
+        notes.append("its EXIF metadata is not kept (TIFF)")
+    return tuple(notes)
+
+
+def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
+    dpi = image.info.get("dpi")
+    try:
+        across, down = (float(value) for value in dpi or ())
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if across > 0 and down > 0 else None
+
+
+def _decode(image: Image.Image) -> _Decoded:
+    """Decode an 8-bit picture of any mode."""
+    profile = image.info.get("icc_profile")
+    gray = image.mode in ("1", "L", "LA", "La")
+    if not gray and image.mode not in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX"):
+        return _decode_foreign(image, profile)
+    alpha = image.has_transparency_data
+    mode = ("LA" if alpha else "L") if gray else ("RGBA" if alpha else "RGB")
+    if image.mode == "La":  # Pillow converts it only to LA
+        image = image.convert("LA")
+    pixels = np.asarray(image.convert(mode))
+    return _with_profile(np.atleast_3d(pixels), profile)
+
+
+def _decode_foreign(image: Image.Image, profile: bytes | None) -> _Decoded:
+    """Decode CMYK, Lab, YCbCr or HSV into sRGB, through the file's own profile where it has one."""
+    mode = image.mode
+    if profile is None:
+        return _Decoded(np.asarray(image.convert("RGB")), None, (f"{mode} became RGB",))
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(
+            image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except ImageCms.PyCMSError:
+        note = f"{mode} became RGB without its colour profile, which is damaged"
+        return _Decoded(np.asarray(image.convert("RGB")), None, (note,))
+    if converted is None:  # only when converting in place
+        raise PictureError(f"{mode} could not be converted to RGB")
+    return _Decoded(np.asarray(converted), None, (f"{mode} became sRGB",))
+
+
+def _decode_deep(image: Image.Image, path: Path) -> _Decoded:
+    """Decode a picture of 16 bits or floats, which Pillow would cut to 8 bits or refuse."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I;16") or image.mode == "F":
+        return _with_profile(np.atleast_3d(np.asarray(image)), profile)
+    if image.mode == "I":  # 32-bit integers that hold 16-bit values
+        return _with_profile(
+            np.atleast_3d(np.asarray(image).clip(0, 65535).astype(np.uint16)), profile
+        )
+    if image.format == "PNG":
+        return _with_profile(_read_deep_png(path), profile)
+    return _with_profile(_read_deep_tiff(path), profile)
+
+
+def _read_deep_png(path: Path) -> Pixels:
+    import cv2
+
+    encoded = np.frombuffer(path.read_bytes(), np.uint8)
+    # "Unchanged" also leaves the EXIF orientation to us.
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim != 3:
+        raise PictureError(f"{path}: the 16-bit picture is damaged")
+    order = [2, 1, 0, 3][: pixels.shape[2]]  # BGR to RGB
+    if encoded[PNG_COLOUR_OFFSET] == PNG_GRAY_ALPHA:
+        order = [0, 3]
+    return np.asarray(pixels)[..., order]
+
+
+def _read_deep_tiff(path: Path) -> Pixels:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        pixels = np.asarray(page.asarray())
+        if pixels.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            pixels = np.moveaxis(pixels, 0, -1)
+        if page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK):
+            raise PictureError(
+                f"{path}: a TIFF of this colour space and {pixels.dtype} is not supported; "
+                "save it as RGB"
+            )
+    pixels = np.atleast_3d(pixels)
+    if pixels.shape[2] > 4 or pixels.dtype not in (
+        np.uint8,
+        np.uint16,
+        np.float16,
+        np.float32,
+        np.float64,
+    ):
+        raise PictureError(
+            f"{path}: TIFF with {pixels.shape[2]} channels of {pixels.dtype} is not supported; "
+            "save it as 8 or 16-bit RGB"
+        )
+    return pixels
+
+
+def _with_profile(pixels: Pixels, profile: bytes | None) -> _Decoded:
+    """Keep a profile that describes these channels; say so if it describes others."""
+    if not profile:
+        return _Decoded(pixels, None)
+    expected = b"GRAY" if pixels.shape[2] <= 2 else b"RGB "
+    if profile[PROFILE_SPACE] != expected:
+        return _Decoded(
+            pixels, None, ("its colour profile does not fit its pixels and is not kept",)
+        )
+    return _Decoded(pixels, profile)
+
+
+def _as_float(pixels: Pixels) -> NDArray[np.float32]:
+    """Whole numbers to 0..1; floats as they are."""
+    if pixels.dtype.kind == "f":
+        return pixels.astype(np.float32)
+    if pixels.dtype == bool:
+        return pixels.astype(np.float32)
+    # In float64 first: the quotient is then rounded once, so that writing gets the integer back.
+    return (pixels / float(np.iinfo(pixels.dtype).max)).astype(np.float32)
+
+
+def _turned(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+    """Apply an EXIF orientation (1 to 8) to (H, W, C) pixels; unknown values change nothing."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _upright_exif(exif: bytes | None) -> bytes | None:
+    """The EXIF block with its orientation set to 1, every other byte as it was.
+
+    A block that cannot be parsed is dropped: its orientation could turn the picture again.
+    """
+    if not exif:
+        return None
+    block = bytearray(exif if exif.startswith(EXIF_PREFIX) else EXIF_PREFIX + exif)
+    start = len(EXIF_PREFIX)
+    order = {b"II": "<", b"MM": ">"}.get(bytes(block[start : start + 2]))
+    if order is None:
+        return None
+    try:
+        directory = start + struct.unpack_from(order + "I", block, start + 4)[0]
+        count = struct.unpack_from(order + "H", block, directory)[0]
+        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+            if struct.unpack_from(order + "H", block, entry)[0] == ORIENTATION_TAG:
+                struct.pack_into(order + "H", block, entry + 8, 1)
+    except struct.error:
+        return None
+    return bytes(block)

@@ -1,0 +1,207 @@
+"""Reading picture files: precision, orientation, channels, metadata and damage."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image, ImageCms
+
+from codeformer_core.errors import PictureError
+from codeformer_core.images import read_picture
+
+RGB8 = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+RGBA16 = np.random.default_rng(1).integers(0, 65536, (6, 9, 4), dtype=np.uint16)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png16(pixels: np.ndarray, extra: bytes = b"") -> bytes:
+    """A 16-bit PNG made without the code under test."""
+    height, width, channels = pixels.shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = pixels.astype(">u2").reshape(height, -1).view(np.uint8)
+    rows = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    body = chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(rows.tobytes()))
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+def orientation_exif(value: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    exif[0x010F] = "a camera"
+    return exif.tobytes()
+
+
+def test_eight_bit_rgb_is_exact(tmp_path):
+    Image.fromarray(RGB8).save(tmp_path / "a.png")
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.bits == 8
+    assert not picture.gray
+    assert picture.alpha is None
+    assert picture.notes == ()
+    assert picture.pixels.dtype == torch.float32
+    assert np.array_equal((picture.pixels * 255).round().numpy().astype(np.uint8), RGB8)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bit_png_keeps_every_bit(tmp_path, channels):
+    (tmp_path / "a.png").write_bytes(png16(RGBA16[..., :channels]))
+    picture = read_picture(tmp_path / "a.png")
+    colours = RGBA16[..., : channels - (channels in (2, 4))]
+    assert picture.bits == 16
+    assert picture.gray == (channels <= 2)
+    expected = np.broadcast_to(colours, (6, 9, 3))
+    assert np.array_equal((picture.pixels.double() * 65535).round().numpy(), expected)
+    if channels in (2, 4):
+        alpha = (picture.alpha.double() * 65535).round().numpy()
+        assert np.array_equal(alpha, RGBA16[..., channels - 1])
+    else:
+        assert picture.alpha is None
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_sixteen_bit_tiff_keeps_every_bit(tmp_path, planar):
+    pixels = RGBA16[..., :3]
+    stored = pixels if planar == "contig" else np.moveaxis(pixels, 2, 0)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar)
+    picture = read_picture(tmp_path / "a.tif")
+    assert picture.bits == 16
+    assert np.array_equal((picture.pixels.double() * 65535).round().numpy(), pixels)
+
+
+def test_float_tiff_keeps_values_outside_the_range(tmp_path):
+    pixels = np.linspace(-0.5, 2.0, 6 * 9 * 3, dtype=np.float32).reshape(6, 9, 3)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    picture = read_picture(tmp_path / "a.tif")
+    assert picture.bits == 32
+    assert np.array_equal(picture.pixels.numpy(), pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("deep", [False, True])
+def test_orientation_is_applied_like_pillow_does(tmp_path, orientation, deep):
+    exif = orientation_exif(orientation)
+    if deep:
+        (tmp_path / "a.png").write_bytes(png16(RGBA16[..., :3], chunk(b"eXIf", exif[6:])))
+        levels = (RGBA16[..., :3] / 65535).astype(np.float32)
+    else:
+        Image.fromarray(RGB8).save(tmp_path / "a.png", exif=exif)
+        levels = (RGB8 / 255).astype(np.float32)
+    transposes = [None, 0, 3, 1, 5, 4, 6, 2]
+    method = transposes[orientation - 1]
+    planes = [Image.fromarray(np.ascontiguousarray(levels[..., i])) for i in range(3)]
+    turned = [p if method is None else p.transpose(Image.Transpose(method)) for p in planes]
+    picture = read_picture(tmp_path / "a.png")
+    assert np.array_equal(picture.pixels.numpy(), np.stack(turned, axis=-1))
+
+
+def test_orientation_becomes_one_and_the_rest_of_the_exif_stays(tmp_path):
+    Image.fromarray(RGB8).save(tmp_path / "a.jpg", exif=orientation_exif(6))
+    block = read_picture(tmp_path / "a.jpg").exif
+    exif = Image.Exif()
+    exif.load(block)
+    assert exif[0x0112] == 1
+    assert exif[0x010F] == "a camera"
+
+
+def test_exif_that_cannot_be_parsed_is_dropped(tmp_path):
+    Image.fromarray(RGB8).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert read_picture(tmp_path / "a.png").exif is None
+
+
+def test_palette_with_transparency_becomes_rgba(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.png", transparency=1)
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.pixels.tolist() == [[[1, 0, 0], [0, 1, 0]]]
+    assert picture.alpha.tolist() == [[1, 0]]
+
+
+def test_one_bit_picture_is_gray(tmp_path):
+    Image.fromarray(np.array([[0, 255]], np.uint8)).convert("1").save(tmp_path / "a.png")
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.gray
+    assert picture.pixels.tolist() == [[[0, 0, 0], [1, 1, 1]]]
+
+
+def test_cmyk_becomes_rgb_and_says_so(tmp_path):
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=100)
+    picture = read_picture(tmp_path / "a.jpg")
+    red, green, blue = picture.pixels[0, 0].tolist()
+    assert red > 0.95
+    assert green < 0.05
+    assert blue < 0.05
+    assert any("CMYK" in note for note in picture.notes)
+
+
+def test_only_the_first_frame_is_used_and_that_is_said(tmp_path):
+    frames = [Image.new("L", (3, 2), value) for value in (0, 255)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    picture = read_picture(tmp_path / "a.gif")
+    assert float(picture.pixels.max()) == 0
+    assert any("first of its 2 frames" in note for note in picture.notes)
+
+
+def test_profile_and_resolution_are_read(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(RGB8).save(tmp_path / "a.jpg", icc_profile=profile, dpi=(300, 150))
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.icc_profile == profile
+    assert picture.dpi == (300, 150)
+
+
+def test_profile_of_other_channels_is_dropped_and_said(tmp_path):
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = b"GRAY"
+    Image.fromarray(RGB8).save(tmp_path / "a.jpg", icc_profile=bytes(profile))
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.icc_profile is None
+    assert any("profile" in note for note in picture.notes)
+
+
+def test_missing_file_and_folder_are_named(tmp_path):
+    with pytest.raises(PictureError, match=r"nowhere\.png: there is no such file"):
+        read_picture(tmp_path / "nowhere.png")
+    with pytest.raises(PictureError, match="folder"):
+        read_picture(tmp_path)
+
+
+def test_text_file_is_no_picture(tmp_path):
+    (tmp_path / "a.jpg").write_text("hello")
+    with pytest.raises(PictureError, match=r"a\.jpg: not a picture"):
+        read_picture(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_truncated_file_is_an_error_not_half_a_picture(tmp_path, suffix):
+    noise = np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, Image.registered_extensions()[suffix])
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+    with pytest.raises(PictureError, match=path.name):
+        read_picture(path)
+
+
+def test_truncated_sixteen_bit_png_is_an_error(tmp_path):
+    noise = np.random.default_rng(2).integers(0, 65536, (64, 64, 3), dtype=np.uint16)
+    (tmp_path / "a.png").write_bytes(png16(noise)[:10000])
+    with pytest.raises(PictureError, match=r"a\.png"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_absurdly_large_header_is_refused_before_decoding(tmp_path):
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 16, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
+    with pytest.raises(PictureError, match="too many pixels"):
+        read_picture(tmp_path / "a.png")
