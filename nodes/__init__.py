@@ -1,0 +1,27 @@
+"""The nodes: a schema and one call each; `host` is the only module that touches the host."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .host import register_folders
+
+
+class CodeFormerExtension(ComfyExtension):
+    """All nodes of the pack, in the order in which a workflow uses them."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Make the model folders known to the host and list the nodes."""
+        from . import blocks, loaders, restore_image
+
+        register_folders()
+        return [
+            restore_image.RestoreImage,
+            loaders.CodeFormerLoader,
+            loaders.FaceDetectorLoader,
+            loaders.FaceParserLoader,
+            blocks.DetectFaces,
+            blocks.CropFaces,
+            blocks.RestoreFaces,
+            blocks.PasteFaces,
+        ]

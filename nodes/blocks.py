@@ -1,0 +1,276 @@
+"""The single steps: find faces, cut them out, restore them, put them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from comfy_api.latest import io, ui
+
+from . import host, models
+from .schema import (
+    BoundingBoxes,
+    FacesSocket,
+    adain_input,
+    adain_setting,
+    detection_inputs,
+    detector_input,
+    fidelity_input,
+    image_input,
+    model_input,
+    parser_input,
+    paste_inputs,
+    schema,
+)
+
+if TYPE_CHECKING:
+    from ..codeformer_core.faces import Faces
+
+SHOWN_FRAMES = 8
+"""Frames of a batch that Detect Faces shows; each costs a picture file."""
+
+
+class DetectFaces(io.ComfyNode):
+    """Find faces."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Pictures in; faces in several forms out."""
+        return schema(
+            node_id="CodeFormerDetectFaces",
+            display_name="Detect Faces",
+            description="Find the faces of a picture or a batch of frames, with the five points "
+            "that align them. The node shows them numbered.",
+            search_aliases=["face detection", "find faces", "face bbox", "retinaface"],
+            is_output_node=True,
+            inputs=[
+                image_input("One picture or a batch of frames."),
+                detector_input(),
+                *detection_inputs(),
+            ],
+            outputs=[
+                FacesSocket.Output(
+                    "faces", display_name="faces", tooltip="For Crop Faces and Paste Faces."
+                ),
+                io.Mask.Output(
+                    "mask", display_name="mask", tooltip="The boxes of the faces, one mask a frame."
+                ),
+                BoundingBoxes.Output(
+                    "boxes",
+                    display_name="boxes",
+                    tooltip="The boxes as data, a list for each frame, for other packs' nodes.",
+                ),
+                io.Int.Output(
+                    "count", display_name="count", tooltip="Number of faces in all frames together."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        detector: host.HostedDetector | None = None,
+        confidence: float = 0.8,
+        min_size: int = 16,
+    ) -> io.NodeOutput:
+        """Detect, and draw what was found."""
+        from ..codeformer_core.faces.drawing import draw_faces
+
+        detector = models.detector_or_default(detector)
+        frames = image[..., :3]
+        faces = detector.detect(
+            frames, confidence=confidence, min_size=min_size, on_progress=host.Progress()
+        )
+        shown = draw_faces(frames[:SHOWN_FRAMES], faces)
+        return io.NodeOutput(
+            faces,
+            host.to_output(box_masks(faces)),
+            box_data(faces),
+            faces.count,
+            ui=ui.PreviewImage(shown, cls=cls),
+        )
+
+
+class CropFaces(io.ComfyNode):
+    """Cut faces out."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Pictures and faces in; a batch of upright squares out."""
+        return schema(
+            node_id="CodeFormerCropFaces",
+            display_name="Crop Faces",
+            description="Cut every face out as an upright, aligned square. The batch of squares is "
+            "an ordinary IMAGE: anything may work on it before Paste Faces.",
+            search_aliases=["align faces", "extract faces", "face crop"],
+            inputs=[
+                image_input("The pictures in which the faces were found, or a resized copy."),
+                FacesSocket.Input("faces", tooltip="From Detect Faces."),
+                io.Int.Input(
+                    "size",
+                    default=512,
+                    min=32,
+                    max=2048,
+                    step=8,
+                    optional=True,
+                    tooltip="Side of the squares in pixels, unless a model is connected.",
+                ),
+                model_input("Gives the size: crops as the model wants them, resized only once."),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "crops",
+                    display_name="crops",
+                    tooltip="All faces, frame by frame. No face gives an empty batch, which "
+                    "Restore Faces and Paste Faces accept.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        faces: Faces,
+        size: int = 512,
+        model: host.HostedCodeFormer | None = None,
+    ) -> io.NodeOutput:
+        """Crop."""
+        from ..codeformer_core.faces import crop_faces
+
+        crops = crop_faces(image[..., :3], faces, model.size if model is not None else size)
+        return io.NodeOutput(host.to_output(crops))
+
+
+class RestoreFaces(io.ComfyNode):
+    """Restore crops."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Crops in, restored crops out."""
+        return schema(
+            node_id="CodeFormerRestoreFaces",
+            display_name="Restore Faces",
+            description="Restore aligned faces with CodeFormer.",
+            search_aliases=["face restoration", "face restore", "codeformer"],
+            inputs=[
+                io.Image.Input(
+                    "crops",
+                    tooltip="Aligned faces from Crop Faces, or pictures that are aligned already; "
+                    "resized to the model's size if they have another.",
+                ),
+                fidelity_input(),
+                model_input("From Load CodeFormer. Without one: the built-in model."),
+                adain_input(),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "restored",
+                    display_name="restored",
+                    tooltip="The restored faces in the same order, at the model's size.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        crops: torch.Tensor,
+        fidelity: float,
+        model: host.HostedCodeFormer | None = None,
+        adain: str = "automatic",
+    ) -> io.NodeOutput:
+        """Restore."""
+        from ..codeformer_core.pipeline import restore_crops
+
+        model = models.codeformer_or_default(model)
+        progress = host.Progress()
+        restored = restore_crops(
+            host.Watched(model, progress),
+            crops[..., :3],
+            fidelity,
+            adain=adain_setting(adain),
+            chunk=model.chunk(),
+            on_progress=progress,
+        )
+        return io.NodeOutput(host.to_output(restored))
+
+
+class PasteFaces(io.ComfyNode):
+    """Put faces back."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Pictures, crops and faces in; pictures and mask out."""
+        return schema(
+            node_id="CodeFormerPasteFaces",
+            display_name="Paste Faces",
+            description="Put restored faces back where they were cut out. Pixels outside of the "
+            "mask are not touched at all.",
+            search_aliases=["paste back", "face composite", "uncrop faces"],
+            inputs=[
+                image_input("The pictures the faces come from, or a resized copy of them."),
+                io.Image.Input(
+                    "crops",
+                    tooltip="As many squares as there are faces, in the order of Crop Faces.",
+                ),
+                FacesSocket.Input("faces", tooltip="The faces the crops were cut from."),
+                parser_input(),
+                *paste_inputs(),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "pasted", display_name="image", tooltip="The pictures with the faces in them."
+                ),
+                io.Mask.Output(
+                    "mask", display_name="mask", tooltip="Where faces were pasted, one mask a frame."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        crops: torch.Tensor,
+        faces: Faces,
+        parser: host.HostedParser | None = None,
+        **blending: Any,
+    ) -> io.NodeOutput:
+        """Paste."""
+        from ..codeformer_core.faces import PasteOptions, paste_faces
+
+        masks = None if parser is None else parser.masks(crops[..., :3])
+        pasted, mask = paste_faces(
+            image[..., :3], crops[..., :3], faces, PasteOptions(**blending), masks=masks
+        )
+        return io.NodeOutput(host.to_output(pasted), host.to_output(mask))
+
+
+def box_masks(faces: Faces) -> torch.Tensor:
+    """Boxes filled with 1: (B, H, W)."""
+    masks = torch.zeros(len(faces), faces.height, faces.width)
+    for face in faces:
+        left, top = max(0, round(face.box.left)), max(0, round(face.box.top))
+        right, bottom = max(0, round(face.box.right)), max(0, round(face.box.bottom))
+        masks[face.frame, top:bottom, left:right] = 1
+    return masks
+
+
+def box_data(faces: Faces) -> list[list[dict[str, Any]]]:
+    """Boxes in the form of core's BOUNDING_BOX: a list for each frame."""
+    return [
+        [
+            {
+                "x": face.box.left,
+                "y": face.box.top,
+                "width": face.box.width,
+                "height": face.box.height,
+                "label": "face",
+                "score": face.score,
+            }
+            for face in frame
+        ]
+        for frame in faces.frames
+    ]

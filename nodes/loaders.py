@@ -1,0 +1,140 @@
+"""The three loader nodes."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from . import models
+from .schema import CodeFormerModel, FaceDetector, FaceParser, schema
+
+FILE_TOOLTIP = (
+    "Files lie in models/{folder} (extra_model_paths.yaml counts too). An entry that begins with "
+    "'download' fetches the file once, after you have chosen it and pressed Run; size and licence "
+    "are in its name."
+)
+
+
+class _Loader(io.ComfyNode):
+    """What the loaders share: refuse a name that is not there, notice a changed file."""
+
+    KIND: models.ModelKind
+
+    @classmethod
+    def validate_inputs(cls, file: str) -> bool | str:
+        """Check the name when a prompt is posted: the host does not, for nodes of this API."""
+        return models.problem(cls.KIND, file) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str) -> str:
+        """Run again when the file behind the name was replaced."""
+        return models.fingerprint(cls.KIND, file)
+
+
+class CodeFormerLoader(_Loader):
+    """Load CodeFormer."""
+
+    KIND = models.CODEFORMER
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """One file name in, one model out."""
+        return schema(
+            node_id="CodeFormerLoader",
+            display_name="Load CodeFormer",
+            description="Load a CodeFormer: the built-in model, a file of your own, or a known "
+            "download. Restoration, inpainting and colorization files of any size are recognised.",
+            search_aliases=["face restore model", "codeformer model", "facerestore loader"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=models.options(cls.KIND),
+                    default=models.BUILT_IN,
+                    tooltip="The built-in model needs no file. "
+                    + FILE_TOOLTIP.format(folder="facerestore_models"),
+                )
+            ],
+            outputs=[
+                CodeFormerModel.Output(
+                    "model", display_name="model", tooltip="For the CodeFormer nodes."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        """Load the file."""
+        return io.NodeOutput(models.load_codeformer(file))
+
+
+class FaceDetectorLoader(_Loader):
+    """Load a face detector."""
+
+    KIND = models.DETECTOR
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """One file name in, one detector out."""
+        return schema(
+            node_id="CodeFormerFaceDetectorLoader",
+            display_name="Load Face Detector",
+            description="Load what finds the faces: RetinaFace (accurate, also small and turned "
+            "faces) or dlib (no file needed).",
+            search_aliases=["retinaface", "face detection model", "dlib"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=models.options(cls.KIND),
+                    default=models.AUTOMATIC,
+                    tooltip="Automatic takes RetinaFace if its weights are there, else dlib. "
+                    + FILE_TOOLTIP.format(folder="facedetection"),
+                )
+            ],
+            outputs=[
+                FaceDetector.Output(
+                    "detector",
+                    display_name="detector",
+                    tooltip="For Detect Faces and CodeFormer Restore.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        """Load the file."""
+        return io.NodeOutput(models.load_detector(file))
+
+
+class FaceParserLoader(_Loader):
+    """Load a face parser."""
+
+    KIND = models.PARSER
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """One file name in, one parser out."""
+        return schema(
+            node_id="CodeFormerFaceParserLoader",
+            display_name="Load Face Parser",
+            description="Load ParseNet or BiSeNet, which tell skin and hair from hats, hands and "
+            "background, for a mask that follows the face.",
+            search_aliases=["parsenet", "bisenet", "face parsing model", "face mask"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=models.options(cls.KIND),
+                    tooltip=FILE_TOOLTIP.format(folder="facedetection"),
+                )
+            ],
+            outputs=[
+                FaceParser.Output(
+                    "parser",
+                    display_name="parser",
+                    tooltip="For Paste Faces and CodeFormer Restore.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        """Load the file."""
+        return io.NodeOutput(models.load_parser(file))

@@ -1,0 +1,263 @@
+"""From an entry of a loader's list to a model the host manages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from . import host
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..codeformer_core.checkpoints.catalogue import KnownFile
+
+BUILT_IN = "built-in"
+AUTOMATIC = "automatic"
+DLIB = "dlib"
+DOWNLOAD = "download "
+"""How the entries of files that are not there yet begin."""
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """What one loader lists."""
+
+    folders: tuple[str, ...]
+    """Folder keys of the host, in the order in which they are searched."""
+    kinds: tuple[str, ...]
+    """Kinds of known files that can be downloaded for it, best first."""
+    special: tuple[str, ...] = ()
+    """Entries that name no file."""
+
+
+CODEFORMER = ModelKind(
+    folders=("facerestore_models",), kinds=("codeformer",), special=(BUILT_IN,)
+)
+DETECTOR = ModelKind(
+    folders=("facedetection_models", "facedetection"),
+    kinds=("retinaface_resnet50", "retinaface_mobile0.25"),
+    special=(AUTOMATIC, DLIB),
+)
+PARSER = ModelKind(
+    folders=("facedetection_models", "facedetection"), kinds=("parsenet", "bisenet")
+)
+
+
+# ------------------------------------------------------------------------------- entries of a list
+
+
+def options(kind: ModelKind) -> list[str]:
+    """Entries of the loader's list: special ones, the user's files, known downloads."""
+    downloads = [_label(file) for file in _downloads(kind)]
+    return [*kind.special, *host.model_files(kind.folders), *downloads]
+
+
+def problem(kind: ModelKind, entry: str) -> str | None:
+    """What is wrong with an entry and what to do about it; None if nothing is."""
+    if entry in kind.special or _as_download(kind, entry) or _local(kind, entry) is not None:
+        return None
+    folders = " or ".join(str(host.download_folder(key)) for key in kind.folders)
+    return (
+        f"'{entry}' is not there. Put it into {folders}, or choose one of: "
+        f"{', '.join(options(kind))}"
+    )
+
+
+def fingerprint(kind: ModelKind, entry: str) -> str:
+    """Changes when the file behind an entry does."""
+    path = None if entry in kind.special else _local(kind, entry)
+    return entry if path is None else f"{entry} {_version(path)}"
+
+
+def _downloads(kind: ModelKind) -> list[KnownFile]:
+    """Known files whose content can be checked, best first."""
+    from ..codeformer_core.checkpoints.catalogue import KNOWN_FILES
+
+    files = [file for name in kind.kinds for file in KNOWN_FILES if file.kind == name]
+    return [file for file in files if file.sha256 is not None]
+
+
+def _label(file: KnownFile) -> str:
+    """How a download is listed.
+
+    It stays listed once the file is there, so that a saved workflow remains valid.
+    """
+    size = "size not stated" if file.bytes is None else f"{file.bytes / 1e6:.0f} MB"
+    return f"{DOWNLOAD}{file.name} | {size} | {file.licence}"
+
+
+def _as_download(kind: ModelKind, entry: str) -> KnownFile | None:
+    """The known file an entry offers to download; size and licence in it may have been reworded."""
+    if not entry.startswith(DOWNLOAD):
+        return None
+    name = entry.removeprefix(DOWNLOAD).split(" | ")[0]
+    return next((file for file in _downloads(kind) if file.name == name), None)
+
+
+def _local(kind: ModelKind, entry: str) -> Path | None:
+    """The file behind an entry, if it is there, under any of its names."""
+    known = _as_download(kind, entry)
+    if known is None:
+        known = next((file for file in _downloads(kind) if entry in file.aliases), None)
+    names = (entry,) if known is None else (known.name, *known.aliases)
+    paths = (host.find_model(kind.folders, name) for name in names)
+    return next((path for path in paths if path is not None), None)
+
+
+def _version(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_mtime_ns, status.st_size
+
+
+def _file(kind: ModelKind, entry: str) -> Path:
+    """The file behind an entry, downloaded if that is what the entry says.
+
+    Raises:
+        MissingModelError: there is no such file.
+        DownloadError: the download failed.
+    """
+    from ..codeformer_core.errors import MissingModelError
+
+    path = _local(kind, entry)
+    if path is not None:
+        return path
+    known = _as_download(kind, entry)
+    if known is None:
+        raise MissingModelError(problem(kind, entry))
+    return _download(kind, known)
+
+
+def _download(kind: ModelKind, known: KnownFile) -> Path:
+    from ..codeformer_core.checkpoints.download import download
+
+    host.say(f"downloading {known.name}")
+    folder = host.download_folder(known.folder if known.folder in kind.folders else kind.folders[0])
+    try:
+        path = download(
+            known, folder, on_progress=host.Progress(), cancelled=host.cancelled
+        )
+    finally:
+        # Cancel ends the download with an error of its own; for the host it is an interruption.
+        host.raise_if_cancelled()
+    return path
+
+
+# ------------------------------------------------------------------------------------------ models
+
+_shared: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
+"""Loaded models while anything uses them: two loaders of one file share its weights."""
+_kept: dict[str, Any] = {}
+"""The models that nodes fall back on; no loader in the graph keeps them for us."""
+
+
+def load_codeformer(entry: str) -> host.HostedCodeFormer:
+    """The CodeFormer behind an entry.
+
+    Raises:
+        CodeFormerError: no such file, not a CodeFormer, damaged, or a failed download.
+    """
+    from ..codeformer_core.checkpoints.load import BUILTIN, find_model, load_network
+
+    path = find_model(BUILTIN) if entry == BUILT_IN else _file(CODEFORMER, entry)
+
+    def make() -> host.HostedCodeFormer:
+        network = load_network(
+            path,
+            operations=host.operations(),
+            device=host.offload_device(),
+            dtype=host.network_dtype(),
+        )
+        return host.HostedCodeFormer(network, path.stem)
+
+    return _share(path, make)
+
+
+def load_detector(entry: str) -> host.HostedDetector:
+    """The face detector behind an entry.
+
+    Raises:
+        CodeFormerError: no such file or package, not a detector, damaged, or a failed download.
+    """
+    if entry == AUTOMATIC:
+        return _automatic_detector()
+    if entry == DLIB:
+        from ..codeformer_core.faces.detection import DlibDetector
+
+        return host.HostedDetector(DlibDetector())
+    path = _file(DETECTOR, entry)
+    return _share(path, lambda: _retinaface(path))
+
+
+def load_parser(entry: str) -> host.HostedParser:
+    """The face parser behind an entry.
+
+    Raises:
+        CodeFormerError: no such file or package, not a parser, damaged, or a failed download.
+    """
+    path = _file(PARSER, entry)
+    return _share(path, lambda: _parser(path))
+
+
+def codeformer_or_default(model: host.HostedCodeFormer | None) -> host.HostedCodeFormer:
+    """What is connected, or the built-in model."""
+    return model if model is not None else _keep(BUILT_IN, lambda: load_codeformer(BUILT_IN))
+
+
+def detector_or_default(detector: host.HostedDetector | None) -> host.HostedDetector:
+    """What is connected, or the best detector that is there.
+
+    Raises:
+        MissingModelError: there is none; the message names the choices.
+    """
+    return detector if detector is not None else _automatic_detector()
+
+
+def _share(path: Path, make: Callable[[], Any]) -> Any:
+    key = (path, _version(path), host.network_dtype())
+    model = _shared.get(key)
+    if model is None:
+        model = _shared[key] = make()
+    return model
+
+
+def _keep(name: str, make: Callable[[], Any]) -> Any:
+    if name not in _kept:
+        _kept[name] = make()
+    return _kept[name]
+
+
+def _automatic_detector() -> host.HostedDetector:
+    """RetinaFace weights in the user's folders, else dlib."""
+    for file in _downloads(DETECTOR):
+        path = _local(DETECTOR, _label(file))
+        if path is not None:
+            return _keep(f"{path} {_version(path)}", lambda entry=_label(file): load_detector(entry))
+    return _keep(DLIB, lambda: load_detector(DLIB))
+
+
+def _retinaface(path: Path) -> host.HostedDetector:
+    from ..codeformer_core.faces.detection.retinaface import RetinaFaceDetector, build_retinaface
+
+    network = build_retinaface(_state(path, DETECTOR))
+    return host.HostedDetector(RetinaFaceDetector(network, path.stem))
+
+
+def _state(path: Path, kind: ModelKind) -> dict[str, Tensor]:
+    """The tensors of a file that must be of this kind.
+
+    Raises:
+        CheckpointError: damaged, or of another kind; the message says of which.
+    """
+    from ..codeformer_core.checkpoints import identify, read_state
+    from ..codeformer_core.errors import CheckpointError
+
+    state, metadata = read_state(path)
+    info = identify(state, metadata)
+    if info.kind not in kind.kinds:
+        raise CheckpointError(f"{path.name} is {info.title}: {info.advice}")
+    return state

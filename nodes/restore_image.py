@@ -1,0 +1,122 @@
+"""The whole restoration as one node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from comfy_api.latest import io
+
+from . import host, models
+from .schema import (
+    FacesSocket,
+    adain_input,
+    adain_setting,
+    detection_inputs,
+    detector_input,
+    fidelity_input,
+    image_input,
+    model_input,
+    parser_input,
+    paste_inputs,
+    schema,
+)
+
+if TYPE_CHECKING:
+    from ..codeformer_core.faces import Faces
+
+
+class RestoreImage(io.ComfyNode):
+    """Detect, crop, restore and paste in one."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Pictures and a fidelity are enough."""
+        return schema(
+            node_id="CodeFormerRestoreImage",
+            display_name="CodeFormer Restore",
+            description="Restore the faces of a picture or a batch of frames: old photos, "
+            "enlargements, and what an image generator left unfinished. Only the picture is "
+            "needed; the built-in model and detector work without any download.",
+            search_aliases=["face restore", "codeformer", "fix faces", "old photo", "gfpgan"],
+            inputs=[
+                image_input("One picture or a batch of frames, for example from VAE Decode."),
+                fidelity_input(),
+                model_input("From Load CodeFormer. Without one: the built-in model."),
+                detector_input(),
+                parser_input(),
+                FacesSocket.Input(
+                    "faces",
+                    optional=True,
+                    tooltip="Faces that were found already; then nothing is detected.",
+                ),
+                io.Float.Input(
+                    "upscale_by",
+                    default=1.0,
+                    min=1.0,
+                    max=4.0,
+                    step=0.25,
+                    round=0.01,
+                    optional=True,
+                    tooltip="Enlarge the picture by this factor and put the faces in sharp.",
+                ),
+                *detection_inputs(),
+                *paste_inputs(),
+                adain_input(),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "restored", display_name="image", tooltip="The restored pictures."
+                ),
+                io.Mask.Output(
+                    "mask", display_name="mask", tooltip="Where faces were pasted, one mask a frame."
+                ),
+                FacesSocket.Output(
+                    "found_faces", display_name="faces", tooltip="The faces that were restored."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        fidelity: float,
+        model: host.HostedCodeFormer | None = None,
+        detector: host.HostedDetector | None = None,
+        parser: host.HostedParser | None = None,
+        faces: Faces | None = None,
+        upscale_by: float = 1.0,
+        confidence: float = 0.8,
+        min_size: int = 16,
+        adain: str = "automatic",
+        **blending: float | str,
+    ) -> io.NodeOutput:
+        """Restore."""
+        from ..codeformer_core.faces import PasteOptions
+        from ..codeformer_core.pipeline import restore_image
+
+        model = models.codeformer_or_default(model)
+        if faces is None:
+            detector = models.detector_or_default(detector)
+        progress = host.Progress()
+        result = restore_image(
+            image[..., :3],
+            host.Watched(model, progress),
+            detector,
+            fidelity=fidelity,
+            faces=faces,
+            parser=parser,
+            paste=PasteOptions(**blending),
+            confidence=confidence,
+            min_size=min_size,
+            upscale=upscale_by,
+            adain=adain_setting(adain),
+            chunk=model.chunk(),
+            on_progress=progress,
+        )
+        for warning in result.warnings:
+            host.say(warning, warning=True)
+        return io.NodeOutput(
+            host.to_output(result.image), host.to_output(result.mask), result.faces
+        )

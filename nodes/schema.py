@@ -1,0 +1,147 @@
+"""What the nodes' schemas share: sockets, recurring inputs, and what only newer hosts know."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from comfy_api.latest import io
+
+CATEGORY = "CodeFormer"
+
+CodeFormerModel = io.Custom("CODEFORMER_MODEL")
+FaceDetector = io.Custom("FACE_DETECTOR")
+FaceParser = io.Custom("FACE_PARSER")
+FacesSocket = io.Custom("FACES")
+# Core's own socket type on newer hosts; the name is what connects.
+BoundingBoxes = io.Custom("BOUNDING_BOX")
+
+KNOWN_TO_HOST = {field.name for field in dataclasses.fields(io.Schema)}
+
+
+def schema(**described: Any) -> io.Schema:
+    """Make a schema in our category, leaving out what this host's version does not know."""
+    described = {"category": CATEGORY, **described}
+    return io.Schema(**{key: value for key, value in described.items() if key in KNOWN_TO_HOST})
+
+
+def image_input(tooltip: str) -> io.Image.Input:
+    """The pictures: one, or a batch of frames."""
+    return io.Image.Input("image", tooltip=tooltip)
+
+
+def fidelity_input() -> io.Float.Input:
+    """The paper's w."""
+    return io.Float.Input(
+        "fidelity",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        round=0.01,
+        display_mode=io.NumberDisplay.slider,
+        tooltip="How closely the restored face follows the input. 0 gives the best quality, "
+        "1 stays closest to the person in the picture.",
+    )
+
+
+def adain_input() -> io.Combo.Input:
+    """Statistics matching inside the network."""
+    return io.Combo.Input(
+        "adain",
+        options=["automatic", "on", "off"],
+        default="automatic",
+        optional=True,
+        tooltip="Match the statistics of the generated face to those of the input inside the "
+        "network (AdaIN), which keeps colour and light. Automatic does what the model was "
+        "trained for.",
+    )
+
+
+def adain_setting(choice: str) -> bool | None:
+    """The network's setting for an item of `adain_input`."""
+    return {"automatic": None, "on": True, "off": False}[choice]
+
+
+def model_input(tooltip: str) -> Any:
+    """An optional CodeFormer."""
+    return CodeFormerModel.Input("model", optional=True, tooltip=tooltip)
+
+
+def detector_input() -> Any:
+    """An optional face detector."""
+    return FaceDetector.Input(
+        "detector",
+        optional=True,
+        tooltip="From Load Face Detector. Without one: RetinaFace if its weights are in your "
+        "model folders, else dlib. Nothing is downloaded.",
+    )
+
+
+def parser_input() -> Any:
+    """An optional face parser."""
+    return FaceParser.Input(
+        "parser",
+        optional=True,
+        tooltip="From Load Face Parser. Makes the mask follow skin and hair, so that hands, hats "
+        "and background are left alone. Without one, the mask is a soft oval.",
+    )
+
+
+def detection_inputs() -> list[Any]:
+    """What counts as a face."""
+    return [
+        io.Float.Input(
+            "confidence",
+            default=0.8,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            round=0.01,
+            optional=True,
+            tooltip="How sure the detector must be. Lower finds more faces, and more that are "
+            "none.",
+        ),
+        io.Int.Input(
+            "min_size",
+            default=16,
+            min=0,
+            max=8192,
+            optional=True,
+            tooltip="Faces whose longer side is smaller than this many pixels are left alone.",
+        ),
+    ]
+
+
+def paste_inputs() -> list[Any]:
+    """How restored faces are blended into the picture."""
+    return [
+        io.Float.Input(
+            "feather",
+            default=0.1,
+            min=0.0,
+            max=0.5,
+            step=0.01,
+            round=0.001,
+            optional=True,
+            tooltip="Width of the soft edge of the mask, as a part of the face crop's side.",
+        ),
+        io.Float.Input(
+            "opacity",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            round=0.01,
+            optional=True,
+            tooltip="How much of the restored face is mixed in: 1 all of it, 0 nothing.",
+        ),
+        io.Combo.Input(
+            "colour_match",
+            options=["none", "mean", "lab"],
+            default="none",
+            optional=True,
+            tooltip="Bring the colours of the restored face to those of the picture: none, mean "
+            "(brightness and tint), lab (also contrast).",
+        ),
+    ]
