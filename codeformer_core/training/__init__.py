@@ -1,0 +1,1 @@
+"""The three training stages around the degradation model."""

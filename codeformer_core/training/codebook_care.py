@@ -1,0 +1,83 @@
+"""Keeping a codebook alive: k-means start, moving averages, revival of dead codes.
+
+A codebook learnt by plain gradients from a random start collapses to a handful of codes. The
+moving averages minimise the same |sg(Z_h) - Z_c|^2 as the codebook term of eq. 2 (van den Oord et
+al. 2017, appendix A.1).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ..networks.vqgan import Codebook
+
+
+def kmeans(vectors: Tensor, count: int, rounds: int, generator: torch.Generator) -> Tensor:
+    """Lloyd's algorithm: (N, C) vectors to (count, C) centres; empty centres are drawn anew."""
+    picked = torch.randperm(len(vectors), generator=generator)[:count]
+    centres = vectors[picked].clone()
+    for _ in range(rounds):
+        nearest = torch.cdist(vectors, centres).argmin(1)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, vectors)
+        counts = torch.bincount(nearest, minlength=count).unsqueeze(1)
+        random = vectors[torch.randint(len(vectors), (count,), generator=generator)]
+        centres = torch.where(counts > 0, sums / counts.clamp(min=1), random)
+    return centres
+
+
+class MovingCodebook(nn.Module):
+    """Moves the codes of a codebook to the means of the latents they stand for.
+
+    Args:
+        codebook: whose embedding is moved in place; its gradient is switched off.
+        decay: of the moving averages.
+        revive_below: a code used less than this often a step (on average) is put on a latent of
+            the current batch.
+    """
+
+    counts: Tensor
+    sums: Tensor
+
+    def __init__(self, codebook: Codebook, decay: float = 0.99, revive_below: float = 0.05) -> None:
+        super().__init__()
+        self.decay, self.revive_below = decay, revive_below
+        weight = codebook.embedding.weight.requires_grad_(False)
+        self.weight = weight
+        self.register_buffer("counts", torch.ones(len(weight)))
+        self.register_buffer("sums", weight.detach().clone())
+
+    @torch.no_grad()
+    def start_from(self, latents: Tensor, seed: int = 0) -> None:
+        """Place the codes by k-means on (B, C, h, w) latents."""
+        vectors = _as_vectors(latents)
+        generator = torch.Generator().manual_seed(seed)
+        self.weight.copy_(kmeans(vectors, len(self.weight), 10, generator))
+        self.sums.copy_(self.weight)
+        self.counts.fill_(1.0)
+
+    @torch.no_grad()
+    def update(self, latents: Tensor, codes: Tensor, generator: torch.Generator) -> None:
+        """One step of the moving averages with (B, C, h, w) latents and their (B, h*w) codes."""
+        vectors, codes = _as_vectors(latents), codes.flatten()
+        counts = torch.bincount(codes, minlength=len(self.weight)).float()
+        sums = torch.zeros_like(self.sums).index_add_(0, codes, vectors)
+        self.counts.lerp_(counts, 1 - self.decay)
+        self.sums.lerp_(sums, 1 - self.decay)
+        dead = self.counts < self.revive_below
+        if bool(dead.any()):
+            drawn = torch.randint(len(vectors), (int(dead.sum()),), generator=generator)
+            self.sums[dead] = vectors[drawn]
+            self.counts[dead] = 1.0
+        self.weight.copy_(self.sums / self.counts.unsqueeze(1))
+
+
+def usage(codes: Tensor, codebook_size: int) -> tuple[float, float]:
+    """Share of the codes in use, and perplexity (effective number of codes), of any codes tensor."""
+    counts = torch.bincount(codes.flatten(), minlength=codebook_size).float()
+    shares = counts / counts.sum()
+    entropy = -(shares * shares.clamp(min=1e-12).log()).sum()
+    return float((counts > 0).float().mean()), float(entropy.exp())
+
+
+def _as_vectors(latents: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B * h * w, C) float32."""
+    return latents.detach().float().permute(0, 2, 3, 1).flatten(0, 2)
