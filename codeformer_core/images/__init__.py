@@ -2,7 +2,7 @@
 
 from .picture import READABLE_SUFFIXES, WRITABLE_SUFFIXES, Picture, PictureFormat, format_of
 from .reading import read_picture
-from .tensors import Pixels, as_images, from_network, is_gray, resize, to_network, to_uint8
+from .tensors import Pixels, as_images, from_network, resize, to_network, to_uint8
 from .writing import atomic_write, what_is_lost, write_picture
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "atomic_write",
     "format_of",
     "from_network",
-    "is_gray",
     "read_picture",
     "resize",
     "to_network",

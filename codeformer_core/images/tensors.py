@@ -13,9 +13,6 @@ from ..errors import PictureError
 Pixels = Tensor | NDArray[Any]
 """A picture or a batch as callers have it: torch or numpy, whole numbers or floats."""
 
-GRAY_SPREAD = 10.0 / 255**2
-"""Channel differences that vary less are noise: 10 in 8-bit units, as in the published pipeline."""
-
 
 def as_images(image: Pixels) -> Tensor:
     """Bring a picture or a batch of any common kind to (B, H, W, C) float32, C = 3 or 4.
@@ -29,11 +26,11 @@ def as_images(image: Pixels) -> Tensor:
     Raises:
         PictureError: any other shape or kind of numbers, or an empty picture.
     """
-    images = torch.as_tensor(
-        np.ascontiguousarray(image) if isinstance(image, np.ndarray) else image
-    )
-    shape = tuple(images.shape)
-    images = _as_unit_floats(images)
+    if isinstance(image, np.ndarray):
+        # Torch takes neither negative strides nor, without a warning, read-only memory.
+        image = torch.from_numpy(np.require(image, requirements=["C", "W"]))
+    shape = tuple(image.shape)
+    images = _as_unit_floats(image)
     if images.ndim == 2:
         images = images[..., None]
     if images.ndim == 3:
@@ -89,14 +86,3 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
     low = planes.amin((2, 3), keepdim=True)
     high = planes.amax((2, 3), keepdim=True)
     return resized.clamp(low, high).movedim(1, -1)
-
-
-def is_gray(images: Tensor) -> Tensor:
-    """(N, H, W, 3) -> (N,) bool: the channels differ by a constant at most.
-
-    A toned (sepia) print counts as gray; the mean of the variances of the three channel
-    differences decides, as in the published pipeline.
-    """
-    red, green, blue = images[..., :3].float().flatten(1, 2).unbind(-1)
-    pairs = torch.stack((red - green, red - blue, green - blue))
-    return pairs.var(dim=2, correction=0).mean(dim=0) <= GRAY_SPREAD

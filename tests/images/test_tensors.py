@@ -8,7 +8,6 @@ from codeformer_core.errors import PictureError
 from codeformer_core.images import (
     as_images,
     from_network,
-    is_gray,
     resize,
     to_network,
     to_uint8,
@@ -111,14 +110,3 @@ def test_shrinking_averages_instead_of_skipping_pixels():
     stripes = torch.zeros(1, 64, 64, 3)
     stripes[:, :, ::2] = 1
     assert float((resize(stripes, 8, 8) - 0.5).abs().max()) < 0.1
-
-
-def test_gray_and_sepia_are_gray_and_colour_is_not():
-    luma = torch.rand(16, 16, 1)
-    gray = luma.expand(-1, -1, 3)
-    sepia = gray * 0.5 + torch.tensor([0.3, 0.2, 0.1])
-    assert is_gray(torch.stack([gray, sepia, torch.rand(16, 16, 3)])).tolist() == [
-        True,
-        True,
-        False,
-    ]

@@ -35,14 +35,6 @@ def astronaut_crop(size: int) -> torch.Tensor:
 def test_chip_is_the_window_of_the_template():
     """A crop whose colours are its coordinates shows where the chip was cut."""
     ramp = (torch.arange(512.0) + 0.5) / 512
-    crop = torch.stack(
-        [
-            ramp.expand(512, 512),
-            ramp[:, None].expand(512, 512),
-            ramp * 0 + ramp[0] + torch.zeros(512, 512),
-        ],
-        dim=-1,
-    )[None]
     across, down = ramp.expand(512, 512), ramp[:, None].expand(512, 512)
     crop = torch.stack([across, down, torch.zeros(512, 512)], dim=-1)[None]
     chip = identity.face_chips(crop)[0].astype(np.float64) / 255 * 512

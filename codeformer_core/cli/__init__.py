@@ -1,0 +1,71 @@
+"""The command `codeformer`."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import CodeFormerError
+from . import convert, demo, download, inspect, restore
+
+COMMANDS = (demo, restore, inspect, convert, download)
+"""Each offers `add_parser(commands)`, which sets `run`; heavy imports wait until it runs."""
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+"""Exit codes; argparse itself uses 2 for a command it does not understand."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: what follows `codeformer`; the command line if left out.
+
+    Returns:
+        The exit code: 0 done, 1 something failed, 130 stopped by Ctrl-C.
+    """
+    _never_fail_to_print()
+    options = make_parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        print(f"codeformer: {describe_error(error)}", file=sys.stderr)
+        return FAILED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="codeformer", description="Restore faces in photos with CodeFormer."
+    )
+    parser.add_argument("--version", action="version", version=f"codeformer {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(commands).add_argument(
+            "--debug", action="store_true", help="show where an error comes from"
+        )
+    return parser
+
+
+def describe_error(error: Exception) -> str:
+    """An error in one message for the user."""
+    if isinstance(error, CodeFormerError):
+        return str(error)
+    return (
+        f"unexpected error: {type(error).__name__}: {error}\n"
+        "Run the command again with --debug to see where it comes from."
+    )
+
+
+def _never_fail_to_print() -> None:
+    """File names may hold characters the terminal cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

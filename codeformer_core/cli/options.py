@@ -1,0 +1,120 @@
+"""Options that several commands share, and the models they name."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingError
+
+if TYPE_CHECKING:
+    from ..faces import FaceDetector
+    from ..networks import CodeFormer
+
+Commands = Any
+"""What `ArgumentParser.add_subparsers` returns; argparse keeps its name private."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say what restores the faces and how."""
+    parser.add_argument(
+        "--fidelity",
+        type=number_between(0, 1),
+        default=0.5,
+        metavar="W",
+        help="0 for the best quality to 1 for the closest likeness (default: 0.5)",
+    )
+    parser.add_argument(
+        "--model",
+        default="builtin",
+        metavar="NAME",
+        help="builtin, the path of a weight file, or the name of a downloaded one such as "
+        "codeformer.pth (default: builtin)",
+    )
+    parser.add_argument(
+        "--detector",
+        default="auto",
+        metavar="NAME",
+        help="auto, dlib, retinaface_mobile0.25, retinaface_resnet50, or the path of a "
+        "RetinaFace file (default: auto: RetinaFace if its weights are there, else dlib)",
+    )
+    parser.add_argument(
+        "--weights-dir",
+        type=Path,
+        metavar="DIR",
+        help="look for model files here first, then in the folders of the environment variable "
+        "CODEFORMER_MODELS and in the cache",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1, mps ... (default: the fastest)"
+    )
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="float32", help="number type of the network"
+    )
+
+
+def number_between(low: float, high: float) -> Any:
+    """Argparse type: a number of an interval."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def load_network(options: argparse.Namespace) -> "CodeFormer":
+    """The network that the options name.
+
+    Raises:
+        MissingModelError: there is no such file.
+        CheckpointError: the file is damaged, or is no CodeFormer.
+        SettingError: the device cannot be used.
+    """
+    import torch
+
+    from ..pipeline.models import load_model, model_folders
+
+    return load_model(
+        options.model,
+        folders=model_folders(options.weights_dir),
+        device=_device(options.device),
+        dtype=getattr(torch, options.dtype),
+    )
+
+
+def load_face_detector(options: argparse.Namespace) -> "FaceDetector":
+    """The detector that the options name.
+
+    Raises:
+        MissingModelError: its weights or package are not there.
+        CheckpointError: its file is damaged, or of another kind.
+        SettingError: the device cannot be used.
+    """
+    from ..pipeline.models import load_detector, model_folders
+
+    return load_detector(
+        options.detector,
+        folders=model_folders(options.weights_dir),
+        device=_device(options.device),
+    )
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name != "auto":
+        try:
+            torch.empty(0, device=name)
+        except (RuntimeError, AssertionError) as error:
+            raise SettingError(f"device {name!r} cannot be used here ({error})") from error
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,232 @@
+"""`codeformer restore`: restore the faces of files and folders."""
+
+import argparse
+import shutil
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .options import Commands, add_model_options, load_face_detector, load_network, number_between
+
+if TYPE_CHECKING:
+    from ..faces import FaceDetector
+    from ..images import Picture
+    from ..networks import CodeFormer
+    from .jobs import Job
+
+Progress = Callable[[int, int], None]
+
+
+def add_parser(commands: Commands) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "restore",
+        help="restore the faces of pictures and folders",
+        description="Restore the faces of pictures. Everything but the faces stays as it is, and "
+        "so do the input files.",
+    )
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="a picture, or a folder of pictures"
+    )
+    parser.add_argument(
+        "--output",
+        "-o",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the results; pictures keep their names and their places in folders",
+    )
+    add_model_options(parser)
+    parser.add_argument(
+        "--upscale",
+        type=number_between(1, 4),
+        default=1.0,
+        metavar="FACTOR",
+        help="enlarge the whole picture, 1 to 4 (default: 1)",
+    )
+    parser.add_argument(
+        "--aligned",
+        action="store_true",
+        help="the inputs are aligned square faces: no search; the result has the model's size",
+    )
+    parser.add_argument(
+        "--confidence",
+        type=number_between(0, 1),
+        default=0.8,
+        help="leave faces alone that are less certain, 0 to 1 (default: 0.8)",
+    )
+    parser.add_argument(
+        "--min-size",
+        type=number_between(0, 1e6),
+        default=16.0,
+        metavar="PIXELS",
+        help="leave smaller faces alone (default: 16)",
+    )
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out pictures whose result is there already, to go on after an interruption",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; the exit code is 1 if any picture failed."""
+    from .jobs import plan_jobs
+    from .progress import make_folder
+
+    jobs = plan_jobs(options.inputs, options.output)
+    make_folder(options.output)
+    report = Report(total=len(jobs))
+    if options.skip_existing:
+        jobs = [job for job in jobs if not job.target.exists()]
+        report.skipped = report.total - len(jobs)
+    try:
+        if jobs:
+            _restore_all(jobs, options, report)
+    finally:
+        print(report.text(options.output))
+        for source, message in report.failures:
+            print(f"FAILED {_about(source, message)}", file=sys.stderr)
+    return 1 if report.failures else 0
+
+
+@dataclass
+class Report:
+    """What became of the pictures, for the end of the run."""
+
+    total: int
+    skipped: int = 0
+    restored: int = 0
+    faces: int = 0
+    faceless: int = 0
+    notes: list[tuple[Path, str]] = field(default_factory=list)
+    failures: list[tuple[Path, str]] = field(default_factory=list)
+
+    def text(self, output: Path) -> str:
+        """Several lines for the screen."""
+        lines = [
+            f"{self.restored} of {self.total} pictures restored ({self.faces} faces): {output}"
+        ]
+        if self.faceless:
+            lines.append(f"{self.faceless} without a face, taken over unchanged")
+        if self.skipped:
+            lines.append(f"{self.skipped} left out, their results were there already")
+        waiting = self.total - self.skipped - self.restored - self.faceless - len(self.failures)
+        if waiting:
+            lines.append(f"{waiting} not done; --skip-existing goes on from here")
+        lines += [f"note: {_about(source, note)}" for source, note in self.notes]
+        if self.failures:
+            lines.append(f"{len(self.failures)} failed:")
+        return "\n".join(lines)
+
+
+def _about(source: Path, message: str) -> str:
+    """A message that names its file once."""
+    return message if str(source) in message else f"{source}: {message}"
+
+
+def _restore_all(jobs: "list[Job]", options: argparse.Namespace, report: Report) -> None:
+    from tqdm import tqdm
+
+    from . import describe_error
+    from .progress import steps
+
+    network = load_network(options)
+    detector = None if options.aligned else load_face_detector(options)
+    restorer = Restorer(network, detector, options)
+    for job in tqdm(jobs, unit="picture", disable=None):
+        try:
+            with steps(job.source.name) as on_progress:
+                restorer.restore(job, report, on_progress)
+        except Exception as error:  # one bad picture must not stop the others
+            if options.debug:
+                traceback.print_exc()
+            report.failures.append((job.source, describe_error(error)))
+
+
+@dataclass(frozen=True)
+class Restorer:
+    """What is the same for every picture of a run."""
+
+    network: "CodeFormer"
+    detector: "FaceDetector | None"
+    """None for aligned faces."""
+    options: argparse.Namespace
+
+    def restore(self, job: "Job", report: Report, on_progress: Progress) -> None:
+        """Restore one picture and note what became of it.
+
+        Raises:
+            CodeFormerError: the picture cannot be read, restored or written.
+        """
+        from ..images import read_picture, write_picture
+        from .progress import make_folder
+
+        picture = read_picture(job.source)
+        restore = self._picture if self.detector else self._aligned
+        result, faces, notes = restore(picture, on_progress)
+        make_folder(job.target.parent)
+        if faces == 0 and self.options.upscale == 1 and job.source.suffix == job.target.suffix:
+            copy_file(job.source, job.target)  # no pixel changed, so no byte should
+        else:
+            notes = (*picture.notes, *notes, *write_picture(job.target, result))
+        report.notes += [(job.source, note) for note in notes]
+        report.faces += faces
+        report.restored += faces > 0
+        report.faceless += faces == 0
+
+    def _picture(
+        self, picture: "Picture", on_progress: Progress
+    ) -> "tuple[Picture, int, tuple[str, ...]]":
+        from ..pipeline import restore_image
+        from ..pipeline.restore import enlarge
+
+        options = self.options
+        restored = restore_image(
+            picture.pixels,
+            self.network,
+            self.detector,
+            fidelity=options.fidelity,
+            confidence=options.confidence,
+            min_size=options.min_size,
+            upscale=options.upscale,
+            on_progress=on_progress,
+        )
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = enlarge(alpha[None, ..., None], options.upscale)[0, ..., 0]
+        result = replace(picture, pixels=restored.image, alpha=alpha)
+        return result, restored.faces.count, restored.warnings
+
+    def _aligned(
+        self, picture: "Picture", on_progress: Progress
+    ) -> "tuple[Picture, int, tuple[str, ...]]":
+        from ..images import resize
+        from ..pipeline import restore_crops
+        from ..pipeline.restore import enlarge
+
+        restored = restore_crops(
+            self.network, picture.pixels[None], self.options.fidelity, on_progress=on_progress
+        )
+        restored = enlarge(restored, self.options.upscale)
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = resize(alpha[None, ..., None], *restored.shape[1:3])[0, ..., 0]
+        return replace(picture, pixels=restored[0], alpha=alpha), 1, ()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file, under its new name only when it is whole.
+
+    Raises:
+        PictureError: it cannot be read or written.
+    """
+    from ..images import atomic_write
+
+    with atomic_write(target) as written, source.open("rb") as read:
+        shutil.copyfileobj(read, written)

@@ -1,0 +1,152 @@
+"""Restore aligned crops in chunks, and notice faces that did not come out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PictureError, SettingError
+from ..images import from_network, resize, to_network
+from ..networks import CodeFormerConfig, Fidelity
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all); an exception raised in it stops the job."""
+
+CHUNK = 8
+"""Faces of one forward pass unless the caller knows the memory better."""
+
+
+class FaceRestorer(Protocol):
+    """A CodeFormer, or whatever a host puts around one."""
+
+    @property
+    def size(self) -> int:
+        """Side of the crops in pixels."""
+        ...
+
+    @property
+    def config(self) -> CodeFormerConfig:
+        """Sizes and variant."""
+        ...
+
+    def __call__(
+        self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None, /
+    ) -> Tensor:
+        """(N, 3, S, S) in -1..1 to the same."""
+        ...
+
+
+@dataclass(frozen=True)
+class RestoredCrops:
+    """Crops after restoration."""
+
+    crops: Tensor
+    """(N, S, S, 3) float32 in 0..1; a broken face is its input crop, resized."""
+    broken: tuple[int, ...]
+    """Indices of the faces whose result held NaN or infinity."""
+
+
+def restore_crops(
+    network: FaceRestorer,
+    crops: Tensor,
+    fidelity: Fidelity = 0.5,
+    *,
+    adain: bool | None = None,
+    chunk: int = CHUNK,
+    on_progress: Progress | None = None,
+) -> Tensor:
+    """Restore aligned faces.
+
+    Args:
+        network: a loaded CodeFormer; crops are brought to its device, results back.
+        crops: (N, H, H, 3) RGB in 0..1, aligned to the five-point template; resized to the
+            network's own size S if they differ.
+        fidelity: 0 (quality) to 1 (identity), one number or one a face.
+        adain: match colours in the network; None takes the variant's own setting.
+        chunk: faces of one forward pass.
+        on_progress: called with (faces done, faces in all) after every chunk.
+
+    Returns:
+        (N, S, S, 3) float32 in 0..1 on the device of `crops`.
+
+    Raises:
+        PictureError: crops of another shape, or results that are not finite; see
+            `try_restore_crops` to go on without those faces.
+        SettingError: a fidelity outside 0..1 or not one a face, or a chunk under 1.
+    """
+    restored = try_restore_crops(
+        network, crops, fidelity, adain=adain, chunk=chunk, on_progress=on_progress
+    )
+    if restored.broken:
+        raise PictureError(
+            f"the model gave no finite pixels for {_numbered(restored.broken)}: check the pictures "
+            "for NaN, or load the model as float32"
+        )
+    return restored.crops
+
+
+def try_restore_crops(
+    network: FaceRestorer,
+    crops: Tensor,
+    fidelity: Fidelity = 0.5,
+    *,
+    adain: bool | None = None,
+    chunk: int = CHUNK,
+    on_progress: Progress | None = None,
+) -> RestoredCrops:
+    """Restore aligned faces; one that does not come out finite is reported and left as it was.
+
+    Arguments and errors as of `restore_crops`, which raises in that case.
+    """
+    _check(crops, chunk)
+    count, side = len(crops), network.size
+    weights = _fidelity_per_face(fidelity, count)
+    restored = torch.empty((count, side, side, 3), dtype=torch.float32, device=crops.device)
+    broken: list[int] = []
+    for start in range(0, count, chunk):
+        part = slice(start, start + chunk)
+        inputs = resize(crops[part].float(), side, side)
+        outputs = _forward(network, inputs, weights[part], adain)
+        finite = outputs.isfinite().flatten(1).all(1)
+        restored[part] = torch.where(finite[:, None, None, None], outputs, inputs)
+        broken += [start + int(index) for index in (~finite).nonzero()]
+        if on_progress is not None:
+            on_progress(min(start + chunk, count), count)
+    return RestoredCrops(restored, tuple(broken))
+
+
+def _forward(network: FaceRestorer, crops: Tensor, fidelity: Tensor, adain: bool | None) -> Tensor:
+    device = next(network.parameters()).device if isinstance(network, nn.Module) else crops.device
+    # Equal weights as one number: a network may take a shorter way, and always does for 0.
+    weight = float(fidelity[0]) if bool((fidelity == fidelity[0]).all()) else fidelity
+    with torch.no_grad():
+        outputs = network(to_network(crops.clamp(0, 1)).to(device), weight, adain)
+    return from_network(outputs).to(crops.device)
+
+
+def _check(crops: Tensor, chunk: int) -> None:
+    if crops.ndim != 4 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
+        raise PictureError(
+            f"expected aligned square faces of shape (N, S, S, 3), got {tuple(crops.shape)}"
+        )
+    if chunk < 1:
+        raise SettingError(f"chunk is {chunk}: it must be at least 1 face")
+
+
+def _fidelity_per_face(fidelity: Fidelity, count: int) -> Tensor:
+    values = torch.as_tensor(fidelity, dtype=torch.float32, device="cpu").reshape(-1)
+    if values.numel() not in (1, count):
+        raise SettingError(
+            f"fidelity has {values.numel()} values for {count} faces: give one number, or as many"
+        )
+    if not bool(((values >= 0) & (values <= 1)).all()):
+        raise SettingError(f"fidelity must be between 0 and 1, got {values.tolist()}")
+    return values.expand(count)
+
+
+def _numbered(indices: tuple[int, ...]) -> str:
+    """Faces by their place in the batch, counted from 1."""
+    numbers = ", ".join(str(index + 1) for index in indices)
+    return f"face {numbers}" if len(indices) == 1 else f"faces {numbers}"

@@ -1,0 +1,212 @@
+"""Restore the faces of whole pictures: detect, crop, restore, paste back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from ..errors import SettingError
+from ..faces import (
+    DEFAULT_CONFIDENCE,
+    DEFAULT_MIN_SIZE,
+    FaceDetector,
+    FaceParser,
+    Faces,
+    PasteOptions,
+    crop_faces,
+    match_gray,
+    paste_faces,
+)
+from ..images import Pixels, as_images, resize
+from ..networks import Fidelity
+from .crops import CHUNK, FaceRestorer, Progress, try_restore_crops
+
+Upscaler = Callable[[Tensor], Tensor]
+"""Enlarges (B, H, W, 3) pictures by a factor of its own."""
+
+LARGEST_UPSCALE = 4.0
+PROGRESS_STEPS = 1000
+DETECTION_STEPS = 200
+"""Share of the progress that belongs to the search for faces."""
+LARGEST_FACE = 1.25
+"""A face this many times larger than the model's crops is visibly softened by them."""
+
+
+@dataclass(frozen=True)
+class RestoredImage:
+    """A picture, or a batch, with its faces restored."""
+
+    image: Tensor
+    """Float32 in the shape of the input times the upscale; outside of `mask` the very input."""
+    mask: Tensor
+    """(H, W) or (B, H, W) float32: how much of each pixel comes from a restored face."""
+    faces: Faces
+    """Every face that was found or given, in pixels of the input."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know, in the user's words."""
+
+
+def restore_image(
+    image: Pixels,
+    network: FaceRestorer,
+    detector: FaceDetector | None = None,
+    *,
+    fidelity: Fidelity = 0.5,
+    faces: Faces | None = None,
+    parser: FaceParser | None = None,
+    paste: PasteOptions | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
+    min_size: float = DEFAULT_MIN_SIZE,
+    upscale: float = 1.0,
+    upscaler: Upscaler | None = None,
+    adain: bool | None = None,
+    keep_gray: bool = True,
+    chunk: int = CHUNK,
+    on_progress: Progress | None = None,
+) -> RestoredImage:
+    """Restore every face of a picture or a batch of frames.
+
+    Args:
+        image: (H, W, 3), or a batch (B, H, W, 3), torch or numpy, uint8, uint16 or float in 0..1;
+            gray is accepted, and a fourth channel is kept as opacity.
+        network: a loaded CodeFormer.
+        detector: finds the faces; not needed if `faces` are given.
+        fidelity: 0 (quality) to 1 (identity), one number or one a face.
+        faces: faces found or chosen before.
+        parser: cuts the mask out along hair and neck; without one it follows the geometry.
+        paste: feather, opacity and colour match of the blend.
+        confidence: faces scored lower are left alone, 0 to 1.
+        min_size: smaller faces, in pixels, are left alone.
+        upscale: enlarge the whole picture, 1 to 4; faces are pasted at the new size.
+        upscaler: enlarges the background instead of bicubic interpolation.
+        adain: match colours in the network; None takes the variant's own setting.
+        keep_gray: faces of gray pictures stay gray.
+        chunk: faces of one forward pass.
+        on_progress: called with (steps done, steps in all), where a step is a thousandth.
+
+    Returns:
+        The restored picture. Pixels outside its mask are the input's, bit for bit, while
+        `upscale` is 1. A face the model gave no finite pixels for is left as it was and named in
+        the warnings, as are faces larger than the model's crops.
+
+    Raises:
+        PictureError: not a picture, or faces of another one.
+        SettingError: a setting is out of range, or there is neither a detector nor faces.
+    """
+    if not 1 <= upscale <= LARGEST_UPSCALE:
+        raise SettingError(f"upscale is {upscale}: it must be between 1 and {LARGEST_UPSCALE:g}")
+    images = as_images(image)
+    colours, opacity = images[..., :3], images[..., 3:]
+    progress = _Progress(on_progress)
+    if faces is None:
+        faces = _detect(colours, detector, confidence, min_size, progress)
+    crops = crop_faces(colours, faces, network.size)
+    restored = try_restore_crops(
+        network, crops, fidelity, adain=adain, chunk=chunk, on_progress=progress.restoring
+    )
+    results = restored.crops
+    if keep_gray and network.config.variant != "colorization":
+        results = match_gray(results, crops)
+    good = [index for index in range(faces.count) if index not in restored.broken]
+    results, paste = results[good], paste or PasteOptions()
+    pasted, mask = paste_faces(
+        enlarge(colours, upscale, upscaler),
+        results,
+        _only(faces, good),
+        paste,
+        parser.masks(results, hair=paste.restore_hair) if parser else None,
+    )
+    if opacity.shape[3]:
+        height, width = pasted.shape[1:3]
+        pasted = torch.cat([pasted, resize(opacity, height, width)], dim=3)
+    progress.restoring(1, 1)
+    single = image.ndim < 4
+    return RestoredImage(
+        image=pasted[0] if single else pasted,
+        mask=mask[0] if single else mask,
+        faces=faces,
+        warnings=_warnings(faces, restored.broken, network.size),
+    )
+
+
+class _Progress:
+    """Detection and restoration on one scale that only rises."""
+
+    def __init__(self, report: Progress | None) -> None:
+        self._report = report
+        self._start = 0
+
+    def detecting(self, done: int, total: int) -> None:
+        self._start = DETECTION_STEPS
+        self._say(DETECTION_STEPS * done // total)
+
+    def restoring(self, done: int, total: int) -> None:
+        self._say(self._start + (PROGRESS_STEPS - self._start) * done // total)
+
+    def _say(self, done: int) -> None:
+        if self._report is not None:
+            self._report(done, PROGRESS_STEPS)
+
+
+def _detect(
+    colours: Tensor,
+    detector: FaceDetector | None,
+    confidence: float,
+    min_size: float,
+    progress: _Progress,
+) -> Faces:
+    if detector is None:
+        raise SettingError("give a face detector, or the faces")
+    return detector.detect(
+        colours, confidence=confidence, min_size=min_size, on_progress=progress.detecting
+    )
+
+
+def enlarge(images: Tensor, upscale: float, upscaler: Upscaler | None = None) -> Tensor:
+    """Enlarge (B, H, W, 3) pictures to exactly `upscale` times their size, rounded to pixels.
+
+    Args:
+        images: pictures; returned as they are if their size does not change.
+        upscale: the factor.
+        upscaler: does the work by a factor of its own; its result is resized to fit.
+    """
+    height, width = (round(side * upscale) for side in images.shape[1:3])
+    if (height, width) == images.shape[1:3]:
+        return images
+    return resize(images if upscaler is None else upscaler(images), height, width)
+
+
+def _only(faces: Faces, chosen: list[int]) -> Faces:
+    """The faces at these places of the flat order."""
+    places = count()
+    frames = tuple(
+        tuple(face for face, place in zip(frame, places, strict=False) if place in chosen)
+        for frame in faces.frames
+    )
+    return replace(faces, frames=frames)
+
+
+def _warnings(faces: Faces, broken: tuple[int, ...], size: int) -> tuple[str, ...]:
+    warnings: list[str] = []
+    if broken:
+        numbers = ", ".join(str(index + 1) for index in broken)
+        warnings.append(
+            f"left as it was, because the model gave no finite pixels: face {numbers} of "
+            f"{faces.count}; load the model as float32 if it runs in a smaller type"
+        )
+    sizes = [face.placement.face_size for face in faces]
+    large = [side for side in sizes if side > LARGEST_FACE * size]
+    if large:
+        remedy = (
+            "use a model for larger faces, such as codeformer.pth (512 px)"
+            if size < 512
+            else "make the picture smaller before restoring it"
+        )
+        whose = "the face is" if faces.count == 1 else f"{len(large)} of {faces.count} faces are"
+        warnings.append(
+            f"{whose} larger than the model's {size} px (up to {max(large):.0f} px) and may get "
+            f"softer: {remedy}"
+        )
+    return tuple(warnings)
