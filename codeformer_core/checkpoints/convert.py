@@ -1,0 +1,62 @@
+"""Convert weight files between formats, checked on the way in."""
+
+from pathlib import Path
+
+from ..errors import CheckpointError, SettingError
+from .catalogue import KNOWN_FILES
+from .empty import build_empty
+from .identify import CheckpointInfo, check_complete, identify
+from .names import to_network
+from .reader import Metadata, State, read_state
+from .write import config_metadata, file_sha256, write_state
+
+
+def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Path:
+    """Convert a weight file, typically .pth to .safetensors, number for number.
+
+    Args:
+        source: any file this library recognises: CodeFormer, VQGAN, RetinaFace, ParseNet, BiSeNet.
+        target: .safetensors or .pth; flat published keys with metadata (kind, variant, heads,
+            image size, licence if known, name and hash of the source).
+        overwrite: replace an existing target.
+
+    Returns:
+        The target.
+
+    Raises:
+        MissingModelError: there is no such source.
+        CheckpointError: the source is damaged, incomplete or not recognised, or the target exists
+            or cannot be written.
+        SettingError: the target has another suffix, or is the source.
+    """
+    source, target = Path(source), Path(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise SettingError(f"{target}: source and target are the same file")
+    if target.exists() and not overwrite:
+        raise CheckpointError(f"{target}: exists already; choose another name or overwrite it")
+    state, metadata = read_state(source)
+    try:
+        info = _checked_info(state, metadata)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source.name}: {error}") from error
+    return write_state(target, state, {**metadata, **_provenance(source, info, metadata)})
+
+
+def _checked_info(state: State, metadata: Metadata) -> CheckpointInfo:
+    info = identify(state, metadata)
+    if info.kind == "unknown":
+        raise CheckpointError(f"is {info.title}: {info.advice}")
+    if info.config is not None:
+        check_complete(build_empty(info.config), to_network(state))
+    return info
+
+
+def _provenance(source: Path, info: CheckpointInfo, metadata: Metadata) -> Metadata:
+    """What the new file says about itself and about where it comes from."""
+    sha256 = file_sha256(source)
+    licence = next((file.licence for file in KNOWN_FILES if file.sha256 == sha256), None)
+    described = config_metadata(info.config) if info.config else {"kind": info.kind}
+    described |= {"source": source.name, "source_sha256": sha256}
+    if licence and "licence" not in metadata:
+        described["licence"] = licence
+    return described

@@ -1,0 +1,163 @@
+"""Read a weight file into a flat dict of tensors: safetensors, or PyTorch's own two formats.
+
+What a file is, is read from its first bytes and not from its name. Nothing in a file is ever run,
+and no more memory is taken than the file has bytes. Where the format allows it, tensors are views
+of the mapped file, so that opening a model costs nothing until its numbers are used.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..errors import CheckpointError, MissingModelError
+from .pickled import Refused
+from .preflight import LEGACY_MAGIC, check_archive, check_legacy, refuse
+
+State = dict[str, Tensor]
+"""Tensors by their key in the file."""
+Metadata = dict[str, str]
+"""What a file says about itself in words."""
+
+MAX_HEADER_BYTES = 8 << 20
+"""Longest safetensors header taken for a model's; CodeFormer's has about 60 kB."""
+WRAPPERS = ("params_ema", "params", "state_dict")
+"""Keys under which training code stores the network, best first."""
+NOT_WEIGHTS = {
+    b"<!do": "it is a web page, not weights: the download went to a page about the file",
+    b"<htm": "it is a web page, not weights: the download went to a page about the file",
+    b"vers": "it is a Git LFS pointer; the file itself was not fetched (git lfs pull)",
+    b"gguf": "it is a GGUF file, which holds no network of this library",
+}
+
+
+def read_state(path: str | Path) -> tuple[State, Metadata]:
+    """Read the tensors of a weight file.
+
+    Args:
+        path: .safetensors, or .pth, .pt, .ckpt of PyTorch.
+
+    Returns:
+        The flat state dict, unwrapped (`params_ema`, `params`, `state_dict`) and without the
+        `module.` prefix of parallel training, on the CPU; and the file's metadata. The tensors may
+        be views of the mapped file: do not truncate it while they live (replacing it is fine).
+
+    Raises:
+        MissingModelError: there is no such file.
+        CheckpointError: the file is damaged, holds more than tensors, or is no weight file.
+    """
+    path = Path(path)
+    container = container_of(path)
+    try:
+        state, metadata = _READERS[container](path)
+    except Refused as error:
+        raise refuse(path, str(error)) from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from error
+    if not state:
+        raise refuse(path, "it holds no tensors")
+    return _without_prefix(state, "module."), metadata
+
+
+def container_of(path: Path) -> str:
+    """Format of a file by its first bytes: "safetensors", "archive" or "legacy".
+
+    Raises:
+        MissingModelError: there is no such file.
+        CheckpointError: not a regular file, or of no format weights come in.
+    """
+    if not path.exists():
+        raise MissingModelError(f"{path}: there is no such file")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: is not a file")
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from error
+    if start.startswith(b"PK\x03\x04"):
+        return "archive"
+    if start.startswith(LEGACY_MAGIC):
+        return "legacy"
+    if start[8:9] == b"{":
+        return "safetensors"
+    reason = "it is empty" if not start else "it is not a file of weights"
+    raise refuse(path, NOT_WEIGHTS.get(start[:4].lower(), reason))
+
+
+def _read_safetensors(path: Path) -> tuple[State, Metadata]:
+    with path.open("rb") as stream:
+        header_bytes = int.from_bytes(stream.read(8), "little")
+    if header_bytes > min(MAX_HEADER_BYTES, path.stat().st_size - 8):
+        raise Refused("its header is cut off or larger than any model's")
+    try:
+        with safe_open(path, framework="pt") as opened:
+            state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            return state, dict(opened.metadata() or {})
+    except (SafetensorError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise Refused(f"it is a damaged safetensors file ({error})") from error
+
+
+def _read_archive(path: Path) -> tuple[State, Metadata]:
+    check_archive(path)
+    return _unwrap(_load(path, mmap=True))
+
+
+def _read_legacy(path: Path) -> tuple[State, Metadata]:
+    check_legacy(path)
+    return _unwrap(_load(path, mmap=False))
+
+
+_READERS = {
+    "safetensors": _read_safetensors,
+    "archive": _read_archive,
+    "legacy": _read_legacy,
+}
+
+
+def _load(path: Path, *, mmap: bool) -> Any:
+    try:
+        return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # PyTorch raises nearly every type there is for a damaged file
+        raise Refused(f"PyTorch cannot read it ({type(error).__name__})") from error
+
+
+def _unwrap(content: Any) -> tuple[State, Metadata]:
+    """The network's own dict inside what training code saved around it."""
+    if not isinstance(content, dict):
+        raise Refused("it holds no state dict")
+    for key in WRAPPERS:
+        if isinstance(content.get(key), Mapping):
+            return _tensors(content[key]), _words(content)
+    return _tensors(content), {}
+
+
+def _tensors(content: Mapping[Any, Any]) -> State:
+    state: State = {}
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise Refused(
+                f"its entry {str(key)[:60]!r} is no tensor: it is a training state or a list of "
+                "networks rather than one network"
+            )
+        state[key] = value.detach()
+    return state
+
+
+def _words(content: Mapping[Any, Any]) -> Metadata:
+    """The plain values beside the network, and in a `metadata` dict."""
+    beside = {**content, **(m if isinstance(m := content.get("metadata"), dict) else {})}
+    return {
+        key: str(value)
+        for key, value in beside.items()
+        if isinstance(key, str) and isinstance(value, str | int | float)
+    }
+
+
+def _without_prefix(state: State, prefix: str) -> State:
+    if all(key.startswith(prefix) for key in state):
+        return {key.removeprefix(prefix): value for key, value in state.items()}
+    return state

@@ -1,0 +1,122 @@
+"""Write weight files: whole or not at all."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from ..errors import CheckpointError, SettingError
+from ..networks import VQGAN, CodeFormer, CodeFormerConfig, VQGANConfig
+from .names import to_published
+from .reader import Metadata, State
+
+PYTORCH_SUFFIXES = (".pth", ".pt", ".ckpt")
+"""File names written in PyTorch's own format."""
+
+
+def save_network(
+    path: str | Path, network: CodeFormer | VQGAN, metadata: Metadata | None = None
+) -> Path:
+    """Save a network under the published keys, with what shapes cannot tell as metadata.
+
+    Args:
+        path: .safetensors, or .pth to be read by other tools.
+        network: any size and variant.
+        metadata: more to say about it, such as a licence.
+
+    Returns:
+        The path written.
+
+    Raises:
+        CheckpointError: the file cannot be written; nothing is left under its name.
+        SettingError: another suffix.
+    """
+    described = {**(metadata or {}), **config_metadata(network.config)}
+    return write_state(path, network.state_dict(), described)
+
+
+def config_metadata(config: CodeFormerConfig | VQGANConfig) -> Metadata:
+    """What shapes cannot tell of a network, in words."""
+    if isinstance(config, VQGANConfig):
+        return {"kind": "vqgan", "image_size": str(config.image_size)}
+    return {
+        "kind": "codeformer",
+        "variant": config.variant,
+        "heads": str(config.heads),
+        "image_size": str(config.vqgan.image_size),
+    }
+
+
+def write_state(path: str | Path, state: State, metadata: Metadata | None = None) -> Path:
+    """Write tensors under the published keys, atomically: an old file stays until the new is whole.
+
+    Args:
+        path: .safetensors (flat keys and metadata), or .pth (under `params_ema`, metadata beside).
+        state: tensors by published key or ours.
+        metadata: text by name.
+
+    Returns:
+        The path written.
+
+    Raises:
+        CheckpointError: the file cannot be written; nothing is left under its name.
+        SettingError: another suffix.
+    """
+    path = Path(path)
+    save = _saver(path)
+    published = {key: tensor.contiguous() for key, tensor in to_published(state).items()}
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        partial.touch()
+        mode = partial.stat().st_mode  # safetensors would leave a file only its owner can read
+        save(partial, published, {**(metadata or {}), "format": "pt"})
+        partial.chmod(mode)
+        _flush_to_disk(partial)
+        os.replace(partial, path)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be written ({error}); check the folder, its permissions and free space"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, lower-case hex.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _saver(path: Path) -> Callable[[Path, State, Metadata], None]:
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        return _save_safetensors
+    if suffix in PYTORCH_SUFFIXES:
+        return _save_pytorch
+    raise SettingError(f"{path.name}: weights are written as .safetensors or .pth")
+
+
+def _save_safetensors(path: Path, state: State, metadata: Metadata) -> None:
+    save_file(state, path, metadata)
+
+
+def _save_pytorch(path: Path, state: State, metadata: Metadata) -> None:
+    torch.save({"params_ema": state, "metadata": metadata}, path)
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
