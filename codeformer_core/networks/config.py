@@ -10,7 +10,7 @@ NORM_GROUPS = 32
 
 @dataclass(frozen=True)
 class VQGANConfig:
-    """Sizes of the stage I autoencoder (paper, section 3.1). The defaults are the published ones."""
+    """Sizes of the stage I autoencoder (paper, section 3.1); by default the published ones."""
 
     image_size: int = 512
     """Side of the square face crops in pixels."""

@@ -71,7 +71,7 @@ class MovingCodebook(nn.Module):
 
 
 def usage(codes: Tensor, codebook_size: int) -> tuple[float, float]:
-    """Share of the codes in use, and perplexity (effective number of codes), of any codes tensor."""
+    """Share of the codes in use, and perplexity (the effective number of codes)."""
     counts = torch.bincount(codes.flatten(), minlength=codebook_size).float()
     shares = counts / counts.sum()
     entropy = -(shares * shares.clamp(min=1e-12).log()).sum()

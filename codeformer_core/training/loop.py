@@ -14,8 +14,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -158,7 +158,10 @@ class Trainer:
         os.replace(part, self._state_file)
 
     def _resume(self) -> None:
-        state = torch.load(self._state_file, map_location="cpu", weights_only=True)
+        # Not a weight file: optimiser states, written by `save` and read by nothing else.
+        state = torch.load(  # noqa: TID251
+            self._state_file, map_location="cpu", weights_only=True
+        )
         self.step = state["step"]
         self.stage.load_state_dict(state["stage"])
         self.average.state = state["average"]
@@ -186,24 +189,19 @@ class MovingAverage:
                 self.state[name].lerp_(value, 1 - decay)
 
 
-class _stopping_on_interrupt:
+@contextmanager
+def _stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
     """While inside, Ctrl-C and SIGTERM set an event instead of breaking a step in two."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self.stop = stop
-        self.previous: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.previous[number] = signal.signal(number, self._request)
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self.previous.items():
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may take signals
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        self.stop.set()
 
 
 def _replace_text(path: Path, text: str) -> None:

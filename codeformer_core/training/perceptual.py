@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..checkpoints.reader import read_state
 from ..errors import MissingModelError
 
 MOBILENET_FILE = "mobilenet_v2-b0353104.pth"
@@ -47,7 +48,7 @@ class PerceptualDistance(nn.Module):
         from torchvision.models import mobilenet_v2
 
         network = mobilenet_v2()
-        state = torch.load(weights or mobilenet_file(), map_location="cpu", weights_only=True)
+        state, _ = read_state(weights or mobilenet_file())
         network.load_state_dict(state)
         self.blocks = network.features[: MOBILENET_TAPS[-1] + 1]
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
