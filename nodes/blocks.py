@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,6 +48,16 @@ class DetectFaces(io.ComfyNode):
                 image_input("One picture or a batch of frames."),
                 detector_input(),
                 *detection_inputs(),
+                io.Int.Input(
+                    "search_size",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    step=32,
+                    optional=True,
+                    tooltip="Pixels of the shorter side at which the picture is searched; 0 takes "
+                    "the detector's own. More finds smaller faces and takes longer.",
+                ),
             ],
             outputs=[
                 FacesSocket.Output(
@@ -73,6 +84,7 @@ class DetectFaces(io.ComfyNode):
         detector: host.HostedDetector | None = None,
         confidence: float = 0.8,
         min_size: int = 16,
+        search_size: int = 0,
     ) -> io.NodeOutput:
         """Detect, and draw what was found."""
         from ..codeformer_core.faces.drawing import draw_faces
@@ -80,9 +92,14 @@ class DetectFaces(io.ComfyNode):
         detector = models.detector_or_default(detector)
         frames = image[..., :3]
         faces = detector.detect(
-            frames, confidence=confidence, min_size=min_size, on_progress=host.Progress()
+            frames,
+            confidence=confidence,
+            min_size=min_size,
+            short_side=search_size or None,
+            on_progress=host.Progress(),
         )
-        shown = draw_faces(frames[:SHOWN_FRAMES], faces)
+        first = dataclasses.replace(faces, frames=faces.frames[:SHOWN_FRAMES])
+        shown = draw_faces(frames[:SHOWN_FRAMES], first)
         return io.NodeOutput(
             faces,
             host.to_output(box_masks(faces)),
@@ -182,18 +199,26 @@ class RestoreFaces(io.ComfyNode):
         adain: str = "automatic",
     ) -> io.NodeOutput:
         """Restore."""
-        from ..codeformer_core.pipeline import restore_crops
+        from ..codeformer_core.faces import match_gray
+        from ..codeformer_core.pipeline import try_restore_crops
 
         model = models.codeformer_or_default(model)
         progress = host.Progress()
-        restored = restore_crops(
+        crops = crops[..., :3]
+        result = try_restore_crops(
             host.Watched(model, progress),
-            crops[..., :3],
+            crops,
             fidelity,
             adain=adain_setting(adain),
             chunk=model.chunk(),
             on_progress=progress,
         )
+        if result.broken:
+            numbers = ", ".join(str(index + 1) for index in result.broken)
+            host.say(f"left as it was, no finite pixels came out: face {numbers}", warning=True)
+        restored = result.crops
+        if model.config.variant != "colorization":
+            restored = match_gray(restored, crops)
         return io.NodeOutput(host.to_output(restored))
 
 
@@ -224,7 +249,9 @@ class PasteFaces(io.ComfyNode):
                     "pasted", display_name="image", tooltip="The pictures with the faces in them."
                 ),
                 io.Mask.Output(
-                    "mask", display_name="mask", tooltip="Where faces were pasted, one mask a frame."
+                    "mask",
+                    display_name="mask",
+                    tooltip="Where faces were pasted, one mask a frame.",
                 ),
             ],
         )
@@ -241,10 +268,12 @@ class PasteFaces(io.ComfyNode):
         """Paste."""
         from ..codeformer_core.faces import PasteOptions, paste_faces
 
-        masks = None if parser is None else parser.masks(crops[..., :3])
-        pasted, mask = paste_faces(
-            image[..., :3], crops[..., :3], faces, PasteOptions(**blending), masks=masks
-        )
+        colours, opacity = image[..., :3], image[..., 3:]
+        crops, options = crops[..., :3], PasteOptions(**blending)
+        masks = None if parser is None else parser.masks(crops, hair=options.restore_hair)
+        pasted, mask = paste_faces(colours, crops, faces, options, masks)
+        if opacity.shape[-1]:
+            pasted = torch.cat([pasted, opacity], dim=-1)
         return io.NodeOutput(host.to_output(pasted), host.to_output(mask))
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -23,15 +24,17 @@ import comfy.ops
 import comfy.utils
 import folder_paths
 import torch
+from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from ..codeformer_core.faces import FaceDetector, Faces
+    from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
     from ..codeformer_core.networks import CodeFormer, CodeFormerConfig, Fidelity
 
 ProgressCallback = Callable[[int, int], None]
 
 Part = TypeVar("Part")
+log = logging.getLogger("CodeFormer")
 
 FOLDERS = {
     "facerestore_models": "facerestore_models",
@@ -80,6 +83,11 @@ def find_model(keys: Iterable[str], name: str) -> Path | None:
         if path is not None:
             return Path(path)
     return None
+
+
+def model_folders(keys: Iterable[str]) -> list[Path]:
+    """The user's folders of these keys."""
+    return [Path(folder) for key in keys for folder in folder_paths.get_folder_paths(key)]
 
 
 def download_folder(key: str) -> Path:
@@ -141,12 +149,10 @@ def _as_pil(face: Tensor) -> Any:
 
 def say(text: str, *, warning: bool = False) -> None:
     """Write a line to the log and, where the host can, under the running node."""
-    logging.log(logging.WARNING if warning else logging.INFO, "CodeFormer: %s", text)
-    from comfy_execution.utils import get_executing_context
-    from server import PromptServer
-
+    log.log(logging.WARNING if warning else logging.INFO, text)
+    # Looked up, not imported: outside of a running server there is nobody to tell.
+    server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
     context = get_executing_context()
-    server = getattr(PromptServer, "instance", None)
     if context is not None and hasattr(server, "send_progress_text"):
         server.send_progress_text(text, context.node_id)
 
@@ -192,16 +198,14 @@ def in_parts(run: Callable[[slice], Part], count: int) -> list[Part]:
             # Outside of the handler: until it ends, the error keeps the failed tensors alive.
             memory.soft_empty_cache()
             step = max(1, step // 2)
-            logging.info("CodeFormer: out of memory, going on with %d at a time", step)
+            log.info("out of memory, going on with %d at a time", step)
         else:
             results.append(result)
             start += step
     return results
 
 
-def _unless_out_of_memory(
-    run: Callable[[slice], Part], part: slice, *, last: bool
-) -> Part | None:
+def _unless_out_of_memory(run: Callable[[slice], Part], part: slice, *, last: bool) -> Part | None:
     """Result of `run`, or None if memory ran out and there is something smaller to try."""
     try:
         return run(part)
@@ -255,9 +259,7 @@ def _new_patcher(network: torch.nn.Module, casting: bool) -> comfy.model_patcher
         archive_dtypes(network)
     newest = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     make = newest if casting else comfy.model_patcher.ModelPatcher
-    return make(
-        network, load_device=memory.get_torch_device(), offload_device=offload_device()
-    )
+    return make(network, load_device=memory.get_torch_device(), offload_device=offload_device())
 
 
 class HostedCodeFormer(Hosted):
@@ -376,8 +378,34 @@ class HostedDetector:
         return _joined(in_parts(find, max(1, len(frames))))
 
 
+class HostedParser:
+    """A face parser under the memory manager; called as the parser itself.
+
+    Attributes:
+        name: what the user knows it by.
+    """
+
+    def __init__(self, parser: FaceParser) -> None:
+        """Take over a parser of the core."""
+        self.name = parser.name
+        self._parser = parser
+        self.hosted = Hosted(parser.network, parser.name, casting=False)
+
+    def masks(self, crops: Tensor, *, hair: bool = True) -> Tensor:
+        """Make masks as the parser does; see `FaceParser.masks` of the core."""
+
+        def parse(part: slice) -> Tensor:
+            self.hosted.load(PARSING_MEMORY)
+            return self._parser.masks(crops[part], hair=hair)
+
+        return torch.cat(in_parts(parse, max(1, len(crops))))
+
+
 DETECTION_MEMORY = 1.2e9
 """Bytes for the activations of RetinaFace on as many pixels as it searches at once."""
+
+PARSING_MEMORY = 1.2e9
+"""Bytes for the activations of a parser on as many crops as it takes at once."""
 
 
 def _later(on_progress: ProgressCallback, part: slice, frames: Tensor, done: int, _: int) -> None:

@@ -12,8 +12,6 @@ from weakref import WeakValueDictionary
 from . import host
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..codeformer_core.checkpoints.catalogue import KnownFile
 
 BUILT_IN = "built-in"
@@ -35,17 +33,13 @@ class ModelKind:
     """Entries that name no file."""
 
 
-CODEFORMER = ModelKind(
-    folders=("facerestore_models",), kinds=("codeformer",), special=(BUILT_IN,)
-)
+CODEFORMER = ModelKind(folders=("facerestore_models",), kinds=("codeformer",), special=(BUILT_IN,))
 DETECTOR = ModelKind(
     folders=("facedetection_models", "facedetection"),
     kinds=("retinaface_resnet50", "retinaface_mobile0.25"),
     special=(AUTOMATIC, DLIB),
 )
-PARSER = ModelKind(
-    folders=("facedetection_models", "facedetection"), kinds=("parsenet", "bisenet")
-)
+PARSER = ModelKind(folders=("facedetection_models", "facedetection"), kinds=("parsenet", "bisenet"))
 
 
 # ------------------------------------------------------------------------------- entries of a list
@@ -103,7 +97,8 @@ def _local(kind: ModelKind, entry: str) -> Path | None:
     """The file behind an entry, if it is there, under any of its names."""
     known = _as_download(kind, entry)
     if known is None:
-        known = next((file for file in _downloads(kind) if entry in file.aliases), None)
+        files = _downloads(kind)
+        known = next((file for file in files if entry in (file.name, *file.aliases)), None)
     names = (entry,) if known is None else (known.name, *known.aliases)
     paths = (host.find_model(kind.folders, name) for name in names)
     return next((path for path in paths if path is not None), None)
@@ -138,9 +133,7 @@ def _download(kind: ModelKind, known: KnownFile) -> Path:
     host.say(f"downloading {known.name}")
     folder = host.download_folder(known.folder if known.folder in kind.folders else kind.folders[0])
     try:
-        path = download(
-            known, folder, on_progress=host.Progress(), cancelled=host.cancelled
-        )
+        path = download(known, folder, on_progress=host.Progress(), cancelled=host.cancelled)
     finally:
         # Cancel ends the download with an error of its own; for the host it is an interruption.
         host.raise_if_cancelled()
@@ -186,11 +179,9 @@ def load_detector(entry: str) -> host.HostedDetector:
     if entry == AUTOMATIC:
         return _automatic_detector()
     if entry == DLIB:
-        from ..codeformer_core.faces.detection import DlibDetector
-
-        return host.HostedDetector(DlibDetector())
+        return _keep(DLIB, lambda: _new_detector(DLIB))
     path = _file(DETECTOR, entry)
-    return _share(path, lambda: _retinaface(path))
+    return _share(path, lambda: _new_detector(str(path)))
 
 
 def load_parser(entry: str) -> host.HostedParser:
@@ -199,8 +190,20 @@ def load_parser(entry: str) -> host.HostedParser:
     Raises:
         CodeFormerError: no such file or package, not a parser, damaged, or a failed download.
     """
+    from ..codeformer_core.checkpoints import identify, read_state
+    from ..codeformer_core.errors import CheckpointError
+    from ..codeformer_core.faces import build_parser
+
     path = _file(PARSER, entry)
-    return _share(path, lambda: _parser(path))
+
+    def make() -> host.HostedParser:
+        state, metadata = read_state(path)
+        info = identify(state, metadata)
+        if info.kind not in PARSER.kinds:
+            raise CheckpointError(f"{path.name} is {info.title}, no face parser: {info.advice}")
+        return host.HostedParser(build_parser(state))
+
+    return _share(path, make)
 
 
 def codeformer_or_default(model: host.HostedCodeFormer | None) -> host.HostedCodeFormer:
@@ -217,6 +220,21 @@ def detector_or_default(detector: host.HostedDetector | None) -> host.HostedDete
     return detector if detector is not None else _automatic_detector()
 
 
+def _automatic_detector() -> host.HostedDetector:
+    """RetinaFace weights in the user's folders, else dlib."""
+    there = (_local(DETECTOR, file.name) for file in _downloads(DETECTOR))
+    path = next((path for path in there if path is not None), None)
+    if path is None:
+        return _keep(DLIB, lambda: _new_detector("auto"))
+    return _keep(f"{path} {_version(path)}", lambda: load_detector(path.name))
+
+
+def _new_detector(name: str) -> host.HostedDetector:
+    from ..codeformer_core.pipeline.models import load_detector as load
+
+    return host.HostedDetector(load(name, folders=host.model_folders(DETECTOR.folders)))
+
+
 def _share(path: Path, make: Callable[[], Any]) -> Any:
     key = (path, _version(path), host.network_dtype())
     model = _shared.get(key)
@@ -229,35 +247,3 @@ def _keep(name: str, make: Callable[[], Any]) -> Any:
     if name not in _kept:
         _kept[name] = make()
     return _kept[name]
-
-
-def _automatic_detector() -> host.HostedDetector:
-    """RetinaFace weights in the user's folders, else dlib."""
-    for file in _downloads(DETECTOR):
-        path = _local(DETECTOR, _label(file))
-        if path is not None:
-            return _keep(f"{path} {_version(path)}", lambda entry=_label(file): load_detector(entry))
-    return _keep(DLIB, lambda: load_detector(DLIB))
-
-
-def _retinaface(path: Path) -> host.HostedDetector:
-    from ..codeformer_core.faces.detection.retinaface import RetinaFaceDetector, build_retinaface
-
-    network = build_retinaface(_state(path, DETECTOR))
-    return host.HostedDetector(RetinaFaceDetector(network, path.stem))
-
-
-def _state(path: Path, kind: ModelKind) -> dict[str, Tensor]:
-    """The tensors of a file that must be of this kind.
-
-    Raises:
-        CheckpointError: damaged, or of another kind; the message says of which.
-    """
-    from ..codeformer_core.checkpoints import identify, read_state
-    from ..codeformer_core.errors import CheckpointError
-
-    state, metadata = read_state(path)
-    info = identify(state, metadata)
-    if info.kind not in kind.kinds:
-        raise CheckpointError(f"{path.name} is {info.title}: {info.advice}")
-    return state

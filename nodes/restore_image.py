@@ -65,11 +65,11 @@ class RestoreImage(io.ComfyNode):
                 adain_input(),
             ],
             outputs=[
-                io.Image.Output(
-                    "restored", display_name="image", tooltip="The restored pictures."
-                ),
+                io.Image.Output("restored", display_name="image", tooltip="The restored pictures."),
                 io.Mask.Output(
-                    "mask", display_name="mask", tooltip="Where faces were pasted, one mask a frame."
+                    "mask",
+                    display_name="mask",
+                    tooltip="Where faces were pasted, one mask a frame.",
                 ),
                 FacesSocket.Output(
                     "found_faces", display_name="faces", tooltip="The faces that were restored."
@@ -101,7 +101,7 @@ class RestoreImage(io.ComfyNode):
             detector = models.detector_or_default(detector)
         progress = host.Progress()
         result = restore_image(
-            image[..., :3],
+            image,
             host.Watched(model, progress),
             detector,
             fidelity=fidelity,

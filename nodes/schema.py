@@ -118,7 +118,7 @@ def paste_inputs() -> list[Any]:
     return [
         io.Float.Input(
             "feather",
-            default=0.1,
+            default=0.12,
             min=0.0,
             max=0.5,
             step=0.01,
@@ -143,5 +143,11 @@ def paste_inputs() -> list[Any]:
             optional=True,
             tooltip="Bring the colours of the restored face to those of the picture: none, mean "
             "(brightness and tint), lab (also contrast).",
+        ),
+        io.Boolean.Input(
+            "restore_hair",
+            default=True,
+            optional=True,
+            tooltip="With a parser: whether hair is replaced too. Off leaves it as it was.",
         ),
     ]

@@ -221,7 +221,8 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """ComfyUI's modules and the pack, imported into this process as ComfyUI would.
 
     Attributes: `base`, `memory` (comfy.model_management), `folder_paths`, `pack` (the root module),
-    `adapter` (the pack's `nodes.host`), `nodes` (node classes by id), `core(name)` (a core module).
+    `adapter` (the pack's `nodes.host`), `models` (its `nodes.models`), `nodes` (node classes by
+    id), `core(name)` (a core module), `import_pack(name)`.
     """
     base = _make_base(tmp_path_factory.mktemp("inside"))
     argv, sys.argv = sys.argv, ["main.py", "--cpu", "--base-directory", str(base)]
@@ -241,8 +242,10 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         folder_paths=folders,
         pack=pack,
         adapter=importlib.import_module(f"{pack.__name__}.nodes.host"),
+        models=importlib.import_module(f"{pack.__name__}.nodes.models"),
         nodes={node.GET_SCHEMA().node_id: node for node in classes},
         core=lambda name: importlib.import_module(f"{pack.__name__}.codeformer_core.{name}"),
+        import_pack=lambda name: _import_pack(name, PACK),
     )
     sys.path.remove(str(comfy_root))
 
@@ -284,3 +287,17 @@ def write_tiny_model() -> Callable[[Path], Path]:
         return save_network(path, CodeFormer(config))
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_file(host: SimpleNamespace, write_tiny_model: Callable[[Path], Path]) -> Path:
+    """The tiny model among the model files of the host in this process."""
+    folder = host.base / "models" / "facerestore_models"
+    return write_tiny_model(folder / "tiny.safetensors")
+
+
+@pytest.fixture
+def tiny(host: SimpleNamespace, tiny_file: Path) -> Iterator[Any]:
+    """The tiny model as Load CodeFormer hands it out; nothing is left loaded afterwards."""
+    yield host.models.load_codeformer(tiny_file.name)
+    host.memory.unload_all_models()

