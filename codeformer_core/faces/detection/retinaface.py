@@ -1,0 +1,260 @@
+"""Face detection with RetinaFace, on the networks of the package facexlib.
+
+Source: Deng et al. 2020, "RetinaFace: Single-shot Multi-level Face Localisation in the Wild".
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import CheckpointError, MissingModelError
+from ..types import Box, Face, Faces, Landmarks
+from .base import (
+    DEFAULT_CONFIDENCE,
+    DEFAULT_MIN_SIZE,
+    Finding,
+    Progress,
+    WorkingCopy,
+    check_request,
+    faces_of_frame,
+    in_picture,
+    working_copy,
+)
+
+STRIDES = (8, 16, 32)
+ANCHOR_SIDES = ((16.0, 32.0), (64.0, 128.0), (256.0, 512.0))
+"""Sides in pixels of the two square anchors at every cell of each stride's grid."""
+
+CENTRE_VARIANCE = 0.1
+SIZE_VARIANCE = 0.2
+"""How the network's offsets are scaled (section 3.2 there, after SSD)."""
+
+CHANNEL_MEANS_BGR = (104.0, 117.0, 123.0)
+LARGEST_OVERLAP = 0.4
+DEFAULT_SHORT_SIDE = 640
+PIXELS_PER_FORWARD = 2_500_000
+"""Working pixels that go through the network at once: about four frames of ordinary shape."""
+
+MOST_CANDIDATES = 5000
+"""Anchors kept for suppression: noise pictures must not make it quadratic in all anchors."""
+
+
+def build_retinaface(state: Mapping[str, Tensor]) -> nn.Module:
+    """Build facexlib's RetinaFace for a state dict and load it strictly.
+
+    Args:
+        state: published keys without the prefix ``module.``; the backbone is read from them.
+
+    Returns:
+        The network in eval mode on the CPU, without gradients.
+
+    Raises:
+        MissingModelError: facexlib is not installed.
+        CheckpointError: the keys are not those of a RetinaFace.
+    """
+    network = _empty_network(_backbone_of(state))
+    try:
+        network.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the RetinaFace file does not fit its network: {error}; download it again"
+        ) from error
+    return network.eval().requires_grad_(False)
+
+
+def _backbone_of(state: Mapping[str, Tensor]) -> str:
+    if "body.stage1.0.0.weight" in state:
+        return "mobile0.25"
+    if "body.conv1.weight" in state:
+        return "resnet50"
+    first = next(iter(state), "nothing at all")
+    raise CheckpointError(
+        f"this is not a RetinaFace file (its first key is {first!r}): choose "
+        "detection_Resnet50_Final.pth or detection_mobilenet0.25_Final.pth"
+    )
+
+
+def _empty_network(backbone: str) -> nn.Module:
+    try:
+        with warnings.catch_warnings():
+            # facexlib builds its ResNet with an argument that torchvision calls deprecated.
+            warnings.simplefilter("ignore")
+            from facexlib.detection.retinaface import RetinaFace
+
+            return RetinaFace(network_name=backbone, device=torch.device("cpu"))
+    except ImportError as error:
+        raise MissingModelError(
+            "RetinaFace needs the package facexlib: pip install facexlib, or choose the dlib "
+            "detector"
+        ) from error
+
+
+class RetinaFaceDetector:
+    """Finds faces with a RetinaFace network.
+
+    Attributes:
+        network: the network, (B, 3, H, W) BGR 0..255 minus the channel means -> offsets of boxes,
+            class probabilities, offsets of landmarks. Whoever owns the memory may move it: the
+            device is read at every call.
+        name: short name for messages and menus.
+    """
+
+    def __init__(self, network: nn.Module, name: str = "retinaface") -> None:
+        """Wrap a network built by ``build_retinaface``."""
+        self.network = network
+        self.name = name
+
+    @torch.inference_mode()
+    def detect(
+        self,
+        frames: Tensor,
+        *,
+        confidence: float = DEFAULT_CONFIDENCE,
+        min_size: float = DEFAULT_MIN_SIZE,
+        short_side: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> Faces:
+        """Find the faces of every frame; see ``FaceDetector.detect``."""
+        check_request(frames, confidence, min_size)
+        total, height, width = frames.shape[:3]
+        side = DEFAULT_SHORT_SIDE if short_side is None else short_side
+        found: list[tuple[Face, ...]] = []
+        while len(found) < total:
+            for findings in self._find(frames[len(found) :], side, confidence):
+                found.append(faces_of_frame(findings, len(found), height, width, min_size))
+            if on_progress is not None:
+                on_progress(len(found), total)
+        return Faces(tuple(found), height, width)
+
+    def _find(self, frames: Tensor, side: int, confidence: float) -> list[list[Finding]]:
+        """Search as many of the first frames as fit one forward, in picture pixels."""
+        weights = next(self.network.parameters())
+        first = working_copy(frames[0], side, weights.device)
+        chunk = max(1, PIXELS_PER_FORWARD // first.pixels[0].numel())
+        copies = [first]
+        copies += [working_copy(frame, side, weights.device) for frame in frames[1:chunk]]
+        predictions = self._predict(copies, weights.dtype)
+        return [
+            [in_picture(finding, copy.to_picture) for finding in strongest(one, confidence)]
+            for one, copy in zip(predictions, copies, strict=True)
+        ]
+
+    def _predict(self, copies: list[WorkingCopy], dtype: torch.dtype) -> list[Predictions]:
+        pixels = torch.stack([copy.pixels for copy in copies])
+        means = torch.tensor(CHANNEL_MEANS_BGR, device=pixels.device).view(1, 3, 1, 1)
+        bgr = pixels.flip(1) * 255.0 - means
+        outputs: Any = self.network(bgr.to(dtype))
+        offsets, probabilities, landmarks = (output.float() for output in outputs)
+        anchors = anchor_grid(bgr.shape[-2], bgr.shape[-1], bgr.device)
+        return [
+            decode(anchors, offsets[index], probabilities[index], landmarks[index])
+            for index in range(len(copies))
+        ]
+
+
+class Predictions(NamedTuple):
+    """What the network says at every anchor, decoded to pixels of the working copy.
+
+    Attributes:
+        boxes: (A, 4) left, top, right, bottom.
+        scores: (A,) probability of a face.
+        landmarks: (A, 5, 2) x and y in the order of the template.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    landmarks: Tensor
+
+
+def anchor_grid(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """Return all anchors of a picture as (A, 3): centre x, centre y, side, in pixels.
+
+    They come in the network's order: stride by stride, row by row, both sides at every cell.
+    """
+    anchors: list[Tensor] = []
+    for stride, sides in zip(STRIDES, ANCHOR_SIDES, strict=True):
+        rows = torch.arange(-(-height // stride), device=device, dtype=torch.float32)
+        columns = torch.arange(-(-width // stride), device=device, dtype=torch.float32)
+        y, x, side = torch.meshgrid(
+            (rows + 0.5) * stride,
+            (columns + 0.5) * stride,
+            torch.tensor(sides, device=device),
+            indexing="ij",
+        )
+        anchors.append(torch.stack((x, y, side), dim=-1).reshape(-1, 3))
+    return torch.cat(anchors)
+
+
+def decode(
+    anchors: Tensor, offsets: Tensor, probabilities: Tensor, landmarks: Tensor
+) -> Predictions:
+    """Turn the network's relative outputs into pixels.
+
+    Args:
+        anchors: (A, 3) from ``anchor_grid``.
+        offsets: (A, 4) centre offsets and log sizes.
+        probabilities: (A, 2) background and face.
+        landmarks: (A, 10) offsets of the five points.
+    """
+    centres, sides = anchors[:, :2], anchors[:, 2:]
+    middle = centres + offsets[:, :2] * CENTRE_VARIANCE * sides
+    half = 0.5 * sides * torch.exp(offsets[:, 2:] * SIZE_VARIANCE)
+    points = landmarks.view(-1, 5, 2) * CENTRE_VARIANCE * sides.unsqueeze(-1)
+    return Predictions(
+        boxes=torch.cat((middle - half, middle + half), dim=-1),
+        scores=probabilities[:, 1],
+        landmarks=points + centres.unsqueeze(1),
+    )
+
+
+def strongest(predictions: Predictions, confidence: float) -> list[Finding]:
+    """Keep the best of every group of overlapping boxes, best first (non-maximum suppression)."""
+    candidates = torch.nonzero(predictions.scores > confidence).flatten()
+    order = predictions.scores[candidates].argsort(descending=True)[:MOST_CANDIDATES]
+    candidates = candidates[order]
+    # Few candidates are left: the rest is cheaper on the CPU than as many small device calls.
+    boxes = predictions.boxes[candidates].cpu()
+    scores = predictions.scores[candidates].cpu()
+    landmarks = predictions.landmarks[candidates].cpu()
+    kept = unsuppressed(boxes, LARGEST_OVERLAP)
+    return [
+        Finding(Box(*boxes[i].tolist()), float(scores[i]), _landmarks(landmarks[i])) for i in kept
+    ]
+
+
+def unsuppressed(boxes: Tensor, largest_overlap: float) -> list[int]:
+    """Return the indices of boxes that overlap no earlier kept box by more than a share.
+
+    Args:
+        boxes: (K, 4) left, top, right, bottom, best first.
+        largest_overlap: intersection over union above which the later box goes.
+    """
+    kept: list[int] = []
+    remaining = torch.arange(boxes.shape[0])
+    while remaining.numel() > 0:
+        best = int(remaining[0])
+        kept.append(best)
+        overlaps = _overlaps(boxes[best], boxes[remaining])
+        overlaps[0] = torch.inf  # the kept box itself goes even if it has no area
+        remaining = remaining[overlaps <= largest_overlap]
+    return kept
+
+
+def _overlaps(box: Tensor, others: Tensor) -> Tensor:
+    """Return the intersection over union of one box with each of several."""
+    low = torch.maximum(box[:2], others[:, :2])
+    high = torch.minimum(box[2:], others[:, 2:])
+    shared = (high - low).clamp(min=0).prod(dim=-1)
+    areas = (others[:, 2:] - others[:, :2]).prod(dim=-1)
+    union = (box[2:] - box[:2]).prod() + areas - shared
+    return torch.nan_to_num(shared / union, nan=0.0)
+
+
+def _landmarks(points: Tensor) -> Landmarks:
+    pairs = [(float(x), float(y)) for x, y in points.tolist()]
+    return Landmarks(*pairs)

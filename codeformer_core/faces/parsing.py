@@ -1,0 +1,170 @@
+"""Masks from face parsing, on the networks ParseNet and BiSeNet of the package facexlib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, MissingModelError, PictureError
+from .masks import gaussian_blur
+
+ParserKind = Literal["parsenet", "bisenet"]
+
+PARSER_SIZE = 512
+"""Side in pixels of the crops both networks were trained on."""
+
+LABELS: dict[ParserKind, Sequence[str]] = {
+    "parsenet": (
+        "background skin nose glasses left_eye right_eye left_brow right_brow left_ear right_ear "
+        "mouth upper_lip lower_lip hair hat earring necklace neck cloth"
+    ).split(),
+    "bisenet": (
+        "background skin left_brow right_brow left_eye right_eye glasses left_ear right_ear "
+        "earring nose mouth upper_lip lower_lip neck necklace cloth hair hat"
+    ).split(),
+}
+"""What each network's classes mean, in the order of its outputs."""
+
+NOT_FACE = frozenset({"background", "hat", "necklace", "neck", "cloth"})
+
+NORMALISATION: dict[ParserKind, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "parsenet": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "bisenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+"""Mean and deviation by which each network's RGB input is normalised."""
+
+BLUR_SIGMA = 15.556
+"""Pixels at 512: the published helper blurs twice with 11, which is once with 11 * sqrt(2)."""
+
+RIM = 10
+"""Pixels at 512 on every side of a crop that never count as face."""
+
+CROPS_PER_FORWARD = 4
+
+
+class FaceParser:
+    """Marks the face in aligned crops.
+
+    Attributes:
+        network: facexlib's ParseNet or BiSeNet; whoever owns the memory may move it.
+        kind: which of the two it is.
+        name: short name for messages and menus.
+    """
+
+    def __init__(self, network: nn.Module, kind: ParserKind | None = None) -> None:
+        """Wrap a network; its kind is read from its parts if not given."""
+        self.network = network
+        self.kind: ParserKind = kind or ("bisenet" if hasattr(network, "ffm") else "parsenet")
+        self.name: str = self.kind
+
+    @torch.no_grad()
+    def masks(self, crops: Tensor, *, hair: bool = True) -> Tensor:
+        """Return a soft mask of each face.
+
+        Args:
+            crops: (N, S, S, 3) aligned crops, RGB, 0..1; best after restoration.
+            hair: whether hair belongs to the face.
+
+        Returns:
+            (N, 512, 512) float32, 0..1, on the crops' device.
+
+        Raises:
+            PictureError: not a batch of RGB crops.
+        """
+        if crops.ndim != 4 or crops.shape[-1] != 3:
+            raise PictureError(
+                f"face crops (faces, side, side, 3) are needed, not {tuple(crops.shape)}"
+            )
+        masks = crops.new_zeros(crops.shape[0], PARSER_SIZE, PARSER_SIZE, dtype=torch.float32)
+        for start in range(0, crops.shape[0], CROPS_PER_FORWARD):
+            chunk = slice(start, start + CROPS_PER_FORWARD)
+            labels = self.labels(crops[chunk])
+            masks[chunk] = soften(self._is_face(labels, hair)).to(crops.device)
+        return masks
+
+    def labels(self, crops: Tensor) -> Tensor:
+        """Return the most likely class at every pixel of crops.
+
+        Args:
+            crops: (N, S, S, 3) aligned crops, RGB, 0..1.
+
+        Returns:
+            (N, 512, 512) integers, an index into ``LABELS[kind]``, on the network's device.
+        """
+        weights = next(self.network.parameters())
+        planes = crops.movedim(-1, 1).to(weights.device).float().clamp(0.0, 1.0)
+        if planes.shape[-1] != PARSER_SIZE:
+            size = (PARSER_SIZE, PARSER_SIZE)
+            planes = functional.interpolate(planes, size, mode="bilinear", antialias=True)
+        mean, deviation = (
+            torch.tensor(values, device=weights.device).view(1, 3, 1, 1)
+            for values in NORMALISATION[self.kind]
+        )
+        outputs: Any = self.network(((planes - mean) / deviation).to(weights.dtype))
+        return outputs[0].argmax(dim=1)
+
+    def _is_face(self, labels: Tensor, hair: bool) -> Tensor:
+        left_out = NOT_FACE if hair else NOT_FACE | {"hair"}
+        face = [float(label not in left_out) for label in LABELS[self.kind]]
+        return torch.tensor(face, device=labels.device)[labels]
+
+
+def soften(masks: Tensor) -> Tensor:
+    """Blur hard (N, 512, 512) masks and clear their rim, as the published helper does."""
+    soft = gaussian_blur(masks, BLUR_SIGMA)
+    inner = slice(RIM, PARSER_SIZE - RIM)
+    cleared = torch.zeros_like(soft)
+    cleared[:, inner, inner] = soft[:, inner, inner]
+    return cleared
+
+
+def build_parser(state: Mapping[str, Tensor]) -> FaceParser:
+    """Build the parser that a state dict belongs to and load it strictly.
+
+    Args:
+        state: published keys of ParseNet or BiSeNet.
+
+    Returns:
+        The parser; its network is in eval mode on the CPU, without gradients.
+
+    Raises:
+        MissingModelError: facexlib is not installed.
+        CheckpointError: the keys are of neither network.
+    """
+    kind = _kind_of(state)
+    network = _empty_network(kind)
+    try:
+        network.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the face parser's file does not fit {kind}: {error}; download it again"
+        ) from error
+    return FaceParser(network.eval().requires_grad_(False), kind)
+
+
+def _kind_of(state: Mapping[str, Tensor]) -> ParserKind:
+    if "ffm.convblk.conv.weight" in state:
+        return "bisenet"
+    if "out_mask_conv.conv2d.weight" in state:
+        return "parsenet"
+    first = next(iter(state), "nothing at all")
+    raise CheckpointError(
+        f"this is not a face parser's file (its first key is {first!r}): choose "
+        "parsing_parsenet.pth or parsing_bisenet.pth"
+    )
+
+
+def _empty_network(kind: ParserKind) -> nn.Module:
+    try:
+        from facexlib.parsing import BiSeNet, ParseNet
+    except ImportError as error:
+        raise MissingModelError(
+            "face parsing needs the package facexlib: pip install facexlib, or go without a parser"
+        ) from error
+    if kind == "bisenet":
+        return BiSeNet(num_class=len(LABELS[kind]))
+    return ParseNet(in_size=PARSER_SIZE, out_size=PARSER_SIZE, parsing_ch=len(LABELS[kind]))
