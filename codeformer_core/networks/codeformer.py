@@ -70,9 +70,7 @@ class CodeFormer(nn.Module):
         """Side of the crops in pixels."""
         return self.config.vqgan.image_size
 
-    def forward(
-        self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None
-    ) -> Tensor:
+    def forward(self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None) -> Tensor:
         """Restore aligned faces.
 
         Args:

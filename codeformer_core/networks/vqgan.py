@@ -51,9 +51,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.with_features(x, ())[0]
 
-    def with_features(
-        self, x: Tensor, sizes: tuple[int, ...]
-    ) -> tuple[Tensor, dict[int, Tensor]]:
+    def with_features(self, x: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, dict[int, Tensor]]:
         """Encode and keep the feature maps of the given sides.
 
         Args:

@@ -37,7 +37,7 @@ class MovingCodebook(nn.Module):
     counts: Tensor
     sums: Tensor
 
-    def __init__(self, codebook: Codebook, decay: float = 0.99, revive_below: float = 0.05) -> None:
+    def __init__(self, codebook: Codebook, decay: float = 0.99, revive_below: float = 0.3) -> None:
         super().__init__()
         self.decay, self.revive_below = decay, revive_below
         weight = codebook.embedding.weight.requires_grad_(False)

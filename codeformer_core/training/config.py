@@ -103,18 +103,19 @@ def build(kind: Any, values: dict[str, Any], where: str) -> Any:
 
 
 def _convert(item: dataclasses.Field[Any], value: Any, where: str) -> Any:
+    """A TOML value as the field wants it.
+
+    Raises:
+        SettingError: a value of the wrong kind.
+    """
     where = f"{where}: {item.name}"
-    if isinstance(value, dict):
-        nested = item.type if dataclasses.is_dataclass(item.type) else None
-        if nested is None:
-            raise SettingError(f"{where} is not a table")
-        return build(nested, value, where)
+    if dataclasses.is_dataclass(item.type):
+        if not isinstance(value, dict):
+            raise SettingError(f"{where} must be a table, got {value!r}")
+        return build(item.type, value, where)
     if isinstance(value, list):
         return tuple(value)
-    if item.type in (int, str) and not isinstance(value, item.type):
+    allowed: Any = {int: int, str: str, float: (int, float)}.get(item.type, object)
+    if not isinstance(value, allowed):
         raise SettingError(f"{where} must be {item.type.__name__}, got {value!r}")
-    if item.type is float and not isinstance(value, int | float):
-        raise SettingError(f"{where} must be a number, got {value!r}")
     return value
-
-

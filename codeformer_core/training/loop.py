@@ -114,9 +114,7 @@ class Trainer:
         self.discriminator_optimizer.zero_grad()
         discriminator = self.stage.discriminator
         with self._autocast():
-            loss = discriminator_loss(
-                discriminator(real).float(), discriminator(generated).float()
-            )
+            loss = discriminator_loss(discriminator(real).float(), discriminator(generated).float())
         loss.backward()
         self.discriminator_optimizer.step()
 

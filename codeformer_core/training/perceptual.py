@@ -73,3 +73,12 @@ class PerceptualDistance(nn.Module):
             if index in MOBILENET_TAPS:
                 tapped.append(x)
         return tapped
+
+
+def perceptual_term(
+    distance: PerceptualDistance | None, pictures: Tensor, targets: Tensor
+) -> Tensor:
+    """L_per in float32; zero where its weight is zero and no backbone was loaded."""
+    if distance is None:
+        return pictures.new_zeros(())
+    return distance(pictures, targets).float()

@@ -12,7 +12,7 @@ from .codebook_care import MovingCodebook
 from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, straight_through
-from .perceptual import PerceptualDistance
+from .perceptual import PerceptualDistance, perceptual_term
 from .stages import Stage, StepResult
 
 
@@ -24,7 +24,7 @@ class CodebookStage(Stage):
         self.network: VQGAN = VQGAN(config.model.vqgan)
         self.codebook = MovingCodebook(self.network.quantize)
         self.discriminator = PatchDiscriminator(channels=32)
-        self.perceptual = PerceptualDistance()
+        self.perceptual = PerceptualDistance() if config.losses.perceptual else None
         self._latents: Tensor | None = None
         self._codes: Tensor | None = None
 
@@ -34,7 +34,7 @@ class CodebookStage(Stage):
         quantized = self._quantize(latents, step)
         pictures = self.network.generator(straight_through(latents, quantized)).float()
         pixel = F.l1_loss(pictures, batch.clean)
-        perceptual = self.perceptual(pictures, batch.clean).float()
+        perceptual = perceptual_term(self.perceptual, pictures, batch.clean)
         commitment = code_feature_loss(latents, quantized)
         reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
         last_layer = self.network.generator.blocks[-1].weight

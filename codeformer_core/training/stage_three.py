@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ..networks import FaceCodes
 from .config import RunConfig
 from .data import Batch
-from .perceptual import PerceptualDistance
+from .perceptual import PerceptualDistance, perceptual_term
 from .stage_two import CodePredictionStage
 from .stages import StepResult
 from .weights import load_weights
@@ -25,7 +25,7 @@ class FusionStage(CodePredictionStage):
         if config.start_from:
             load_weights(self.network, Path(config.start_from))
         self.network.fuse_convs_dict.requires_grad_(True)
-        self.perceptual = PerceptualDistance()
+        self.perceptual = PerceptualDistance() if config.losses.perceptual else None
 
     def forward(self, batch: Batch, step: int) -> StepResult:
         assert batch.degraded is not None
@@ -37,7 +37,7 @@ class FusionStage(CodePredictionStage):
         face_codes = FaceCodes(latents, logits, logits.argmax(2), features)
         pictures = network.decode(face_codes, fidelity=1.0).float()
         pixel = F.l1_loss(pictures, batch.clean)
-        perceptual = self.perceptual(pictures, batch.clean).float()
+        perceptual = perceptual_term(self.perceptual, pictures, batch.clean)
         reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
         finest = str(max(self.config.model.fusion_sizes))
         last_layer = network.fuse_convs_dict[finest].shift[-1].weight
