@@ -105,7 +105,7 @@ def _check_inputs_are_safe(jobs: Sequence[Job]) -> None:
 def _identity(path: Path) -> tuple[int, int] | None:
     """What stays the same of a file under all its names; None if it is not there."""
     try:
-        status = path.stat()
+        status = path.resolve().stat()
     except OSError:
         return None
     return status.st_dev, status.st_ino

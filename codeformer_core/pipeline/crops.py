@@ -109,8 +109,10 @@ def try_restore_crops(
         part = slice(start, start + chunk)
         inputs = resize(crops[part].float(), side, side)
         outputs = _forward(network, inputs, weights[part], adain)
+        # Before the clamp of `from_network`, which makes a plain 1 of an infinity.
         finite = outputs.isfinite().flatten(1).all(1)
-        restored[part] = torch.where(finite[:, None, None, None], outputs, inputs)
+        good = finite[:, None, None, None]
+        restored[part] = torch.where(good, from_network(outputs), inputs)
         broken += [start + int(index) for index in (~finite).nonzero()]
         if on_progress is not None:
             on_progress(min(start + chunk, count), count)
@@ -123,7 +125,7 @@ def _forward(network: FaceRestorer, crops: Tensor, fidelity: Tensor, adain: bool
     weight = float(fidelity[0]) if bool((fidelity == fidelity[0]).all()) else fidelity
     with torch.no_grad():
         outputs = network(to_network(crops.clamp(0, 1)).to(device), weight, adain)
-    return from_network(outputs).to(crops.device)
+    return outputs.to(crops.device)
 
 
 def _check(crops: Tensor, chunk: int) -> None:

@@ -107,7 +107,7 @@ def restore_image(
         network, crops, fidelity, adain=adain, chunk=chunk, on_progress=progress.restoring
     )
     results = restored.crops
-    if keep_gray and network.config.variant != "colorization":
+    if keep_gray and len(crops) and network.config.variant != "colorization":
         results = match_gray(results, crops)
     good = [index for index in range(faces.count) if index not in restored.broken]
     results, paste = results[good], paste or PasteOptions()

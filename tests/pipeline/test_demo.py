@@ -1,0 +1,76 @@
+"""The demonstration measures what it says."""
+
+import pytest
+import torch
+
+from codeformer_core.degradation import Degradation
+from codeformer_core.errors import PictureError
+from codeformer_core.networks import CodeFormerConfig, VQGANConfig
+from codeformer_core.pipeline.demo import demo_photo, run_demo
+from codeformer_core.pipeline.models import load_detector
+
+
+class Echo:
+    """Returns every face as it came."""
+
+    size = 256
+    config = CodeFormerConfig(VQGANConfig(image_size=256, multipliers=(1, 2)), fusion_sizes=())
+
+    def __call__(self, crops, fidelity=0.5, adain=None):
+        return crops
+
+
+@pytest.fixture(scope="module")
+def detector():
+    pytest.importorskip("dlib")
+    return load_detector("dlib")
+
+
+@pytest.fixture(scope="module")
+def demo(detector):
+    return run_demo(Echo(), detector)
+
+
+def test_photo_is_the_astronaut(astronaut):
+    assert torch.equal(demo_photo(), astronaut)
+
+
+def test_without_degradation_and_restoration_nothing_is_lost(detector):
+    demo = run_demo(Echo(), detector, degradation=Degradation())
+    assert demo.before.psnr == float("inf")
+    assert demo.before.identity == 0
+    assert demo.after.psnr > 38  # only what going through a crop costs
+    assert demo.after.identity < 0.1
+
+
+def test_degradation_is_measured_and_shown(demo):
+    assert 15 < demo.before.psnr < 35
+    assert demo.before.identity > 0.1
+    assert float((demo.degraded - demo.clean).abs().mean()) > 0.01
+    assert demo.result.faces.count == 1
+    assert demo.sheet.shape[0] > 2 * 512
+    assert demo.sheet.shape[1] > 3 * 512
+
+
+def test_the_demo_is_the_same_every_time(demo, detector):
+    again = run_demo(Echo(), detector)
+    assert torch.equal(again.degraded, demo.degraded)
+    assert again.after == demo.after
+
+
+def test_identity_is_left_out_without_dlib(detector, monkeypatch):
+    from codeformer_core.errors import MissingModelError
+    from codeformer_core.pipeline import demo as module
+
+    def missing() -> None:
+        raise MissingModelError("no dlib")
+
+    monkeypatch.setattr(module, "IdentityNetwork", missing)
+    demo = run_demo(Echo(), detector, degradation=Degradation())
+    assert demo.after.identity is None
+    assert "not measured" in str(demo.after)
+
+
+def test_photo_without_a_face_is_an_error(detector):
+    with pytest.raises(PictureError, match="no face"):
+        run_demo(Echo(), detector, photo=torch.zeros(64, 64, 3))
