@@ -203,7 +203,13 @@ def server(
     command += ["--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            command, cwd=comfy_root, stdout=sink, stderr=sink, start_new_session=True
+            command,
+            cwd=comfy_root,
+            # Threads cost tiny networks more than they bring, above all beside other jobs.
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
         )
         try:
             running = Server(base, port, log)
@@ -217,7 +223,20 @@ def server(
 
 
 @pytest.fixture(scope="session")
-def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def one_thread() -> Iterator[None]:
+    """Compute with one thread: see the server's."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def host(
+    comfy_root: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None
+) -> Iterator[SimpleNamespace]:
     """ComfyUI's modules and the pack, imported into this process as ComfyUI would.
 
     Attributes: `base`, `memory` (comfy.model_management), `folder_paths`, `pack` (the root module),

@@ -1,0 +1,226 @@
+"""The shipped workflows and whole prompts on a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy
+import pytest
+from PIL import Image
+from skimage import data
+
+from codeformer_core import load_codeformer, load_detector, restore_image
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+CONTROL = {"fixed", "increment", "decrement", "randomize"}
+"""What the frontend saves after a seed; no input of the node."""
+
+
+def as_prompt(workflow: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """A saved workflow (format 0.4) in API format, as the frontend would post it."""
+    links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
+    prompt: dict[str, Any] = {}
+    for node in workflow["nodes"]:
+        if node["type"] not in known:
+            continue  # notes exist in the frontend only
+        values = iter(node.get("widgets_values", []))
+        inputs: dict[str, Any] = {}
+        for entry in node["inputs"]:
+            if "widget" in entry:
+                inputs[entry["name"]] = next(values)
+                if entry["name"] in ("seed", "noise_seed"):
+                    assert next(values) in CONTROL
+            if entry["link"] is not None:
+                inputs[entry["name"]] = links[entry["link"]]
+        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+    return prompt
+
+
+def load_workflow(name: str) -> dict[str, Any]:
+    """A shipped workflow by the name of its file."""
+    return json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def known(server: Any) -> dict[str, Any]:
+    """Every node of the host."""
+    return server.json("/object_info")
+
+
+@pytest.fixture(scope="module")
+def photo(server: Any) -> numpy.ndarray:
+    """A real photo, put where the workflows' Load Image finds it."""
+    pixels = data.astronaut()
+    Image.fromarray(pixels).save(server.base / "input" / "example.png")
+    return pixels
+
+
+def saved_picture(server: Any, outputs: dict[str, Any], node: str) -> numpy.ndarray:
+    """(H, W, 3) uint8 of the first picture a node saved."""
+    with Image.open(io.BytesIO(server.picture(outputs[node]["images"][0]))) as picture:
+        return numpy.asarray(picture.convert("RGB"))
+
+
+def node_of(prompt: dict[str, Any], kind: str) -> str:
+    """Id of the only node of a kind."""
+    (found,) = [key for key, node in prompt.items() if node["class_type"] == kind]
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(photo: numpy.ndarray) -> numpy.ndarray:
+    """What the library makes of the photo without any host, as 8 bits."""
+    result = restore_image(photo, load_codeformer("builtin"), load_detector("dlib"), fidelity=0.5)
+    return (result.image.clamp(0, 1) * 255).numpy()
+
+
+@pytest.mark.parametrize("name", ["restore a photo", "blocks"])
+def test_shipped_workflow_gives_what_the_library_gives(
+    server: Any,
+    known: dict[str, Any],
+    photo: numpy.ndarray,
+    expected: numpy.ndarray,
+    name: str,
+) -> None:
+    prompt = as_prompt(load_workflow(name), known)
+    picture = saved_picture(server, server.run(prompt), node_of(prompt, "SaveImage"))
+    assert picture.shape == photo.shape
+    assert numpy.abs(picture - expected).max() <= 1.01
+    assert numpy.abs(picture.astype(int) - photo).max() > 8, "nothing was restored"
+
+
+def test_every_workflow_uses_only_nodes_and_inputs_that_exist(known: dict[str, Any]) -> None:
+    for path in WORKFLOWS.glob("*.json"):
+        for node in as_prompt(json.loads(path.read_text(encoding="utf-8")), known).values():
+            described = known[node["class_type"]]["input"]
+            offered = {**described.get("required", {}), **described.get("optional", {})}
+            unknown = set(node["inputs"]) - set(offered) - {"upload"}
+            assert not unknown, f"{path.name}: {node['class_type']} {unknown}"
+            assert set(described.get("required", {})) <= set(node["inputs"])
+
+
+def test_txt2img_workflow_wants_nothing_but_a_checkpoint(
+    server: Any, known: dict[str, Any]
+) -> None:
+    prompt = as_prompt(load_workflow("fix faces after txt2img"), known)
+    with pytest.raises(Exception, match="ckpt_name") as refused:
+        server.post(prompt)
+    (errors,) = refused.value.reasons["node_errors"].values()
+    assert errors["class_type"] == "CheckpointLoaderSimple"
+
+
+def restoring(seed: int, **inputs: Any) -> dict[str, Any]:
+    """Restore Faces on blank crops; the seed makes each prompt new to the host's cache."""
+    return {
+        "1": {
+            "class_type": "EmptyImage",
+            "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": seed, **inputs},
+        },
+        "2": {"class_type": "CodeFormerLoader", "inputs": {"file": "tiny.safetensors"}},
+        "3": {
+            "class_type": "CodeFormerRestoreFaces",
+            "inputs": {"crops": ["1", 0], "model": ["2", 0], "fidelity": 0.5},
+        },
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
+    }
+
+
+async def _watch(server: Any, prompt: dict[str, Any], cancel: bool) -> list[tuple[str, Any]]:
+    """Messages of a run until it ends; with `cancel`, press Cancel at the first progress."""
+    messages: list[tuple[str, Any]] = []
+    address = f"ws://{server.address}/ws?clientId={server.client_id}"
+    async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:
+        prompt_id = await asyncio.to_thread(server.post, prompt)
+        async for message in socket:
+            if message.type == aiohttp.WSMsgType.BINARY:
+                messages.append(("binary", message.data))
+                continue
+            text = json.loads(message.data)
+            messages.append((text["type"], text["data"]))
+            if text["type"] == "progress" and cancel:
+                cancel = False
+                await session.post(f"http://{server.address}/interrupt")
+            if text["data"].get("prompt_id") == prompt_id and (
+                text["type"].startswith(("execution_succ", "execution_int", "execution_err"))
+            ):
+                return messages
+    return messages
+
+
+def watch(server: Any, prompt: dict[str, Any], *, cancel: bool = False) -> list[tuple[str, Any]]:
+    """The same, from ordinary code."""
+    return asyncio.run(asyncio.wait_for(_watch(server, prompt, cancel), 120))
+
+
+def test_progress_rises_to_the_end_with_a_preview(server: Any) -> None:
+    messages = watch(server, restoring(1, batch_size=64))
+    steps = [value for kind, value in messages if kind == "progress" and value["node"] == "3"]
+    done = [step["value"] for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == steps[-1]["max"] == 64
+    assert len(done) >= 2
+    previews = [value for kind, value in messages if kind == "binary"]
+    assert any(b"\xff\xd8\xff" in value[:200] for value in previews), "no JPEG among the previews"
+
+
+def test_cancel_stops_the_run_and_the_next_one_is_right(server: Any) -> None:
+    before = time.monotonic()
+    messages = watch(server, restoring(2, batch_size=4096), cancel=True)
+    assert messages[-1][0] == "execution_interrupted"
+    assert messages[-1][1]["node_id"] == "3"
+    steps = [value["value"] for kind, value in messages if kind == "progress"]
+    assert steps[-1] < 4096, f"ran to its end in {time.monotonic() - before:.0f} s"
+    assert watch(server, restoring(3))[-1][0] == "execution_success"
+
+
+def test_free_button_evicts_and_the_next_run_gives_the_same(server: Any) -> None:
+    first = saved_picture(server, server.run(restoring(4)), "4")
+    server.request("/free", {"unload_models": True, "free_memory": True})
+    again = saved_picture(server, server.run(restoring(4)), "4")
+    assert numpy.array_equal(first, again)
+
+
+def test_wrong_model_name_is_refused_when_posted(server: Any) -> None:
+    prompt = restoring(5)
+    prompt["2"]["inputs"]["file"] = "nowhere.safetensors"
+    with pytest.raises(Exception, match="is not there"):
+        server.post(prompt)
+
+
+def test_damaged_model_file_fails_with_its_name_and_the_host_lives(server: Any) -> None:
+    damaged = server.base / "models" / "facerestore_models" / "damaged.safetensors"
+    damaged.write_bytes(b"\x10\0\0\0\0\0\0\0not a header at all")
+    prompt = restoring(6)
+    prompt["2"]["inputs"]["file"] = damaged.name
+    with pytest.raises(Exception, match=r"damaged\.safetensors"):
+        server.run(prompt)
+    assert server.run(restoring(6))
+
+
+def test_frames_with_and_without_faces_keep_their_number(server: Any, photo: numpy.ndarray) -> None:
+    blank = {"width": 512, "height": 512, "batch_size": 2, "color": 0}
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "2": {"class_type": "EmptyImage", "inputs": blank},
+        "3": {"class_type": "ImageBatch", "inputs": {"image1": ["1", 0], "image2": ["2", 0]}},
+        "4": {"class_type": "CodeFormerLoader", "inputs": {"file": "tiny.safetensors"}},
+        "5": {
+            "class_type": "CodeFormerRestoreImage",
+            "inputs": {"image": ["3", 0], "fidelity": 0.5, "model": ["4", 0]},
+        },
+        "6": {"class_type": "PreviewImage", "inputs": {"images": ["5", 0]}},
+        "7": {"class_type": "MaskToImage", "inputs": {"mask": ["5", 1]}},
+        "8": {"class_type": "PreviewImage", "inputs": {"images": ["7", 0]}},
+    }
+    outputs = server.run(prompt)
+    assert len(outputs["6"]["images"]) == len(outputs["8"]["images"]) == 3
+    picture, mask = (saved_picture(server, outputs, node) for node in ("6", "8"))
+    # 8 bits show a mask below 1/510 as 0.
+    assert numpy.abs(picture[mask == 0].astype(int) - photo[mask == 0]).max() <= 1
+    assert mask.max() == 255
