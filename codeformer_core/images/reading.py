@@ -35,6 +35,9 @@ _CAUSES: dict[type[Exception], str] = {
     UnidentifiedImageError: (
         "not a picture this program can read (JPEG, PNG, WebP, TIFF, BMP and others)"
     ),
+    ImportError: (
+        "pictures of more than 8 bits need two more packages: pip install opencv-python tifffile"
+    ),
     MemoryError: "not enough memory to read this picture",
 }
 

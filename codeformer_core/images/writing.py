@@ -219,8 +219,12 @@ def _png_chunk(file: IO[bytes], kind: bytes, body: bytes) -> None:
 def _encode_deep_tiff(
     file: IO[bytes], pixels: NDArray[Any], picture: Picture, profile: bytes | None
 ) -> None:
-    import tifffile
-
+    try:
+        import tifffile
+    except ImportError as error:
+        raise PictureError(
+            "TIFF files of more than 8 bits need one more package: pip install tifffile"
+        ) from error
     channels = pixels.shape[2]
     options: dict[str, Any] = (
         {"resolution": picture.dpi, "resolutionunit": "INCH"} if picture.dpi else {}

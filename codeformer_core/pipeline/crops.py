@@ -120,12 +120,17 @@ def try_restore_crops(
 
 
 def _forward(network: FaceRestorer, crops: Tensor, fidelity: Tensor, adain: bool | None) -> Tensor:
-    device = next(network.parameters()).device if isinstance(network, nn.Module) else crops.device
+    device = _home(network) or crops.device
     # Equal weights as one number: a network may take a shorter way, and always does for 0.
     weight = float(fidelity[0]) if bool((fidelity == fidelity[0]).all()) else fidelity
     with torch.no_grad():
         outputs = network(to_network(crops.clamp(0, 1)).to(device), weight, adain)
     return outputs.to(crops.device)
+
+
+def _home(network: object) -> torch.device | None:
+    """Where a plain network computes; None for a host's wrapper, which moves things itself."""
+    return next(network.parameters()).device if isinstance(network, nn.Module) else None
 
 
 def _check(crops: Tensor, chunk: int) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -205,3 +206,15 @@ def test_absurdly_large_header_is_refused_before_decoding(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
     with pytest.raises(PictureError, match="too many pixels"):
         read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(("suffix", "package"), [(".png", "cv2"), (".tif", "tifffile")])
+def test_a_missing_package_is_said_not_taken_for_damage(tmp_path, monkeypatch, suffix, package):
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".png":
+        path.write_bytes(png16(RGBA16[..., :3]))
+    else:
+        tifffile.imwrite(path, RGBA16[..., :3], photometric="rgb")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(PictureError, match="pip install"):
+        read_picture(path)
