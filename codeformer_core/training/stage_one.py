@@ -12,6 +12,7 @@ from .codebook_care import MovingCodebook
 from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, straight_through
+from .operations import OPERATIONS
 from .perceptual import PerceptualDistance, perceptual_term
 from .stages import Stage, StepResult
 
@@ -21,7 +22,7 @@ class CodebookStage(Stage):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
-        self.network: VQGAN = VQGAN(config.model.vqgan)
+        self.network: VQGAN = VQGAN(config.model.vqgan, OPERATIONS)
         self.codebook = MovingCodebook(self.network.quantize)
         self.discriminator = PatchDiscriminator(channels=32)
         self.perceptual = PerceptualDistance() if config.losses.perceptual else None

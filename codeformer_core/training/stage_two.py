@@ -14,6 +14,7 @@ from ..networks import VQGAN, CodeFormer, PatchDiscriminator
 from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, code_token_loss
+from .operations import OPERATIONS
 from .stages import Stage, StepResult
 from .weights import load_weights
 
@@ -25,10 +26,10 @@ class CodePredictionStage(Stage):
         super().__init__(config)
         if not config.autoencoder:
             raise SettingError("stages 2 and 3 need `autoencoder`, the weights of stage 1")
-        self.autoencoder = VQGAN(config.model.vqgan)
+        self.autoencoder = VQGAN(config.model.vqgan, OPERATIONS)
         load_weights(self.autoencoder, Path(config.autoencoder))
         self.autoencoder.requires_grad_(False)
-        self.network: CodeFormer = CodeFormer(config.model)
+        self.network: CodeFormer = CodeFormer(config.model, OPERATIONS)
         for name in ("encoder", "quantize", "generator"):
             source = getattr(self.autoencoder, name)
             getattr(self.network, name).load_state_dict(source.state_dict())
