@@ -3,7 +3,7 @@
 from .catalogue import KNOWN_FILES, KnownFile, find
 from .convert import convert
 from .describe import FileReport, describe
-from .download import DownloadCancelled, download
+from .download import DownloadCancelledError, download
 from .identify import CheckpointInfo, identify
 from .load import (
     BUILTIN,
@@ -21,7 +21,7 @@ __all__ = [
     "BUILTIN_PATH",
     "KNOWN_FILES",
     "CheckpointInfo",
-    "DownloadCancelled",
+    "DownloadCancelledError",
     "FileReport",
     "KnownFile",
     "Metadata",

@@ -22,7 +22,7 @@ Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the bytes in all, None if unknown."""
 
 
-class DownloadCancelled(DownloadError):
+class DownloadCancelledError(DownloadError):
     """The caller asked to stop; what has arrived is kept for the next try."""
 
 
@@ -50,7 +50,7 @@ def download(
         The path of the whole, checked file.
 
     Raises:
-        DownloadCancelled: `cancelled` returned True.
+        DownloadCancelledError: `cancelled` returned True.
         DownloadError: no hash and not allowed, a server that fails or lies, a full disk, another
             file in the way; the message names the file and the remedy.
     """
@@ -106,7 +106,7 @@ class _Job:
         for url in self.file.urls:
             try:
                 self._fetch(url)
-            except DownloadCancelled:
+            except DownloadCancelledError:
                 raise
             except DownloadError as error:
                 failures.append(f"{url}: {error}")
@@ -119,10 +119,10 @@ class _Job:
         """Stop if the caller wants to.
 
         Raises:
-            DownloadCancelled: the caller does.
+            DownloadCancelledError: the caller does.
         """
         if self.cancelled():
-            raise DownloadCancelled(f"{self.name}: cancelled; what has arrived is kept")
+            raise DownloadCancelledError(f"{self.name}: cancelled; what has arrived is kept")
 
     def _existing(self) -> Path:
         if self.file.sha256 and file_sha256(self.target) != self.file.sha256:
@@ -137,7 +137,7 @@ class _Job:
         resumed = self.part.exists()
         try:
             self._transfer(url)
-        except _WrongContent:
+        except _WrongContentError:
             if not resumed:
                 raise
             self._transfer(url)
@@ -147,7 +147,7 @@ class _Job:
         wrong = self._what_is_wrong()
         if wrong:
             self.part.unlink()
-            raise _WrongContent(wrong)
+            raise _WrongContentError(wrong)
 
     def _step(self, there: int, total: int | None) -> None:
         self.check_cancelled()
@@ -168,5 +168,5 @@ class _Job:
         return None if info.kind == self.file.kind else f"it is {info.title}; it was dropped"
 
 
-class _WrongContent(DownloadError):
+class _WrongContentError(DownloadError):
     """All bytes came, but they are not the file's."""

@@ -60,7 +60,7 @@ def vqgan_config(state: State, metadata: Metadata) -> VQGANConfig:
         blocks=len(levels[0].residuals),
         attention_sizes=tuple(
             code_size << (len(levels) - 1 - index)
-            for index, level in enumerate(levels)
+            for index, level in reversed(list(enumerate(levels)))
             if level.has_attention
         ),
         codebook_size=codebook_size,

@@ -1,5 +1,6 @@
 """Build networks from weight files: built empty, then given the file's own tensors."""
 
+import math
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,8 +64,8 @@ def find_model(path_or_name: str | Path) -> Path:
         raise MissingModelError(f"{path}: the built-in model is missing; install the package again")
     file = known(path.name)
     choices = ", ".join([BUILTIN, *(f.name for f in KNOWN_FILES if f.kind == "codeformer")])
-    remedy = f"codeformer download {file.name}" if file else f"choose a file, or one of {choices}"
-    raise MissingModelError(f"{path}: there is no such file. {remedy[0].upper()}{remedy[1:]}")
+    remedy = f"run: codeformer download {file.name}" if file else f"choose one of {choices}"
+    raise MissingModelError(f"{path}: there is no such file; {remedy}")
 
 
 def load_network(
@@ -200,12 +201,16 @@ def _place(state: State, device: torch.device, dtype: torch.dtype) -> None:
     """Cast and move tensor by tensor, in place in the dict, so that each is held once."""
     for key in state:
         original = state[key]
-        state[key] = original.to(device, dtype)
-        if not _is_finite(state[key]):
+        cast = original.to(dtype)
+        if not _is_finite(cast):
             raise _not_finite(key, original, dtype)
+        state[key] = cast.to(device)
 
 
 def _is_finite(tensor: Tensor) -> bool:
+    # One pass: NaN and infinity show in the sum. A finite tensor whose sum overflows is rare.
+    if math.isfinite(tensor.sum(dtype=torch.float32).item()):
+        return True
     return bool(torch.isfinite(tensor).all())
 
 

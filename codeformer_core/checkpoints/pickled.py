@@ -13,6 +13,8 @@ import torch
 
 MAX_PICKLE_BYTES = 4 << 20
 """Longest pickle taken for a state dict; CodeFormer's has about 60 kB."""
+MAX_OPERATIONS = 300_000
+"""Most operations of it, a few seconds' worth; CodeFormer's has about 13,000."""
 STORAGE_TYPES = {
     "torch FloatStorage": torch.float32,
     "torch HalfStorage": torch.float16,
@@ -27,7 +29,7 @@ STORAGE_TYPES = {
 }
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """The file is not what a weight file should be; the text says why, without the file's name."""
 
 
@@ -75,20 +77,22 @@ def read_pickle(stream: IO[bytes]) -> tuple[Any, Contents]:
         The object, in which tensors are None, and what was met on the way.
 
     Raises:
-        Refused: a name, operation or size no state dict needs, or a damaged pickle.
+        RefusedError: a name, operation or size no state dict needs, or a damaged pickle.
     """
     machine = _Machine()
     bounded = cast(IO[bytes], _Bounded(stream))
     try:
-        for opcode, argument, _ in pickletools.genops(bounded):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(bounded)):
+            if count > MAX_OPERATIONS:
+                raise RefusedError("its table of contents is larger than any model's")
             if opcode.name == "STOP":
                 return machine.pop(), machine.contents
             machine.step(opcode.name, argument)
-    except Refused:
+    except RefusedError:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise Refused(f"its table of contents is damaged ({type(error).__name__})") from error
-    raise Refused("its table of contents is cut off")
+        raise RefusedError(f"its table of contents is damaged ({type(error).__name__})") from error
+    raise RefusedError("its table of contents is cut off")
 
 
 class _Bounded:
@@ -107,7 +111,7 @@ class _Bounded:
     def _take(self, data: bytes) -> bytes:
         self._left -= len(data)
         if self._left < 0:
-            raise Refused("its table of contents is larger than any model's")
+            raise RefusedError("its table of contents is larger than any model's")
         return data
 
 
@@ -129,7 +133,7 @@ class _Machine:
         elif name in _OPERATIONS:
             _OPERATIONS[name](self, argument)
         else:
-            raise Refused(f"it uses the pickle operation {name}, which weights do not need")
+            raise RefusedError(f"it uses the pickle operation {name}, which weights do not need")
 
     def pop(self) -> Any:
         """Take the topmost value."""
@@ -180,7 +184,7 @@ class _Machine:
     def _set(self, key: Any, value: Any) -> None:
         # Nested tuples that share their parts take for ever to hash.
         if not isinstance(key, str | int):
-            raise Refused("a key in it is neither text nor a number")
+            raise RefusedError("a key in it is neither text nor a number")
         self._target(dict)[key] = value
 
     def _target(self, kind: type) -> Any:
@@ -190,7 +194,7 @@ class _Machine:
 
     def find_global(self, name: str) -> None:
         if name not in STORAGE_TYPES and name not in _REBUILDERS:
-            raise Refused(
+            raise RefusedError(
                 f"it refers to the code {name.replace(' ', '.')[:80]!r}, which weights do not need "
                 "and which is not run"
             )
@@ -201,9 +205,9 @@ class _Machine:
             case ("storage", _Global(name), str(key), str(), int(elements), *rest) if not any(rest):
                 record = StorageRecord(key, STORAGE_TYPES[name], elements)
             case _:
-                raise Refused("a storage in it is described in a way PyTorch does not write")
+                raise RefusedError("a storage in it is described in a way PyTorch does not write")
         if elements < 0 or self.contents.storages.setdefault(key, record) != record:
-            raise Refused("a storage in it is described twice or has a negative size")
+            raise RefusedError("a storage in it is described twice or has a negative size")
         self._stack.append(record)
 
     def call(self, _: Any) -> None:
@@ -219,7 +223,7 @@ class _Machine:
 
 def _rebuild_dict(_: Contents, *arguments: Any) -> dict[Any, Any]:
     if arguments:
-        raise Refused("a dictionary in it is written in an outdated way")
+        raise RefusedError("a dictionary in it is written in an outdated way")
     return {}
 
 
@@ -236,13 +240,13 @@ def _rebuild_tensor(
     if not isinstance(storage, StorageRecord) or len(shape) != len(strides):
         raise TypeError
     if not all(isinstance(number, int) and 0 <= number < 1 << 40 for number in numbers):
-        raise Refused("a tensor in it has an impossible shape")
+        raise RefusedError("a tensor in it has an impossible shape")
     elements, reach = 1, offset + 1
     for side, stride in zip(shape, strides, strict=True):
         elements *= side
         reach += (side - 1) * stride
     if elements and max(elements, reach) > storage.elements:
-        raise Refused("a tensor in it is larger than its data")
+        raise RefusedError("a tensor in it is larger than its data")
     contents.tensor_bytes += elements * storage.dtype.itemsize
 
 

@@ -9,24 +9,36 @@ The two formats, as PyTorch writes them: a zip archive of stored (not compressed
 by the raw storages (before).
 """
 
+import struct
 import zipfile
 from pathlib import Path
 from typing import IO
 
 from ..errors import CheckpointError
-from .pickled import Contents, Refused, StorageRecord, read_pickle
+from .pickled import Contents, RefusedError, StorageRecord, read_pickle
 
 MAX_DIRECTORY_BYTES = 4 << 20
 """Longest list of entries of an archive; CodeFormer's has about 50 kB."""
 LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 """How a file of the format before PyTorch 1.6 begins: the pickled number 0x1950a86a20f9469cfc6c."""
 
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    struct.error,
+)
+"""What `zipfile` raises for damaged archives."""
+
 
 def check_archive(path: Path) -> None:
     """Check a zip archive of PyTorch.
 
     Raises:
-        Refused: damaged, compressed, a TorchScript program, or holding more than tensors.
+        RefusedError: damaged, compressed, a TorchScript program, or holding more than tensors.
     """
     try:
         _check_directory(path)
@@ -35,11 +47,15 @@ def check_archive(path: Path) -> None:
             root = _root(entries)
             with archive.open(f"{root}/data.pkl") as stream:
                 contents = read_pickle(stream)[1]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise Refused(f"the archive is damaged or incomplete ({error})") from error
+    except RefusedError:
+        raise
+    except _ZIP_ERRORS as error:
+        raise RefusedError(f"the archive is damaged or incomplete ({error})") from error
     for storage in contents.storages.values():
         if entries.get(f"{root}/data/{storage.key}", -1) < storage.nbytes:
-            raise Refused(f"the numbers of storage {storage.key[:40]!r} are missing or cut off")
+            raise RefusedError(
+                f"the numbers of storage {storage.key[:40]!r} are missing or cut off"
+            )
     _check_total(contents, path)
 
 
@@ -55,7 +71,9 @@ def _check_directory(path: Path) -> None:
     if wide >= 0:
         sizes.append(int.from_bytes(tail[wide + 40 : wide + 48], "little"))
     if end < 0 or min(sizes) > MAX_DIRECTORY_BYTES:
-        raise Refused("the archive is cut off, or its list of entries is larger than any model's")
+        raise RefusedError(
+            "the archive is cut off, or its list of entries is larger than any model's"
+        )
 
 
 def _entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, int]:
@@ -63,20 +81,20 @@ def _entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, int]:
     infos = archive.infolist()
     entries = {info.filename: info.file_size for info in infos}
     if len(entries) != len(infos):
-        raise Refused("the archive has the same entry twice")
+        raise RefusedError("the archive has the same entry twice")
     if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-        raise Refused("the archive is compressed, which PyTorch's own never are")
+        raise RefusedError("the archive is compressed, which PyTorch's own never are")
     if sum(entries.values()) > file_bytes:
-        raise Refused("the archive claims to hold more than its own size")
+        raise RefusedError("the archive claims to hold more than its own size")
     return entries
 
 
 def _root(entries: dict[str, int]) -> str:
     roots = [name.removesuffix("/data.pkl") for name in entries if name.endswith("/data.pkl")]
     if len(roots) != 1:
-        raise Refused("it is a zip archive, but not one of PyTorch")
+        raise RefusedError("it is a zip archive, but not one of PyTorch")
     if f"{roots[0]}/constants.pkl" in entries:
-        raise Refused("it is a TorchScript program, not a file of weights")
+        raise RefusedError("it is a TorchScript program, not a file of weights")
     return roots[0]
 
 
@@ -84,7 +102,7 @@ def check_legacy(path: Path) -> None:
     """Check a file of the format before PyTorch 1.6.
 
     Raises:
-        Refused: damaged, or holding more than tensors.
+        RefusedError: damaged, or holding more than tensors.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -93,7 +111,7 @@ def check_legacy(path: Path) -> None:
         contents = read_pickle(stream)[1]
         keys = read_pickle(stream)[0]
         if not isinstance(keys, list) or set(map(str, keys)) != set(contents.storages):
-            raise Refused("its list of storages does not match its tensors")
+            raise RefusedError("its list of storages does not match its tensors")
         for key in map(str, keys):
             _skip_storage(stream, contents.storages[key], size)
     _check_total(contents, path)
@@ -104,14 +122,14 @@ def _skip_storage(stream: IO[bytes], storage: StorageRecord, file_bytes: int) ->
     count = int.from_bytes(stream.read(8), "little")
     end = stream.tell() + storage.nbytes
     if count != storage.elements or end > file_bytes:
-        raise Refused("it ends before its numbers do")
+        raise RefusedError("it ends before its numbers do")
     stream.seek(end)
 
 
 def _check_total(contents: Contents, path: Path) -> None:
     # Twice, because tied weights legitimately share their numbers.
     if contents.tensor_bytes > 2 * path.stat().st_size:
-        raise Refused("its tensors claim more numbers than the file holds")
+        raise RefusedError("its tensors claim more numbers than the file holds")
 
 
 def refuse(path: Path, reason: str) -> CheckpointError:

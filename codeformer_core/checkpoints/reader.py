@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError, MissingModelError
-from .pickled import Refused
+from .pickled import RefusedError
 from .preflight import LEGACY_MAGIC, check_archive, check_legacy, refuse
 
 State = dict[str, Tensor]
@@ -53,7 +53,7 @@ def read_state(path: str | Path) -> tuple[State, Metadata]:
     container = container_of(path)
     try:
         state, metadata = _READERS[container](path)
-    except Refused as error:
+    except RefusedError as error:
         raise refuse(path, str(error)) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
@@ -92,13 +92,13 @@ def _read_safetensors(path: Path) -> tuple[State, Metadata]:
     with path.open("rb") as stream:
         header_bytes = int.from_bytes(stream.read(8), "little")
     if header_bytes > min(MAX_HEADER_BYTES, path.stat().st_size - 8):
-        raise Refused("its header is cut off or larger than any model's")
+        raise RefusedError("its header is cut off or larger than any model's")
     try:
         with safe_open(path, framework="pt") as opened:
-            state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            state = {key: opened.get_tensor(key) for key in opened.keys()}
             return state, dict(opened.metadata() or {})
     except (SafetensorError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise Refused(f"it is a damaged safetensors file ({error})") from error
+        raise RefusedError(f"it is a damaged safetensors file ({error})") from error
 
 
 def _read_archive(path: Path) -> tuple[State, Metadata]:
@@ -120,15 +120,17 @@ _READERS = {
 
 def _load(path: Path, *, mmap: bool) -> Any:
     try:
-        return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
+        return torch.load(  # noqa: TID251 (the one place)
+            str(path), map_location="cpu", weights_only=True, mmap=mmap
+        )
     except Exception as error:  # PyTorch raises nearly every type there is for a damaged file
-        raise Refused(f"PyTorch cannot read it ({type(error).__name__})") from error
+        raise RefusedError(f"PyTorch cannot read it ({type(error).__name__})") from error
 
 
 def _unwrap(content: Any) -> tuple[State, Metadata]:
     """The network's own dict inside what training code saved around it."""
     if not isinstance(content, dict):
-        raise Refused("it holds no state dict")
+        raise RefusedError("it holds no state dict")
     for key in WRAPPERS:
         if isinstance(content.get(key), Mapping):
             return _tensors(content[key]), _words(content)
@@ -139,7 +141,7 @@ def _tensors(content: Mapping[Any, Any]) -> State:
     state: State = {}
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise Refused(
+            raise RefusedError(
                 f"its entry {str(key)[:60]!r} is no tensor: it is a training state or a list of "
                 "networks rather than one network"
             )

@@ -41,7 +41,7 @@ Step = Callable[[int, int | None], None]
 """Called with the bytes there and the bytes in all (None if unknown); may raise to stop."""
 
 
-class Interrupted(Exception):
+class InterruptedTransferError(Exception):
     """The connection broke or the server is busy; another try may go on."""
 
 
@@ -71,7 +71,7 @@ class Transfer:
                 time.sleep(WAIT_SECONDS * 2 ** (attempt - 1))
             try:
                 return self._try()
-            except Interrupted as error:
+            except InterruptedTransferError as error:
                 reason = str(error)
         raise DownloadError(f"{reason} ({ATTEMPTS} tries); try again later, what came is kept")
 
@@ -103,14 +103,14 @@ class Transfer:
         if self.expected_bytes is None and response.headers["Content-Range"] == f"bytes */{there}":
             return
         self.part.unlink()
-        raise Interrupted("the server has another file than the one begun")
+        raise InterruptedTransferError("the server has another file than the one begun")
 
     def _total(self, response: HTTPResponse, start: int) -> int:
         """Bytes of the whole file: what the server says must agree with what is published."""
         begins = response.headers["Content-Range"] or ""
         if start and not begins.startswith(f"bytes {start}-"):
             self.part.unlink()
-            raise Interrupted("the server went on at the wrong place")
+            raise InterruptedTransferError("the server went on at the wrong place")
         length = response.headers["Content-Length"] or ""
         total = start + int(length) if length.isdecimal() and len(length) < 16 else None
         if total is None and self.expected_bytes is None:
@@ -142,7 +142,9 @@ class Transfer:
             stream.flush()
             os.fsync(stream.fileno())
         if there < total:
-            raise Interrupted(f"the connection ended after {there:,} of {total:,} bytes")
+            raise InterruptedTransferError(
+                f"the connection ended after {there:,} of {total:,} bytes"
+            )
 
 
 class _Pace:
@@ -158,7 +160,7 @@ class _Pace:
         if now - self._since < SLOW_SECONDS:
             return
         if self._received < SLOW_BYTES:
-            raise Interrupted("the server sends next to nothing")
+            raise InterruptedTransferError("the server sends next to nothing")
         self._since, self._received = now, 0
 
 
@@ -192,7 +194,7 @@ def _opened(url: str, there: int) -> HTTPResponse:
     """Ask for what follows the bytes that are there.
 
     Raises:
-        Interrupted: no connection, or the server is busy.
+        InterruptedTransferError: no connection, or the server is busy.
         DownloadError: the server says no.
     """
     headers = {"User-Agent": "codeformer-core", "Accept-Encoding": "identity"}
@@ -204,7 +206,9 @@ def _opened(url: str, there: int) -> HTTPResponse:
     except HTTPError as error:
         return _refusal(error, there)
     except (URLError, HTTPException, OSError, ValueError) as error:
-        raise Interrupted(f"no connection: {getattr(error, 'reason', error)}") from error
+        raise InterruptedTransferError(
+            f"no connection: {getattr(error, 'reason', error)}"
+        ) from error
 
 
 def _refusal(error: HTTPError, there: int) -> HTTPResponse:
@@ -213,7 +217,7 @@ def _refusal(error: HTTPError, there: int) -> HTTPResponse:
     words = f"the server answers {error.code} {error.reason}"
     error.close()
     if error.code >= 500 or error.code in (408, 429):
-        raise Interrupted(words)
+        raise InterruptedTransferError(words)
     raise DownloadError(words)
 
 
@@ -221,7 +225,9 @@ def _read(response: HTTPResponse) -> bytes:
     try:
         return response.read1(BLOCK_BYTES)
     except (HTTPException, OSError, ValueError) as error:
-        raise Interrupted(f"the connection broke ({error or type(error).__name__})") from error
+        raise InterruptedTransferError(
+            f"the connection broke ({error or type(error).__name__})"
+        ) from error
 
 
 def _open_part(part: Path, start: int) -> IO[bytes]:
