@@ -55,7 +55,7 @@ def problem(kind: ModelKind, entry: str) -> str | None:
     """What is wrong with an entry and what to do about it; None if nothing is."""
     if entry in kind.special or _as_download(kind, entry) or _local(kind, entry) is not None:
         return None
-    folders = " or ".join(str(host.download_folder(key)) for key in kind.folders)
+    folders = " or ".join(map(str, host.model_folders(kind.folders)))
     return (
         f"'{entry}' is not there. Put it into {folders}, or choose one of: "
         f"{', '.join(options(kind))}"
@@ -99,7 +99,7 @@ def _local(kind: ModelKind, entry: str) -> Path | None:
     if known is None:
         files = _downloads(kind)
         known = next((file for file in files if entry in (file.name, *file.aliases)), None)
-    names = (entry,) if known is None else (known.name, *known.aliases)
+    names = [entry] if known is None else [entry, known.name, *known.aliases]
     paths = (host.find_model(kind.folders, name) for name in names)
     return next((path for path in paths if path is not None), None)
 
@@ -225,7 +225,8 @@ def _automatic_detector() -> host.HostedDetector:
     there = (_local(DETECTOR, file.name) for file in _downloads(DETECTOR))
     path = next((path for path in there if path is not None), None)
     if path is None:
-        return _keep(DLIB, lambda: _new_detector("auto"))
+        # Also finds weights that were converted, or else says what there could be.
+        return _keep(AUTOMATIC, lambda: _new_detector("auto"))
     return _keep(f"{path} {_version(path)}", lambda: load_detector(path.name))
 
 

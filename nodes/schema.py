@@ -16,13 +16,12 @@ FacesSocket = io.Custom("FACES")
 # Core's own socket type on newer hosts; the name is what connects.
 BoundingBoxes = io.Custom("BOUNDING_BOX")
 
-KNOWN_TO_HOST = {field.name for field in dataclasses.fields(io.Schema)}
-
 
 def schema(**described: Any) -> io.Schema:
     """Make a schema in our category, leaving out what this host's version does not know."""
+    known = {field.name for field in dataclasses.fields(io.Schema)}
     described = {"category": CATEGORY, **described}
-    return io.Schema(**{key: value for key, value in described.items() if key in KNOWN_TO_HOST})
+    return io.Schema(**{key: value for key, value in described.items() if key in known})
 
 
 def image_input(tooltip: str) -> io.Image.Input:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 
 HUGE = 1e30
 
@@ -69,6 +72,40 @@ def test_the_host_is_told_how_much_memory_a_batch_needs(
     assert one > 32 * 64 * 64 * 4
     assert four == pytest.approx(4 * one)
     assert all(settings["force_full_load"] for settings in asked)
+
+
+class _Allocations(TorchDispatchMode):
+    """Counts the bytes of all tensors alive that were made inside of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: dict[int, int] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_flatten(result)[0]:
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self.alive:
+            self.alive[key] = storage.nbytes()
+            weakref.finalize(storage, self.alive.pop, key, None)
+            self.peak = max(self.peak, sum(self.alive.values()))
+
+
+def test_the_estimate_covers_the_published_network(host: SimpleNamespace) -> None:
+    networks = host.core("networks")
+    with torch.device("meta"), torch.no_grad():
+        network = networks.CodeFormer(networks.CodeFormerConfig())
+        hosted = host.adapter.HostedCodeFormer(network, "published sizes")
+        crops = torch.zeros(2, 3, 512, 512)
+        with _Allocations() as counted:
+            network(crops, 0.5)
+    assert counted.peak < 2 * hosted.memory_per_crop < 1.5 * counted.peak
 
 
 @pytest.mark.parametrize("budget", [0.1, 50_000])

@@ -32,6 +32,22 @@ def test_a_replaced_file_is_loaded_again(
     copy.unlink()
 
 
+def test_the_type_of_the_weights_is_the_hosts_choice(
+    host: SimpleNamespace, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    crops = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    exact = host.models.load_codeformer(tiny_file.name)(crops)
+    monkeypatch.setattr(host.memory.args, "bf16_vae", True)
+    model = host.models.load_codeformer(tiny_file.name)
+    assert {weights.dtype for weights in model.network.parameters()} == {torch.bfloat16}
+    restored = model(crops)
+    assert restored.dtype == torch.float32
+    assert not torch.equal(restored, exact)
+    host.memory.unload_all_models()
+
+
 def test_folders_of_the_user_are_kept(
     host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -155,9 +171,9 @@ def test_without_dlib_and_weights_the_error_names_the_choices(
     with pytest.raises(host.core("errors").MissingModelError) as raised:
         host.models.detector_or_default(None)
     message = str(raised.value)
-    assert "dlib" in message
-    assert "pip install" in message
-    assert "RetinaFace" in message
+    assert "pip install dlib-bin" in message
+    assert "detection_Resnet50_Final.pth" in message
+    assert str(host.base / "models" / "facedetection") in message
 
 
 def test_retinaface_weights_of_the_user_are_preferred(
