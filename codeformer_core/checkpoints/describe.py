@@ -19,6 +19,8 @@ CONTAINERS = {
     "legacy": "PyTorch before 1.6",
 }
 """Names of the formats before a person."""
+MAX_METADATA = 50
+"""Most lines of metadata shown."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,14 @@ class FileReport:
             ("network", f"{self.info.title}: {self.info.advice}"),
             *_config_rows(self.info.config),
             ("weights", self._weights()),
-            *((f"metadata {key}", value) for key, value in sorted(self.metadata.items())),
+            *(
+                (f"metadata {key}", value)
+                for key, value in sorted(self.metadata.items())[:MAX_METADATA]
+            ),
         ]
         if self.problem:
             rows.append(("problem", self.problem))
-        return "\n".join(f"{label:<10} {_printable(value)}" for label, value in rows)
+        return "\n".join(_printable(f"{label:<10} {value}") for label, value in rows)
 
     def _publication(self) -> str:
         if self.known is None:

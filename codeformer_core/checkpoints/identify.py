@@ -201,7 +201,7 @@ def check_complete(network: nn.Module, state: State) -> None:
         ("unexpected", [key for key in state if key not in expected]),
         ("of another shape", reshaped),
     ]
-    found = [f"{len(keys)} keys {what}, first {keys[0]!r}" for what, keys in problems if keys]
+    found = [f"{len(keys)} keys {what}, first {keys[0][:120]!r}" for what, keys in problems if keys]
     if found:
         raise CheckpointError("; ".join(found))
     _check_floating(state)
@@ -210,4 +210,4 @@ def check_complete(network: nn.Module, state: State) -> None:
 def _check_floating(state: dict[str, Tensor]) -> None:
     wrong = [key for key, tensor in state.items() if not tensor.is_floating_point()]
     if wrong:
-        raise CheckpointError(f"{len(wrong)} keys are not floating point, first {wrong[0]!r}")
+        raise CheckpointError(f"{len(wrong)} keys are not floating point, first {wrong[0][:120]!r}")

@@ -88,7 +88,7 @@ def codeformer_config(state: State, metadata: Metadata) -> CodeFormerConfig:
         heads=_number(metadata, "heads", HEADS, 1024),
         layers=_count(state, "ft_layers"),
         fusion_sizes=fusion_sizes,
-        variant=metadata.get("variant") or guess_variant(vqgan, fusion_sizes),
+        variant=metadata.get("variant", "")[:40] or guess_variant(vqgan, fusion_sizes),
     )
 
 

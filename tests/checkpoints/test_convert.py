@@ -157,6 +157,8 @@ def test_a_description_names_the_problem(published_state: State, tmp_path: Path)
 
 
 def test_a_file_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    path = write_state(tmp_path / "a.safetensors", {"a": torch.ones(1)}, {"x": "\x1b[2J\nfile ok"})
+    path = write_state(
+        tmp_path / "a.safetensors", {"a": torch.ones(1)}, {"\x1b]x": "\x1b[2J\nfile ok"}
+    )
     assert "\x1b" not in str(describe(path))
     assert "\nfile ok" not in str(describe(path))

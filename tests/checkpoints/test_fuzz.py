@@ -7,6 +7,7 @@ import os
 import random
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from codeformer_core.errors import CheckpointError, CodeFormerError
 ROUNDS = int(os.environ.get("CODEFORMER_FUZZ_ROUNDS", "60"))
 SECONDS = 20.0
 """No file of a few kB may take longer, even on a busy machine."""
+MAX_GROWTH_KB = 300_000
+"""Growth of the largest memory ever held, above what PyTorch itself imports on the way."""
 
 
 def _flipped(data: bytes, chance: random.Random) -> bytes:
@@ -50,6 +53,15 @@ def _spliced(data: bytes, chance: random.Random) -> bytes:
 
 
 MUTATIONS = (_flipped, _truncated, _overwritten, _spliced)
+
+
+@pytest.fixture(autouse=True)
+def _flat_memory() -> Iterator[None]:
+    """No file of a few kB may cost more than a fraction of a gigabyte at any time."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_GROWTH_KB
 
 
 @pytest.fixture
