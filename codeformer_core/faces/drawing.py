@@ -47,7 +47,7 @@ def _with_drawing(image: Tensor, faces: tuple[Face, ...], first_number: int) -> 
     sheet = Image.new("RGBA", (width, height))
     pencil = ImageDraw.Draw(sheet)
     for number, face in enumerate(faces, first_number):
-        _draw_face(pencil, face, number, max(2, round(min(height, width) / 300)))
+        _draw_face(pencil, face, number, max(2, round(min(height, width) / 350)))
     import numpy
 
     drawing = torch.from_numpy(numpy.asarray(sheet, dtype=numpy.float32).copy()) / 255.0
@@ -69,7 +69,7 @@ def _draw_face(pencil: Any, face: Face, number: int, line: int) -> None:
     )
     for x, y in face.landmarks.points:
         pencil.ellipse((x - line, y - line, x + line, y + line), fill=colour)
-    font = ImageFont.load_default(max(10, line * 8))
+    font = ImageFont.load_default(max(14, line * 9))
     text = str(number)
     place = (box.left + line, box.top + line)
     pencil.rectangle(pencil.textbbox(place, text, font=font), fill=colour)

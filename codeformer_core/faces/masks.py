@@ -9,8 +9,8 @@ from torch import Tensor
 from ..errors import SettingError
 from .types import TEMPLATE_SIZE
 
-FACE_CENTRE = (256.0, 282.0)
-FACE_RADII = (186.0, 212.0)
+FACE_CENTRE = (257.0, 278.0)
+FACE_RADII = (176.0, 206.0)
 """Centre and half axes of the face, from mid-forehead to under the chin and ear to ear, in the
 512-pixel template."""
 
@@ -50,7 +50,7 @@ def geometry_mask(
     # Distance to the edge in pixels: exact on the axes and close to it in between.
     inside = (1.0 - radius) * min(FACE_RADII) * unit
     mask = _soft_step(inside, feather * size)
-    return torch.minimum(mask, square_mask(size, min(feather, 0.02), device))
+    return torch.minimum(mask, square_mask(size, feather, device))
 
 
 def square_mask(

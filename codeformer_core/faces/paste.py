@@ -153,10 +153,10 @@ def _with_original_colour(
     size = crop.shape[0]
     crop_placement = placement.rescaled(size)
     original = crop_face(image, crop_placement)
-    # What lies outside the picture has no colour to match.
+    # What lies outside the picture, even in part, has no colour to match.
     inside = torch.ones((), device=image.device).expand(*image.shape[:2], 1)
     nothing = torch.zeros(1, device=image.device)
-    known = warp(inside, crop_placement.inverse, size, size, border=nothing)
+    known = warp(inside, crop_placement.inverse, size, size, border=nothing) > 0.999
     factor = mask.shape[0] / size
     weights = warp(mask.unsqueeze(-1), affine.scaling(factor, factor), size, size) * known
     batch = (crop.unsqueeze(0), original.unsqueeze(0), weights.movedim(-1, 0))

@@ -112,12 +112,10 @@ def _read_region(
     # Two shrunk pixels of reach: bicubic reads that far around each sample.
     margin = 3.0 * max(1.0, affine.mean_scale(result_to_picture))
     wanted = enclosing(affine.apply_all(result_to_picture, corners), margin)
-    part = wanted.clipped(rows, columns)
-    if part.width == 0 or part.height == 0:  # all outside: the nearest edge pixel stands for it
-        left, top = min(part.left, columns - 1), min(part.top, rows - 1)
-        part = Rectangle(left, top, left + 1, top + 1)
-    region = picture[part.top : part.bottom, part.left : part.right]
-    shift = affine.translation(-part.left, -part.top)
+    # At least one row and column stay: of a result outside the picture the nearest edge pixels.
+    left, top = min(max(wanted.left, 0), columns - 1), min(max(wanted.top, 0), rows - 1)
+    region = picture[top : max(wanted.bottom, top + 1), left : max(wanted.right, left + 1)]
+    shift = affine.translation(-left, -top)
     return region, affine.compose(shift, result_to_picture)
 
 

@@ -60,8 +60,10 @@ TEMPLATE_BOX = Box(124.0, 95.0, 401.0, 471.0)
 that sizes mean the same for every detector."""
 
 SCORE_SLOPE = 2.0
-"""Confidence is ``sigmoid(SCORE_SLOPE * score + logit(0.8))``: dlib's own threshold, score 0,
-becomes the common default confidence."""
+SCORE_AT_DEFAULT = 0.15
+"""Confidence is ``sigmoid(SCORE_SLOPE * (score - SCORE_AT_DEFAULT) + logit(0.8))``, so that the
+common default means here: what dlib itself calls a face (score 0), less the few patches that score
+just above that. Sharp faces score 0.6 and more, very blurred ones 0.1 to 0.6."""
 
 LOWEST_SCORE = -1.0
 """The lowest detector score that is ever asked for."""
@@ -188,13 +190,15 @@ def _bytes(pixels: Tensor) -> Any:
 
 
 def _confidence(score: float) -> float:
-    return 1.0 / (1.0 + math.exp(-SCORE_SLOPE * score - _logit(DEFAULT_CONFIDENCE)))
+    odds = SCORE_SLOPE * (score - SCORE_AT_DEFAULT) + _logit(DEFAULT_CONFIDENCE)
+    return 1.0 / (1.0 + math.exp(-odds))
 
 
 def _threshold(confidence: float) -> float:
     """Return dlib's score for a confidence; far below its own threshold everything is a face."""
     bounded = min(max(confidence, 1e-6), 1.0 - 1e-6)
-    return max((_logit(bounded) - _logit(DEFAULT_CONFIDENCE)) / SCORE_SLOPE, LOWEST_SCORE)
+    above_default = (_logit(bounded) - _logit(DEFAULT_CONFIDENCE)) / SCORE_SLOPE
+    return max(SCORE_AT_DEFAULT + above_default, LOWEST_SCORE)
 
 
 def _logit(share: float) -> float:

@@ -1,0 +1,150 @@
+"""The offline detector on a real photo."""
+
+import importlib.machinery
+import math
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from codeformer_core.errors import MissingModelError
+from codeformer_core.faces import TEMPLATE, DlibDetector, affine, place
+from codeformer_core.faces.detection import dlib_detector
+from codeformer_core.faces.warp import warp
+
+pytest.importorskip("dlib")
+
+
+@pytest.fixture(scope="module")
+def detector() -> DlibDetector:
+    return DlibDetector()
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut: Tensor) -> Tensor:
+    """The head of the photo: (1, 240, 240, 3)."""
+    return astronaut[None, :240, 100:340].contiguous()
+
+
+def _template_errors(one, other) -> list[float]:
+    """Distances at the template's points, in pixels of a 512-pixel crop."""
+    there_and_back = affine.compose(one.matrix, other.inverse)
+    moved = affine.apply_all(there_and_back, TEMPLATE.points)
+    return [math.dist(a, b) for a, b in zip(moved, TEMPLATE.points, strict=True)]
+
+
+def test_the_astronaut_is_found_and_nothing_else(detector, astronaut):
+    (face,) = detector.detect(astronaut[None])
+    # Read off the photo by eye, with RetinaFace within 2 pixels.
+    assert face.landmarks.left_eye == pytest.approx((205, 102), abs=5)
+    assert face.landmarks.right_eye == pytest.approx((248, 103), abs=5)
+    assert face.landmarks.nose == pytest.approx((225, 126), abs=6)
+    assert face.score > 0.8
+    assert 80 < face.box.width < 120
+    assert 0.7 < face.box.width / face.box.height < 0.8
+
+
+def test_placement_and_landmarks_agree(detector, portrait):
+    (face,) = detector.detect(portrait)
+    again = place(face.landmarks, 512, 240, 240)
+    assert max(_template_errors(again, face.placement)) < 1e-6
+
+
+@pytest.mark.parametrize(("degrees", "zoom"), [(0, 1.7), (15, 1.0), (-20, 0.8), (25, 2.2)])
+def test_placement_follows_a_turned_and_enlarged_face(detector, portrait, degrees, zoom):
+    angle = math.radians(degrees)
+    turn = complex(math.cos(angle), math.sin(angle)) * zoom
+    size = round(240 * zoom)
+    shift = complex(size / 2, size / 2) - turn * complex(120, 120)
+    to_new = ((turn.real, -turn.imag, shift.real), (turn.imag, turn.real, shift.imag))
+    turned = warp(portrait[0], affine.invert(to_new), size, size)[None]
+    (before,) = detector.detect(portrait)
+    (after,) = detector.detect(turned)
+    moved = affine.compose(before.placement.matrix, affine.invert(to_new))
+    there_and_back = affine.compose(after.placement.matrix, affine.invert(moved))
+    points = affine.apply_all(there_and_back, TEMPLATE.points)
+    assert max(math.dist(a, b) for a, b in zip(points, TEMPLATE.points, strict=True)) < 12
+
+
+def test_cost_does_not_grow_with_the_picture(detector, portrait, monkeypatch):
+    sizes: list[tuple[int, ...]] = []
+
+    class Counting:
+        def run(self, pixels, upsample, threshold):
+            sizes.append(pixels.shape)
+            return [], [], []
+
+    monkeypatch.setattr(detector, "_detector", Counting())
+    detector.detect(torch.zeros(1, 1, 1, 3).expand(1, 4320, 7680, 3), short_side=90)
+    assert sizes == [(90, 160, 3)]
+
+
+def test_a_large_photo_gives_the_same_face(detector, portrait):
+    large = torch.nn.functional.interpolate(portrait.movedim(-1, 1), scale_factor=9.0).movedim(
+        1, -1
+    )
+    (face,) = detector.detect(large, short_side=480)
+    (small,) = detector.detect(portrait, short_side=480)
+    expected = small.placement.in_upscaled_picture(2160, 2160)
+    assert max(_template_errors(face.placement, expected)) < 8
+
+
+def test_gray_pictures_are_searched(detector, portrait):
+    gray = portrait.mean(-1, keepdim=True).expand(-1, -1, -1, 3)
+    assert detector.detect(gray).count == 1
+
+
+def test_frames_keep_their_order(detector, portrait):
+    frames = torch.cat((torch.zeros_like(portrait), portrait, portrait.flip(2)))
+    progress: list[tuple[int, int]] = []
+    found = detector.detect(
+        frames, short_side=240, on_progress=lambda done, total: progress.append((done, total))
+    )
+    assert [len(frame) for frame in found.frames] == [0, 1, 1]
+    assert [face.frame for face in found] == [1, 2]
+    assert progress == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_two_faces_come_from_left_to_right(detector, portrait):
+    side_by_side = torch.cat((portrait, portrait.flip(2)), dim=2)
+    first, second = detector.detect(side_by_side, short_side=240)
+    assert first.box.right < 240 < second.box.left
+
+
+def test_confidence_and_size_leave_faces_out(detector, portrait):
+    assert detector.detect(portrait, confidence=1.0).count == 0
+    assert detector.detect(portrait, min_size=400).count == 0
+    lax = detector.detect(portrait, confidence=0.0)
+    assert lax.count >= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 2, 900, 3), (0, 40, 40, 3)])
+def test_odd_shapes_are_searched(detector, shape):
+    found = detector.detect(torch.rand(shape), short_side=64)
+    assert len(found) == shape[0]
+    assert found.count == 0
+
+
+def test_pixels_that_are_not_finite_do_not_hide_the_face(detector, portrait):
+    broken = portrait.clone()
+    broken[0, 0, 0], broken[0, 110, 120] = torch.nan, torch.inf
+    assert detector.detect(broken).count == 1
+
+
+def test_the_model_package_is_never_imported(detector):
+    assert dlib_detector.predictor_path().name == "shape_predictor_5_face_landmarks.dat"
+    assert "face_recognition_models" not in sys.modules
+
+
+def test_a_missing_dlib_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    with pytest.raises(MissingModelError, match="pip install dlib-bin"):
+        DlibDetector()
+
+
+@pytest.mark.parametrize("spec", [None, importlib.machinery.ModuleSpec("empty", None)])
+def test_a_missing_predictor_is_named(monkeypatch, spec):
+    monkeypatch.setattr(dlib_detector.importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(MissingModelError, match="pip install face_recognition_models"):
+        DlibDetector()

@@ -1,0 +1,232 @@
+"""RetinaFace against facexlib's own decoding, with random weights."""
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from codeformer_core.errors import CheckpointError, MissingModelError
+from codeformer_core.faces import RetinaFaceDetector, build_retinaface
+from codeformer_core.faces.detection.retinaface import anchor_grid, decode, unsuppressed
+
+facexlib = pytest.importorskip("facexlib.detection.retinaface")
+
+
+@pytest.fixture(scope="module")
+def reference() -> nn.Module:
+    """Build facexlib's network with random weights that answer differently everywhere."""
+    torch.manual_seed(5)
+    network = facexlib.RetinaFace("mobile0.25", device=torch.device("cpu"))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.data.uniform_(0.8, 1.6)
+            module.bias.data.normal_(0.0, 0.3)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def detector(reference: nn.Module) -> RetinaFaceDetector:
+    return RetinaFaceDetector(build_retinaface(reference.state_dict()))
+
+
+@pytest.fixture(scope="module")
+def noise() -> torch.Tensor:
+    smooth = torch.rand(2, 3, 20, 26, generator=torch.Generator().manual_seed(2))
+    return nn.functional.interpolate(smooth, (160, 208), mode="bicubic").clamp(0, 1).movedim(1, -1)
+
+
+def _confidence(reference: nn.Module, image: torch.Tensor, candidates: int) -> float:
+    """A threshold that about so many anchors pass, between two scores."""
+    means = torch.tensor([104.0, 117.0, 123.0]).view(1, 3, 1, 1)
+    with torch.no_grad():
+        scores = reference(image[None].movedim(-1, 1).flip(1) * 255 - means)[1][0, :, 1]
+    best = scores.sort(descending=True).values
+    return float(best[candidates - 1] + best[candidates]) / 2
+
+
+def test_faces_are_those_of_facexlib(reference, detector, noise):
+    confidence = _confidence(reference, noise[0], 60)
+    bgr = (noise[0].flip(-1) * 255).numpy()
+    with torch.no_grad():
+        expected = torch.from_numpy(reference.detect_faces(bgr, conf_threshold=confidence))
+    found = detector.detect(noise[:1], confidence=confidence, min_size=0, short_side=160)
+    assert found.count == len(expected) > 1
+    by_place = sorted(expected, key=lambda row: ((row[0] + row[2]) / 2, (row[1] + row[3]) / 2))
+    for face, row in zip(found, by_place, strict=True):
+        box = (face.box.left, face.box.top, face.box.right, face.box.bottom)
+        assert box == pytest.approx(row[:4].tolist(), abs=0.02)
+        assert face.score == pytest.approx(float(row[4]), abs=1e-5)
+        points = [value for point in face.landmarks.points for value in point]
+        assert points == pytest.approx(row[5:].tolist(), abs=0.02)
+
+
+def test_anchors_are_those_of_facexlib():
+    utilities = pytest.importorskip("facexlib.detection.retinaface_utils")
+    for size in ((160, 208), (97, 131), (33, 8)):
+        expected = utilities.PriorBox(facexlib.generate_config("mobile0.25"), size).forward()
+        anchors = anchor_grid(*size)
+        height, width = size
+        assert torch.allclose(anchors[:, 0], expected[:, 0] * width, atol=1e-3)
+        assert torch.allclose(anchors[:, 1], expected[:, 1] * height, atol=1e-3)
+        assert torch.allclose(anchors[:, 2], expected[:, 2] * width, atol=1e-3)
+
+
+def test_zero_offsets_decode_to_the_anchors():
+    anchors = torch.tensor([[50.0, 40.0, 16.0]])
+    predictions = decode(anchors, torch.zeros(1, 4), torch.tensor([[0.1, 0.9]]), torch.ones(1, 10))
+    assert predictions.boxes.tolist() == [[42.0, 32.0, 58.0, 48.0]]
+    assert predictions.scores.tolist() == pytest.approx([0.9])
+    assert predictions.landmarks[0, 3].tolist() == pytest.approx([51.6, 41.6])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_suppression_agrees_with_torchvision(seed):
+    operations = pytest.importorskip("torchvision.ops")
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(200, 2, generator=generator) * 100
+    boxes = torch.cat((corner, corner + torch.rand(200, 2, generator=generator) * 60), dim=1)
+    expected = operations.nms(boxes, torch.linspace(1, 0, 200), 0.4).tolist()
+    assert unsuppressed(boxes, 0.4) == expected
+
+
+def test_boxes_without_area_do_not_hang_the_suppression():
+    assert unsuppressed(torch.zeros(3, 4), 0.4) == [0, 1, 2]
+    assert unsuppressed(torch.zeros(0, 4), 0.4) == []
+
+
+def test_a_batch_equals_its_frames(reference, detector, noise):
+    confidence = _confidence(reference, noise[0], 40)
+    together = detector.detect(noise, confidence=confidence, short_side=160, min_size=0)
+    for index in range(2):
+        alone = detector.detect(
+            noise[index : index + 1], confidence=confidence, short_side=160, min_size=0
+        )
+        assert len(together.frames[index]) == alone.count
+        for one, other in zip(together.frames[index], alone, strict=True):
+            assert one.frame == index
+            assert one.landmarks.nose == pytest.approx(other.landmarks.nose, abs=1e-2)
+
+
+def test_found_faces_follow_an_enlarged_picture(reference, detector, noise):
+    confidence = _confidence(reference, noise[0], 40)
+    twice = noise[:1].repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    small = detector.detect(noise[:1], confidence=confidence, short_side=160, min_size=0)
+    large = detector.detect(twice, confidence=confidence, short_side=160, min_size=0)
+    assert (large.height, large.width) == (320, 416)
+    assert small.count == large.count > 0
+    for one, other in zip(small, large, strict=True):
+        x, y = one.landmarks.left_eye
+        expected = ((x + 0.5) * 2 - 0.5, (y + 0.5) * 2 - 0.5)
+        assert other.landmarks.left_eye == pytest.approx(expected, abs=0.3)
+
+
+def test_min_size_leaves_small_faces_out(reference, detector, noise):
+    confidence = _confidence(reference, noise[0], 60)
+    everything = detector.detect(noise[:1], confidence=confidence, short_side=160, min_size=0)
+    sizes = sorted(face.box.size for face in everything)
+    limit = (sizes[0] + sizes[-1]) / 2
+    kept = detector.detect(noise[:1], confidence=confidence, short_side=160, min_size=limit)
+    assert 0 < kept.count < everything.count
+    assert min(face.box.size for face in kept) >= limit
+
+
+def _seen_shapes(detector, frames, **settings) -> list[torch.Size]:
+    shapes: list[torch.Size] = []
+    hook = detector.network.register_forward_pre_hook(
+        lambda module, arguments: shapes.append(arguments[0].shape)
+    )
+    try:
+        detector.detect(frames, confidence=1.0, **settings)
+    finally:
+        hook.remove()
+    return shapes
+
+
+def test_the_network_never_sees_a_large_picture(detector):
+    large = torch.zeros(1, 1, 1, 3).expand(1, 4320, 7680, 3)
+    (shape,) = _seen_shapes(detector, large, short_side=64)
+    assert shape == (1, 3, 64, 114)
+    (doubled,) = _seen_shapes(detector, large, short_side=128)
+    assert doubled == (1, 3, 128, 228)
+
+
+def test_frames_share_forwards_within_a_bound(detector, monkeypatch):
+    monkeypatch.setattr(
+        "codeformer_core.faces.detection.retinaface.PIXELS_PER_FORWARD", 3 * 32 * 32
+    )
+    progress: list[tuple[int, int]] = []
+    shapes = _seen_shapes(
+        detector,
+        torch.rand(7, 32, 32, 3),
+        short_side=32,
+        on_progress=lambda done, total: progress.append((done, total)),
+    )
+    assert [shape[0] for shape in shapes] == [3, 3, 1]
+    assert progress == [(3, 7), (6, 7), (7, 7)]
+
+
+def test_an_exception_in_progress_stops_the_search(detector):
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        detector.detect(torch.rand(2, 16, 16, 3), short_side=32, on_progress=stop)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 1, 300, 3), (0, 40, 40, 3), (3, 17, 5, 3)])
+def test_odd_shapes_are_searched(detector, shape):
+    found = detector.detect(torch.rand(shape), confidence=1.0, short_side=64)
+    assert len(found) == shape[0]
+    assert found.count == 0
+    assert (found.height, found.width) == shape[1:3]
+
+
+def test_pixels_that_are_not_finite_do_not_stop_the_search(detector, noise):
+    broken = noise[:1].clone()
+    broken[0, 0, 0] = torch.nan
+    assert len(detector.detect(broken, confidence=0.99, short_side=160)) == 1
+
+
+def test_both_backbones_are_read_from_the_keys(reference):
+    assert build_retinaface(reference.state_dict()).backbone == "mobilenet0.25"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torchvision, about facexlib's arguments
+        large = facexlib.RetinaFace("resnet50", device=torch.device("cpu"))
+    built = build_retinaface(large.state_dict())
+    assert built.backbone == "Resnet50"
+    assert not built.training
+    assert not any(weight.requires_grad for weight in built.parameters())
+
+
+def test_other_files_are_refused_with_a_choice(reference):
+    with pytest.raises(CheckpointError, match=r"conv\.weight.*detection_Resnet50"):
+        build_retinaface({"conv.weight": torch.zeros(1)})
+    state = reference.state_dict()
+    del state["fpn.merge1.0.weight"]
+    with pytest.raises(CheckpointError, match=r"fpn\.merge1\.0\.weight"):
+        build_retinaface(state)
+
+
+def test_a_missing_package_is_named(reference, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "facexlib.detection.retinaface", None)
+    with pytest.raises(MissingModelError, match="pip install facexlib"):
+        build_retinaface(reference.state_dict())
+
+
+@pytest.mark.weights
+def test_real_weights_find_the_astronaut(astronaut):
+    folder = os.environ.get("CODEFORMER_TEST_DATA")
+    if not folder:
+        pytest.skip("CODEFORMER_TEST_DATA names no folder with weights")
+    path = next(Path(folder).rglob("retinaface_mobilenet0.25.pth"), None)
+    if path is None:
+        pytest.skip(f"no retinaface_mobilenet0.25.pth under {folder}")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    plain = {name.removeprefix("module."): value for name, value in state.items()}
+    (face,) = RetinaFaceDetector(build_retinaface(plain)).detect(astronaut[None])
+    assert face.score > 0.99
+    assert face.landmarks.left_eye == pytest.approx((205, 102), abs=4)
+    assert face.landmarks.right_eye == pytest.approx((248, 103), abs=4)
