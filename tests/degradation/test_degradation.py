@@ -93,9 +93,19 @@ def test_tiny_pictures_survive_the_strongest_degradation(size: tuple[int, ...]) 
 
 
 def test_impossible_parameters_are_refused() -> None:
-    for changes in ({"downsample": 0.5}, {"gaussian_noise": -1}, {"jpeg_quality": 0}):
+    changes = (
+        {"downsample": 0.5},
+        {"gaussian_noise": -1},
+        {"jpeg_quality": 0},
+        {"blur_x": float("nan")},
+        {"strokes": -1},
+    )
+    for each in changes:
         with pytest.raises(SettingError):
-            Degradation(**changes)
+            Degradation(**each)
+    for name, value in (("blur", (2.0, 1.0)), ("gray_probability", 2.0)):
+        with pytest.raises(SettingError, match=name):
+            DegradationRange(**{name: value})
 
 
 def test_default_ranges_are_the_published_ones() -> None:
