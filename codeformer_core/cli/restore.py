@@ -5,11 +5,12 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .options import Commands, add_model_options, load_face_detector, load_network, number_between
+from .report import Report
 
 if TYPE_CHECKING:
     from ..faces import FaceDetector
@@ -80,71 +81,39 @@ def run(options: argparse.Namespace) -> int:
     from .progress import make_folder
 
     jobs = plan_jobs(options.inputs, options.output)
-    make_folder(options.output)
     report = Report(total=len(jobs))
     if options.skip_existing:
         jobs = [job for job in jobs if not job.target.exists()]
         report.skipped = report.total - len(jobs)
+    restorer = _load_restorer(options) if jobs else None
+    make_folder(options.output)
     try:
-        if jobs:
-            _restore_all(jobs, options, report)
+        if restorer:
+            _restore_all(jobs, restorer, report)
     finally:
-        print(report.text(options.output))
-        for source, message in report.failures:
-            print(f"FAILED {_about(source, message)}", file=sys.stderr)
+        print(report.summary(options.output), flush=True)
+        if report.failures:
+            print(report.failure_list(), file=sys.stderr)
     return 1 if report.failures else 0
 
 
-@dataclass
-class Report:
-    """What became of the pictures, for the end of the run."""
-
-    total: int
-    skipped: int = 0
-    restored: int = 0
-    faces: int = 0
-    faceless: int = 0
-    notes: list[tuple[Path, str]] = field(default_factory=list)
-    failures: list[tuple[Path, str]] = field(default_factory=list)
-
-    def text(self, output: Path) -> str:
-        """Several lines for the screen."""
-        lines = [
-            f"{self.restored} of {self.total} pictures restored ({self.faces} faces): {output}"
-        ]
-        if self.faceless:
-            lines.append(f"{self.faceless} without a face, taken over unchanged")
-        if self.skipped:
-            lines.append(f"{self.skipped} left out, their results were there already")
-        waiting = self.total - self.skipped - self.restored - self.faceless - len(self.failures)
-        if waiting:
-            lines.append(f"{waiting} not done; --skip-existing goes on from here")
-        lines += [f"note: {_about(source, note)}" for source, note in self.notes]
-        if self.failures:
-            lines.append(f"{len(self.failures)} failed:")
-        return "\n".join(lines)
+def _load_restorer(options: argparse.Namespace) -> "Restorer":
+    network = load_network(options)
+    return Restorer(network, None if options.aligned else load_face_detector(options), options)
 
 
-def _about(source: Path, message: str) -> str:
-    """A message that names its file once."""
-    return message if str(source) in message else f"{source}: {message}"
-
-
-def _restore_all(jobs: "list[Job]", options: argparse.Namespace, report: Report) -> None:
+def _restore_all(jobs: "list[Job]", restorer: "Restorer", report: Report) -> None:
     from tqdm import tqdm
 
     from . import describe_error
     from .progress import steps
 
-    network = load_network(options)
-    detector = None if options.aligned else load_face_detector(options)
-    restorer = Restorer(network, detector, options)
     for job in tqdm(jobs, unit="picture", disable=None):
         try:
             with steps(job.source.name) as on_progress:
                 restorer.restore(job, report, on_progress)
         except Exception as error:  # one bad picture must not stop the others
-            if options.debug:
+            if restorer.options.debug:
                 traceback.print_exc()
             report.failures.append((job.source, describe_error(error)))
 

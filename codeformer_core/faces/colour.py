@@ -50,7 +50,7 @@ def match_colour(crops: Tensor, originals: Tensor, weights: Tensor, how: ColourM
 
 
 def match_gray(crops: Tensor, originals: Tensor) -> Tensor:
-    """Turn restored crops gray wherever the original face was gray.
+    """Turn restored crops gray wherever the original face was gray, or toned as a sepia print is.
 
     Args:
         crops: (N, S, S, 3) restored faces, RGB, 0..1.
@@ -59,9 +59,14 @@ def match_gray(crops: Tensor, originals: Tensor) -> Tensor:
     Returns:
         (N, S, S, 3); crops of coloured faces come back as they are.
     """
+    if not len(crops):
+        return crops
     weights = torch.tensor(LUMINANCE_WEIGHTS, device=crops.device, dtype=crops.dtype)
-    gray = (crops * weights).sum(dim=-1, keepdim=True).expand_as(crops)
-    return torch.where(is_gray(originals).to(crops.device).view(-1, 1, 1, 1), gray, crops)
+    gray = (crops * weights).sum(dim=-1, keepdim=True)
+    colour = originals.to(crops).mean(dim=(1, 2), keepdim=True)
+    tone = colour - colour.mean(dim=-1, keepdim=True)  # zero where the channels are equal
+    toned = torch.where(tone.abs() > 1e-6, (gray + tone).clamp(0.0, 1.0), gray)
+    return torch.where(is_gray(originals).to(crops.device).view(-1, 1, 1, 1), toned, crops)
 
 
 def is_gray(crops: Tensor) -> Tensor:

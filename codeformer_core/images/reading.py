@@ -260,10 +260,8 @@ def _as_float(pixels: Pixels) -> NDArray[np.float32]:
     """Whole numbers to 0..1; floats as they are."""
     if pixels.dtype.kind == "f":
         return pixels.astype(np.float32)
-    if pixels.dtype == bool:
-        return pixels.astype(np.float32)
-    # In float64 first: the quotient is then rounded once, so that writing gets the integer back.
-    return (pixels / float(np.iinfo(pixels.dtype).max)).astype(np.float32)
+    # Rounded once, so that writing gets the very integer back.
+    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
 
 
 def _turned(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:

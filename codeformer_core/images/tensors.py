@@ -50,7 +50,7 @@ def _as_unit_floats(images: Tensor) -> Tensor:
         return images.float()
     if images.dtype in (torch.uint8, torch.uint16):
         top = 255 if images.dtype == torch.uint8 else 65535
-        return (images.to(torch.int32).double() / top).float()
+        return images.float() / top
     raise PictureError(
         f"pixels of {images.dtype} have no known range: give uint8, uint16 or floats"
     )

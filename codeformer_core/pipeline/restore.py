@@ -82,7 +82,7 @@ def restore_image(
         upscale: enlarge the whole picture, 1 to 4; faces are pasted at the new size.
         upscaler: enlarges the background instead of bicubic interpolation.
         adain: match colours in the network; None takes the variant's own setting.
-        keep_gray: faces of gray pictures stay gray.
+        keep_gray: faces of gray and toned pictures stay gray or toned.
         chunk: faces of one forward pass.
         on_progress: called with (steps done, steps in all), where a step is a thousandth.
 
@@ -107,7 +107,7 @@ def restore_image(
         network, crops, fidelity, adain=adain, chunk=chunk, on_progress=progress.restoring
     )
     results = restored.crops
-    if keep_gray and len(crops) and network.config.variant != "colorization":
+    if keep_gray and network.config.variant != "colorization":
         results = match_gray(results, crops)
     good = [index for index in range(faces.count) if index not in restored.broken]
     results, paste = results[good], paste or PasteOptions()

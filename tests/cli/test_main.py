@@ -101,3 +101,13 @@ def test_module_and_command_are_the_same():
     done = in_new_process("-m", "codeformer_core", "--version")
     assert done.returncode == 0
     assert done.stdout.startswith("codeformer ")
+
+
+def test_a_reader_that_has_had_enough_is_no_error():
+    code = (
+        "import sys, os; from codeformer_core.cli import main; read, write = os.pipe(); "
+        "os.close(read); os.dup2(write, 1); sys.exit(main(['download']))"
+    )
+    done = in_new_process("-c", code)
+    assert done.returncode == 0
+    assert done.stderr == ""

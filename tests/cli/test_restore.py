@@ -56,7 +56,7 @@ def test_a_face_is_restored_and_the_rest_stays(photo, model, tmp_path, capsys):
     changed = (before != after).any(-1)
     assert 0.05 < float(changed.float().mean()) < 0.6
     assert not bool(changed[:, 0].any())
-    assert "1 of 1 pictures restored (1 faces)" in capsys.readouterr().out
+    assert "1 of 1 picture restored (1 face)" in capsys.readouterr().out
 
 
 def test_the_model_named_larger_than_its_faces_is_noted(photo, model, tmp_path, capsys):
@@ -97,7 +97,7 @@ def test_bad_files_are_listed_and_the_others_are_done(aligned, model, tmp_path, 
     assert code == 1
     printed = capsys.readouterr()
     assert "1 of 3 pictures restored" in printed.out
-    assert "2 failed" in printed.out
+    assert "2 pictures failed" in printed.err
     assert "broken.png" in printed.err
     assert "missing.png: there is no such file" in printed.err
     assert "Traceback" not in printed.err
@@ -208,6 +208,24 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
 def test_missing_model_is_said_before_any_work(aligned, tmp_path, capsys):
     assert run(aligned, "-o", tmp_path / "out", "--model", "nonsense.pth", "--aligned") == 1
     assert "nonsense.pth" in capsys.readouterr().err
+
+
+def test_missing_model_leaves_no_folder_behind(aligned, tmp_path, capsys):
+    run(aligned, "-o", tmp_path / "out", "--model", "nonsense.pth", "--aligned")
+    assert not (tmp_path / "out").exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_the_same_note_for_many_pictures_is_said_once(tmp_path, model, blind, capsys):
+    for index in range(5):
+        frames = [Image.new("RGB", (8, 8), value) for value in ("red", "blue", "lime")]
+        count = 2 + index % 2
+        frames[0].save(tmp_path / f"{index}.gif", save_all=True, append_images=frames[1:count])
+    run(*sorted(tmp_path.glob("*.gif")), "-o", tmp_path / "out", "--model", model)
+    printed = capsys.readouterr().out
+    assert printed.count("note:") == 1
+    assert "0.gif: only the first of its 2 frames" in printed
+    assert "4 more pictures" in printed
 
 
 def test_device_that_is_not_there_is_said(aligned, model, tmp_path, capsys):

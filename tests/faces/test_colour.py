@@ -56,6 +56,18 @@ def test_none_returns_the_crops(crops):
     assert match_colour(crops, crops * 0.5, torch.ones(2, 24, 24), "none") is crops
 
 
+def test_toned_faces_keep_their_tone(crops):
+    tone = torch.tensor([0.06, 0.0, -0.06])
+    originals = (0.2 + 0.6 * crops[..., :1]).expand(-1, -1, -1, 3) + tone
+    matched = match_gray(0.2 + 0.6 * crops, originals)
+    assert torch.allclose(matched[..., 0] - matched[..., 1], tone[0], atol=1e-4)
+    assert torch.allclose(matched[..., 2] - matched[..., 1], tone[2], atol=1e-4)
+
+
+def test_no_face_has_no_colour_to_match():
+    assert match_gray(torch.zeros(0, 8, 8, 3), torch.zeros(0, 8, 8, 3)).shape == (0, 8, 8, 3)
+
+
 def test_gray_faces_stay_gray_and_coloured_ones_coloured(crops):
     originals = crops.clone()
     originals[0] = originals[0, ..., :1]

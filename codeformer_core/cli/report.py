@@ -1,0 +1,66 @@
+"""What became of the pictures of a run, in words."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Report:
+    """Filled while the pictures are restored, shown at the end."""
+
+    total: int
+    """Pictures the user asked for."""
+    skipped: int = 0
+    """Left out because their result was there already."""
+    restored: int = 0
+    """With at least one face."""
+    faces: int = 0
+    """In all pictures together."""
+    faceless: int = 0
+    """Without a face."""
+    notes: list[tuple[Path, str]] = field(default_factory=list)
+    """What the user should know of a picture."""
+    failures: list[tuple[Path, str]] = field(default_factory=list)
+    """Why a picture could not be restored."""
+
+    def summary(self, output: Path) -> str:
+        """Everything but the failures, in several lines."""
+        done = f"{self.restored} of {_counted(self.total, 'picture')} restored"
+        lines = [f"{done} ({_counted(self.faces, 'face')}): {output}"]
+        if self.faceless:
+            lines.append(f"{self.faceless} without a face, taken over unchanged")
+        if self.skipped:
+            lines.append(f"{self.skipped} left out: the result was there already")
+        waiting = self.total - self.skipped - self.restored - self.faceless - len(self.failures)
+        if waiting:
+            lines.append(f"{waiting} not done; --skip-existing goes on from here")
+        return "\n".join([*lines, *(f"note: {note}" for note in _grouped(self.notes))])
+
+    def failure_list(self) -> str:
+        """The pictures that failed, one a line; empty if none did."""
+        if not self.failures:
+            return ""
+        lines = [f"  {_about(source, message)}" for source, message in self.failures]
+        return "\n".join([f"{_counted(len(lines), 'picture')} failed:", *lines])
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _about(source: Path, message: str) -> str:
+    """A message that names its file once."""
+    return message if str(source) in message else f"{source}: {message}"
+
+
+def _grouped(notes: list[tuple[Path, str]]) -> list[str]:
+    """Notes that differ only in numbers as one, so that a large folder stays readable."""
+    groups: dict[str, list[tuple[Path, str]]] = {}
+    for source, note in notes:
+        groups.setdefault(re.sub(r"\d+", "#", note), []).append((source, note))
+    lines: list[str] = []
+    for (source, note), *others in groups.values():
+        also = f" (and so in {_counted(len(others), 'more picture')})" if others else ""
+        lines.append(_about(source, note) + also)
+    return lines
