@@ -1,6 +1,7 @@
 """What a degradation is made of, and the ranges it is drawn from."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -179,7 +180,7 @@ class DegradationRange:
             stroke_length=random.uniform(*self.stroke_length),
         )
 
-    def _draw_colour(self, random: np.random.Generator) -> "dict[str, float | tuple[float, ...]]":
+    def _draw_colour(self, random: np.random.Generator) -> dict[str, Any]:
         if random.random() >= self.colour_probability:
             return {}
         red, green, blue = random.uniform(*self.colour_shift, size=3)

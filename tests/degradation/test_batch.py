@@ -82,7 +82,12 @@ def test_a_picture_does_not_depend_on_its_batch(face: Tensor) -> None:
     drawn = [Degradation(2.0, downsample=3.0, gaussian_noise=9.0, jpeg_quality=50), Degradation(5)]
     together = degrade_batch(face.expand(2, -1, -1, -1), drawn, [7, 8])
     alone = degrade_batch(face[None], drawn[:1], [7])
-    assert torch.allclose(together[:1], alone, atol=1e-4)
+    # The last bit of a float can push a JPEG coefficient to its other neighbour, no more.
+    assert (together[:1] - alone).abs().mean() < 1 / 255
+    noise_only = [Degradation(2.0, downsample=3.0, gaussian_noise=9.0), Degradation(5)]
+    together = degrade_batch(face.expand(2, -1, -1, -1), noise_only, [7, 8])
+    alone = degrade_batch(face[None], noise_only[:1], [7])
+    assert torch.allclose(together[:1], alone, atol=1e-5)
 
 
 def test_undegraded_pictures_come_back(face: Tensor) -> None:
