@@ -108,7 +108,7 @@ KNOWN_FILES = (
         ),
         bytes=85331193,
         sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
-        licence="not stated for the weights (published by facexlib)",
+        licence="not stated; the network is of PSFR-GAN, which is CC BY-NC-SA 4.0 (non-commercial)",
         commercial_use=None,
         folder="facedetection",
         aliases=("parsenet",),
