@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -62,7 +61,7 @@ PREVIEW_SIDE = 512
 def register_folders() -> None:
     """Make our model folders known without taking anything from entries that are already there."""
     for key, folder in FOLDERS.items():
-        path = os.path.join(folder_paths.models_dir, folder)
+        path = str(Path(folder_paths.models_dir) / folder)
         if key in folder_paths.folder_names_and_paths:
             folder_paths.add_model_folder_path(key, path)
         else:
@@ -129,11 +128,10 @@ class Progress:
             return
         self._shown_at = now
         total = 2 * max(done, 1) if total is None else total
-        if self._bar is None:
-            self._bar = comfy.utils.ProgressBar(total)
+        bar = self._bar = self._bar or comfy.utils.ProgressBar(total)
         face, self._face = self._face, None
         preview = None if face is None else ("JPEG", _as_pil(face), PREVIEW_SIDE)
-        self._bar.update_absolute(done, total, preview)
+        bar.update_absolute(done, total, preview)
 
     def show(self, face: Tensor) -> None:
         """Remember (3, S, S) in -1..1 for the next update."""
@@ -153,9 +151,10 @@ def say(text: str, *, warning: bool = False) -> None:
     log.log(logging.WARNING if warning else logging.INFO, text)
     # Looked up, not imported: outside of a running server there is nobody to tell.
     server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    send = getattr(server, "send_progress_text", None)
     context = get_executing_context()
-    if context is not None and hasattr(server, "send_progress_text"):
-        server.send_progress_text(text, context.node_id)
+    if send is not None and context is not None:
+        send(text, context.node_id)
 
 
 # ------------------------------------------------------------------------------------------ memory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from comfy_api.latest import io
@@ -23,7 +23,7 @@ from .schema import (
 )
 
 if TYPE_CHECKING:
-    from ..codeformer_core.faces import Faces
+    from ..codeformer_core.faces import FaceParser, Faces
 
 
 class RestoreImage(io.ComfyNode):
@@ -90,7 +90,7 @@ class RestoreImage(io.ComfyNode):
         confidence: float = 0.8,
         min_size: int = 16,
         adain: str = "automatic",
-        **blending: float | str,
+        **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
         from ..codeformer_core.faces import PasteOptions
@@ -106,7 +106,8 @@ class RestoreImage(io.ComfyNode):
             detector,
             fidelity=fidelity,
             faces=faces,
-            parser=parser,
+            # Called the same way.
+            parser=cast("FaceParser | None", parser),
             paste=PasteOptions(**blending),
             confidence=confidence,
             min_size=min_size,

