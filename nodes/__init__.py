@@ -1,4 +1,4 @@
-"""The nodes: a schema and one call each; `host` is the only module that touches the host."""
+"""The nodes: a schema and one call each; only `host` touches the host."""
 
 from __future__ import annotations
 

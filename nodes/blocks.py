@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from comfy_api.latest import io, ui
 
-from . import host, models
+from . import host, hosted, models
 from .schema import (
     BoundingBoxes,
     FacesSocket,
@@ -81,7 +81,7 @@ class DetectFaces(io.ComfyNode):
     def execute(
         cls,
         image: torch.Tensor,
-        detector: host.HostedDetector | None = None,
+        detector: hosted.HostedDetector | None = None,
         confidence: float = 0.8,
         min_size: int = 16,
         search_size: int = 0,
@@ -151,7 +151,7 @@ class CropFaces(io.ComfyNode):
         image: torch.Tensor,
         faces: Faces,
         size: int = 512,
-        model: host.HostedCodeFormer | None = None,
+        model: hosted.HostedCodeFormer | None = None,
     ) -> io.NodeOutput:
         """Crop."""
         from ..codeformer_core.faces import crop_faces
@@ -195,7 +195,7 @@ class RestoreFaces(io.ComfyNode):
         cls,
         crops: torch.Tensor,
         fidelity: float,
-        model: host.HostedCodeFormer | None = None,
+        model: hosted.HostedCodeFormer | None = None,
         adain: str = "automatic",
     ) -> io.NodeOutput:
         """Restore."""
@@ -206,7 +206,7 @@ class RestoreFaces(io.ComfyNode):
         progress = host.Progress()
         crops = crops[..., :3]
         result = try_restore_crops(
-            host.Watched(model, progress),
+            hosted.Watched(model, progress),
             crops,
             fidelity,
             adain=adain_setting(adain),
@@ -262,7 +262,7 @@ class PasteFaces(io.ComfyNode):
         image: torch.Tensor,
         crops: torch.Tensor,
         faces: Faces,
-        parser: host.HostedParser | None = None,
+        parser: hosted.HostedParser | None = None,
         **blending: Any,
     ) -> io.NodeOutput:
         """Paste."""

@@ -1,21 +1,14 @@
-"""The one module that touches the host: folders, memory manager, progress, Cancel, messages.
-
-Networks are kept by ComfyUI's memory manager, one patcher each. A hosted network is called like
-the network it holds; each call brings the weights to the device first, so nothing breaks when the
-host evicted them in between, and an out-of-memory halves the batch and tries again.
-"""
+"""The one module that touches the host: folders, memory manager, progress, Cancel, messages."""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import sys
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import comfy.model_management as memory
 import comfy.model_patcher
@@ -25,12 +18,6 @@ import folder_paths
 import torch
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
-    from ..codeformer_core.networks import CodeFormer, CodeFormerConfig, Fidelity
-
-ProgressCallback = Callable[[int, int], None]
 
 Part = TypeVar("Part")
 log = logging.getLogger("CodeFormer")
@@ -44,9 +31,6 @@ FOLDERS = {
 
 EXTENSIONS = frozenset({".safetensors", ".sft", ".pth", ".pt", ".ckpt"})
 """Weight files we list."""
-
-MOST_ON_GPU = 32
-"""Faces in one forward pass; more gains nothing and delays progress and Cancel."""
 
 SECONDS_BETWEEN_UPDATES = 0.1
 """Of the progress bar."""
@@ -175,6 +159,16 @@ def network_dtype() -> torch.dtype:
     return memory.vae_dtype(memory.get_torch_device(), [torch.bfloat16, torch.float32])
 
 
+def is_cpu(device: torch.device) -> bool:
+    """Whether the host computes on the processor there."""
+    return memory.is_device_cpu(device)
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that can be taken on a device now."""
+    return memory.get_free_memory(device)
+
+
 def to_output(tensor: Tensor) -> Tensor:
     """Bring a result to where the host keeps what goes from node to node."""
     return tensor.to(memory.intermediate_device())
@@ -260,167 +254,3 @@ def _new_patcher(network: torch.nn.Module, casting: bool) -> comfy.model_patcher
     newest = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     make = newest if casting else comfy.model_patcher.ModelPatcher
     return make(network, load_device=memory.get_torch_device(), offload_device=offload_device())
-
-
-class HostedCodeFormer(Hosted):
-    """CodeFormer under the memory manager; called as the network itself, crops from any device."""
-
-    def __init__(self, network: CodeFormer, name: str) -> None:
-        super().__init__(network, name, casting=True)
-        self.network: CodeFormer = network
-
-    @property
-    def config(self) -> CodeFormerConfig:
-        """Sizes and variant of the network."""
-        return self.network.config
-
-    @property
-    def size(self) -> int:
-        """Side of the crops in pixels."""
-        return self.network.size
-
-    @property
-    def memory_per_crop(self) -> float:
-        """Bytes that the activations of one crop take at their peak, estimated from the sizes."""
-        vqgan = self.config.vqgan
-        widest = max(
-            side**2 * channels
-            for side, channels in zip(vqgan.level_sizes, vqgan.level_channels, strict=True)
-        )
-        bytes_per_number = next(self.network.parameters()).element_size()
-        return ACTIVATIONS_AT_PEAK * widest * bytes_per_number
-
-    def chunk(self) -> int:
-        """Number of crops for one forward pass: what is free now, within reason."""
-        if memory.is_device_cpu(self.device):
-            # A batch is no faster on a CPU: as much as one 512 px face, so that progress moves.
-            return max(1, min(16, (512 // self.size) ** 2))
-        free = memory.get_free_memory(self.device)
-        return max(1, min(MOST_ON_GPU, int(0.8 * free / self.memory_per_crop)))
-
-    def __call__(
-        self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None
-    ) -> Tensor:
-        """Restore aligned faces as the network does, in parts that fit into memory.
-
-        Args:
-            crops: (N, 3, S, S) in -1..1 on any device.
-            fidelity: one number or one a face.
-            adain: None takes the variant's own setting.
-
-        Returns:
-            (N, 3, S, S) on the device and in the type of `crops`.
-        """
-        values = torch.as_tensor(fidelity, dtype=torch.float32, device="cpu").reshape(-1)
-
-        def restore(part: slice) -> Tensor:
-            chosen = crops[part]
-            self.load(self.memory_per_crop * len(chosen))
-            weight = values[part] if values.numel() > 1 else values
-            return self.network(chosen.to(self.device), weight, adain).to(crops)
-
-        with torch.no_grad():
-            parts = in_parts(restore, len(crops))
-        return torch.cat(parts) if parts else crops.clone()
-
-
-ACTIVATIONS_AT_PEAK = 9.0
-"""Feature maps of the widest level alive at once: 7.9 were counted for the published sizes, 9.1 for
-a small network; the rest is for what convolutions need to work in."""
-
-
-class Watched:
-    """A hosted CodeFormer whose newest face goes to the progress bar as preview."""
-
-    def __init__(self, model: HostedCodeFormer, progress: Progress) -> None:
-        self._model = model
-        self._progress = progress
-        self.size = model.size
-        self.config = model.config
-
-    def __call__(
-        self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None
-    ) -> Tensor:
-        """Restore as the model does and remember the last face for the preview."""
-        restored = self._model(crops, fidelity, adain)
-        if len(restored):
-            self._progress.show(restored[-1])
-        return restored
-
-
-class HostedDetector:
-    """A face detector; if it is a network, under the memory manager.
-
-    Attributes:
-        name: what the user knows it by.
-    """
-
-    def __init__(self, detector: FaceDetector) -> None:
-        """Wrap a detector of the core; one with an attribute `network` is a network."""
-        self.name = detector.name
-        self._detector = detector
-        network = getattr(detector, "network", None)
-        # Plain layers in float32: the host has no casting BatchNorm, and detection is cheap.
-        self.hosted = None if network is None else Hosted(network, detector.name, casting=False)
-
-    def detect(
-        self, frames: Tensor, *, on_progress: ProgressCallback | None = None, **settings: Any
-    ) -> Faces:
-        """Find faces as the detector does; see `FaceDetector.detect` of the core."""
-        if self.hosted is None:
-            return self._detector.detect(frames, on_progress=on_progress, **settings)
-        hosted = self.hosted
-
-        def find(part: slice) -> Faces:
-            hosted.load(DETECTION_MEMORY)
-            report = None if on_progress is None else partial(_later, on_progress, part, frames)
-            return self._detector.detect(frames[part], on_progress=report, **settings)
-
-        return _joined(in_parts(find, max(1, len(frames))))
-
-
-class HostedParser:
-    """A face parser under the memory manager; called as the parser itself.
-
-    Attributes:
-        name: what the user knows it by.
-    """
-
-    def __init__(self, parser: FaceParser) -> None:
-        """Take over a parser of the core."""
-        self.name = parser.name
-        self._parser = parser
-        self.hosted = Hosted(parser.network, parser.name, casting=False)
-
-    def masks(self, crops: Tensor, *, hair: bool = True) -> Tensor:
-        """Make masks as the parser does; see `FaceParser.masks` of the core."""
-
-        def parse(part: slice) -> Tensor:
-            self.hosted.load(PARSING_MEMORY)
-            return self._parser.masks(crops[part], hair=hair)
-
-        return torch.cat(in_parts(parse, max(1, len(crops))))
-
-
-DETECTION_MEMORY = 1.2e9
-"""Bytes for the activations of RetinaFace on as many pixels as it searches at once."""
-
-PARSING_MEMORY = 1.2e9
-"""Bytes for the activations of a parser on as many crops as it takes at once."""
-
-
-def _later(on_progress: ProgressCallback, part: slice, frames: Tensor, done: int, _: int) -> None:
-    """Report what is done of a part as done of the whole."""
-    on_progress(part.start + done, len(frames))
-
-
-def _joined(parts: list[Faces]) -> Faces:
-    """The faces of consecutive parts of a batch as those of the whole batch."""
-    if len(parts) == 1:
-        return parts[0]
-    frames = [frame for part in parts for frame in part.frames]
-    numbered = (
-        tuple(dataclasses.replace(face, frame=index) for face in frame)
-        for index, frame in enumerate(frames)
-    )
-    return dataclasses.replace(parts[0], frames=tuple(numbered))

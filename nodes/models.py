@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from . import host
+from . import host, hosted
 
 if TYPE_CHECKING:
     from ..codeformer_core.checkpoints.catalogue import KnownFile
@@ -147,7 +147,7 @@ _kept: dict[str, Any] = {}
 """The models that nodes fall back on; no loader in the graph keeps them for us."""
 
 
-def load_codeformer(entry: str) -> host.HostedCodeFormer:
+def load_codeformer(entry: str) -> hosted.HostedCodeFormer:
     """The CodeFormer behind an entry.
 
     Raises:
@@ -157,19 +157,19 @@ def load_codeformer(entry: str) -> host.HostedCodeFormer:
 
     path = find_model(BUILTIN) if entry == BUILT_IN else _file(CODEFORMER, entry)
 
-    def make() -> host.HostedCodeFormer:
+    def make() -> hosted.HostedCodeFormer:
         network = load_network(
             path,
             operations=host.operations(),
             device=host.offload_device(),
             dtype=host.network_dtype(),
         )
-        return host.HostedCodeFormer(network, path.stem)
+        return hosted.HostedCodeFormer(network, path.stem)
 
     return _share(path, make)
 
 
-def load_detector(entry: str) -> host.HostedDetector:
+def load_detector(entry: str) -> hosted.HostedDetector:
     """The face detector behind an entry.
 
     Raises:
@@ -183,7 +183,7 @@ def load_detector(entry: str) -> host.HostedDetector:
     return _share(path, lambda: _new_detector(str(path)))
 
 
-def load_parser(entry: str) -> host.HostedParser:
+def load_parser(entry: str) -> hosted.HostedParser:
     """The face parser behind an entry.
 
     Raises:
@@ -195,22 +195,22 @@ def load_parser(entry: str) -> host.HostedParser:
 
     path = _file(PARSER, entry)
 
-    def make() -> host.HostedParser:
+    def make() -> hosted.HostedParser:
         state, metadata = read_state(path)
         info = identify(state, metadata)
         if info.kind not in PARSER.kinds:
             raise CheckpointError(f"{path.name} is {info.title}, no face parser: {info.advice}")
-        return host.HostedParser(build_parser(state))
+        return hosted.HostedParser(build_parser(state))
 
     return _share(path, make)
 
 
-def codeformer_or_default(model: host.HostedCodeFormer | None) -> host.HostedCodeFormer:
+def codeformer_or_default(model: hosted.HostedCodeFormer | None) -> hosted.HostedCodeFormer:
     """What is connected, or the built-in model."""
     return model if model is not None else _keep(BUILT_IN, lambda: load_codeformer(BUILT_IN))
 
 
-def detector_or_default(detector: host.HostedDetector | None) -> host.HostedDetector:
+def detector_or_default(detector: hosted.HostedDetector | None) -> hosted.HostedDetector:
     """What is connected, or the best detector that is there.
 
     Raises:
@@ -219,7 +219,7 @@ def detector_or_default(detector: host.HostedDetector | None) -> host.HostedDete
     return detector if detector is not None else _automatic_detector()
 
 
-def _automatic_detector() -> host.HostedDetector:
+def _automatic_detector() -> hosted.HostedDetector:
     """RetinaFace weights in the user's folders, else dlib."""
     there = (_local(DETECTOR, file.name) for file in _downloads(DETECTOR))
     path = next((path for path in there if path is not None), None)
@@ -229,10 +229,10 @@ def _automatic_detector() -> host.HostedDetector:
     return _keep(f"{path} {_version(path)}", lambda: load_detector(path.name))
 
 
-def _new_detector(name: str) -> host.HostedDetector:
+def _new_detector(name: str) -> hosted.HostedDetector:
     from ..codeformer_core.pipeline.models import load_detector as load
 
-    return host.HostedDetector(load(name, folders=host.model_folders(DETECTOR.folders)))
+    return hosted.HostedDetector(load(name, folders=host.model_folders(DETECTOR.folders)))
 
 
 def _share(path: Path, make: Callable[[], Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from comfy_api.latest import io
 
-from . import host, models
+from . import host, hosted, models
 from .schema import (
     FacesSocket,
     adain_input,
@@ -82,9 +82,9 @@ class RestoreImage(io.ComfyNode):
         cls,
         image: torch.Tensor,
         fidelity: float,
-        model: host.HostedCodeFormer | None = None,
-        detector: host.HostedDetector | None = None,
-        parser: host.HostedParser | None = None,
+        model: hosted.HostedCodeFormer | None = None,
+        detector: hosted.HostedDetector | None = None,
+        parser: hosted.HostedParser | None = None,
         faces: Faces | None = None,
         upscale_by: float = 1.0,
         confidence: float = 0.8,
@@ -102,7 +102,7 @@ class RestoreImage(io.ComfyNode):
         progress = host.Progress()
         result = restore_image(
             image,
-            host.Watched(model, progress),
+            hosted.Watched(model, progress),
             detector,
             fidelity=fidelity,
             faces=faces,

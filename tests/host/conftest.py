@@ -238,7 +238,7 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """ComfyUI's modules and the pack, imported into this process as ComfyUI would.
 
     Attributes: `base`, `memory` (comfy.model_management), `folder_paths`, `pack` (the root module),
-    `adapter` (the pack's `nodes.host`), `models` (its `nodes.models`), `nodes` (node classes by
+    `adapter`, `hosted`, `models` (the pack's `nodes.host` and so on), `nodes` (node classes by
     id), `core(name)` (a core module), `import_pack(name)`.
     """
     base = _make_base(tmp_path_factory.mktemp("inside"))
@@ -259,6 +259,7 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         folder_paths=folders,
         pack=pack,
         adapter=importlib.import_module(f"{pack.__name__}.nodes.host"),
+        hosted=importlib.import_module(f"{pack.__name__}.nodes.hosted"),
         models=importlib.import_module(f"{pack.__name__}.nodes.models"),
         nodes={node.GET_SCHEMA().node_id: node for node in classes},
         core=lambda name: importlib.import_module(f"{pack.__name__}.codeformer_core.{name}"),

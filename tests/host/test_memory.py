@@ -101,7 +101,7 @@ def test_the_estimate_covers_the_published_network(host: SimpleNamespace) -> Non
     networks = host.core("networks")
     with torch.device("meta"), torch.no_grad():
         network = networks.CodeFormer(networks.CodeFormerConfig())
-        hosted = host.adapter.HostedCodeFormer(network, "published sizes")
+        hosted = host.hosted.HostedCodeFormer(network, "published sizes")
         crops = torch.zeros(2, 3, 512, 512)
         with _Allocations() as counted:
             network(crops, 0.5)
@@ -126,7 +126,7 @@ def test_weights_left_behind_by_a_partial_load_meet_their_input(
     """The meta device plays the GPU: any weight that nobody brings there raises."""
     core = host.core("checkpoints")
     network = core.load_network(tiny_file, operations=host.adapter.operations())
-    hosted = host.adapter.HostedCodeFormer(network, "tiny")
+    hosted = host.hosted.HostedCodeFormer(network, "tiny")
     hosted.patcher.load_device = torch.device("meta")
     hosted.patcher.partially_load(torch.device("meta"), budget)
     assert next(network.parameters()).device.type == "cpu"
@@ -225,7 +225,7 @@ class _Detector:
 
 
 def test_detection_out_of_memory_keeps_frames_in_order(host: SimpleNamespace) -> None:
-    hosted = host.adapter.HostedDetector(_Detector(host))
+    hosted = host.hosted.HostedDetector(_Detector(host))
     frames = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 8, 8, 3)
     reports: list[tuple[int, int]] = []
     faces = hosted.detect(frames, on_progress=lambda *report: reports.append(report))
