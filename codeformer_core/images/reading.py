@@ -1,8 +1,12 @@
 """Read a picture file with everything that should survive a restoration."""
 
 import io
+import logging
+import math
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,9 @@ BITS_TAG = 258
 PNG_DEPTH_OFFSET, PNG_COLOUR_OFFSET = 24, 25
 PNG_GRAY_ALPHA = 4
 PROFILE_SPACE = slice(16, 20)
+LARGEST_PICTURE = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+"""Pixels from which Pillow refuses a picture; the same for decoders that refuse none."""
+TIFF_DTYPES = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
 
 
 _CAUSES: dict[type[Exception], str] = {
@@ -72,14 +79,14 @@ def read_picture(path: str | Path) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _read(path)
-    except PictureError:
-        raise
     except Exception as error:  # decoders raise almost anything on a damaged file
         raise PictureError(f"{path}: {_cause(error)}") from error
 
 
 def _cause(error: Exception) -> str:
     """Why a file could not be read, in the user's words."""
+    if isinstance(error, PictureError):
+        return str(error)
     for kind, words in _CAUSES.items():
         if isinstance(error, kind):
             return words
@@ -108,6 +115,8 @@ def _read(path: Path) -> Picture:
 def _as_picture(decoded: _Decoded, orientation: int = 1) -> Picture:
     pixels = _turned(_as_float(decoded.pixels), orientation)
     height, width, channels = pixels.shape
+    if not pixels.size:
+        raise PictureError("the picture has no pixels")
     has_alpha = channels in (2, 4)
     colours = np.broadcast_to(pixels[..., : channels - has_alpha], (height, width, 3))
     return Picture(
@@ -209,7 +218,7 @@ def _read_deep_png(path: Path) -> Pixels:
     # "Unchanged" also leaves the EXIF orientation to us.
     pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3:
-        raise PictureError(f"{path}: the 16-bit picture is damaged")
+        raise PictureError("the 16-bit picture is damaged")
     order = [2, 1, 0, 3][: pixels.shape[2]]  # BGR to RGB
     if encoded[PNG_COLOUR_OFFSET] == PNG_GRAY_ALPHA:
         order = [0, 3]
@@ -219,29 +228,38 @@ def _read_deep_png(path: Path) -> Pixels:
 def _read_deep_tiff(path: Path) -> Pixels:
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
+    with _silent("tifffile"), tifffile.TiffFile(path) as file:
         page = file.pages.first
+        # Before any memory is taken: a header may promise what the file does not hold.
+        if page.imagewidth * page.imagelength > LARGEST_PICTURE:
+            raise Image.DecompressionBombError
+        if math.prod(page.chunked) > len(page.dataoffsets):
+            raise PictureError("the TIFF is damaged, parts of it are missing")
+        if page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK):
+            raise PictureError(
+                "a TIFF of this colour space and depth is not supported; save it as RGB"
+            )
         pixels = np.asarray(page.asarray())
         if pixels.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             pixels = np.moveaxis(pixels, 0, -1)
-        if page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK):
-            raise PictureError(
-                f"{path}: a TIFF of this colour space and {pixels.dtype} is not supported; "
-                "save it as RGB"
-            )
     pixels = np.atleast_3d(pixels)
-    if pixels.shape[2] > 4 or pixels.dtype not in (
-        np.uint8,
-        np.uint16,
-        np.float16,
-        np.float32,
-        np.float64,
-    ):
+    if pixels.shape[2] > 4 or pixels.dtype not in TIFF_DTYPES:
         raise PictureError(
-            f"{path}: TIFF with {pixels.shape[2]} channels of {pixels.dtype} is not supported; "
+            f"TIFF with {pixels.shape[2]} channels of {pixels.dtype} is not supported; "
             "save it as 8 or 16-bit RGB"
         )
     return pixels
+
+
+@contextmanager
+def _silent(logger: str) -> Iterator[None]:
+    """Keep a decoder's log off the user's screen; what matters becomes an error of ours."""
+    log = logging.getLogger(logger)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def _with_profile(pixels: Pixels, profile: bytes | None) -> _Decoded:
@@ -261,7 +279,7 @@ def _as_float(pixels: Pixels) -> NDArray[np.float32]:
     if pixels.dtype.kind == "f":
         return pixels.astype(np.float32)
     # Rounded once, so that writing gets the very integer back.
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return np.divide(pixels, np.iinfo(pixels.dtype).max, dtype=np.float32)
 
 
 def _turned(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:

@@ -218,3 +218,49 @@ def test_a_missing_package_is_said_not_taken_for_damage(tmp_path, monkeypatch, s
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(PictureError, match="pip install"):
         read_picture(path)
+
+
+def test_tiff_that_promises_more_than_it_holds_is_refused_at_once(tmp_path):
+    path = tmp_path / "a.tif"
+    pixels = np.zeros((6, 9, 3), np.float32)
+    tifffile.imwrite(path, pixels, photometric="rgb", rowsperstrip=1)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages.first.tags["ImageLength"].overwrite(400_000)
+    with pytest.raises(PictureError, match=r"a\.tif: .*parts of it are missing"):
+        read_picture(path)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages.first.tags["ImageLength"].overwrite(400_000_000)
+    with pytest.raises(PictureError, match="too many pixels"):
+        read_picture(path)
+
+
+def test_damage_shows_as_our_error_only(tmp_path, capsys, caplog):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((6, 9, 3), np.float32), photometric="rgb")
+    damaged = bytearray(path.read_bytes())
+    damaged[12:40] = b"\xff" * 28
+    path.write_bytes(damaged)
+    with pytest.raises(PictureError, match=r"a\.tif"):
+        read_picture(path)
+    assert caplog.records == []
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".bmp", ".gif"])
+def test_damaged_files_give_a_picture_or_our_error(tmp_path, suffix):
+    random = np.random.default_rng(3)
+    buffer = io.BytesIO()
+    Image.fromarray(RGB8).save(buffer, Image.registered_extensions()[suffix])
+    path = tmp_path / f"a{suffix}"
+    for _ in range(40):
+        damaged = np.frombuffer(buffer.getvalue(), np.uint8).copy()
+        places = random.integers(0, len(damaged), random.integers(1, 6))
+        damaged[places] = random.integers(0, 256, len(places))
+        path.write_bytes(damaged.tobytes())
+        try:
+            picture = read_picture(path)
+        except PictureError as error:
+            assert path.name in str(error)
+        else:
+            assert picture.pixels.ndim == 3
+            assert picture.pixels.numel() > 0
