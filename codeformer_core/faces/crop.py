@@ -17,7 +17,7 @@ def crop_faces(images: Tensor, faces: Faces, size: int) -> Tensor:
     """Return the aligned crop of every face, frame by frame.
 
     A face larger than its crop is shrunk by averaging over areas, so nothing aliases. Values that
-    are not finite become the border colour (NaN), 0 or 1 (infinities).
+    are not finite become mid-gray (NaN), 0 or 1 (infinities).
 
     Args:
         images: (B, H, W, 3) float frames, RGB; of the detected size or a resized copy of it.
@@ -53,10 +53,7 @@ def crop_face(image: Tensor, placement: Placement) -> Tensor:
     """
     size = placement.crop_size
     border = torch.tensor(BORDER_COLOUR, device=image.device)
-    crop = warp(image, placement.inverse, size, size, border=border)
-    if bool(torch.isfinite(crop).all()):
-        return crop
-    return warp(_finite(image), placement.inverse, size, size, border=border)
+    return warp(image, placement.inverse, size, size, border=border)
 
 
 def placement_in(images: Tensor, face: Face) -> Placement:
@@ -85,9 +82,3 @@ def check_frames(images: Tensor, faces: Faces) -> None:
         raise PictureError(
             f"pictures must hold float values from 0 to 1, not {images.dtype}: divide by 255"
         )
-
-
-def _finite(image: Tensor) -> Tensor:
-    border = torch.tensor(BORDER_COLOUR, device=image.device, dtype=image.dtype)
-    image = torch.where(torch.isnan(image), border, image)
-    return torch.nan_to_num(image, posinf=1.0, neginf=0.0)

@@ -41,6 +41,7 @@ def draw_faces(images: Tensor, faces: Faces, *, first_number: int = 1) -> Tensor
 
 
 def _with_drawing(image: Tensor, faces: tuple[Face, ...], first_number: int) -> Tensor:
+    import numpy
     from PIL import Image, ImageDraw
 
     height, width = image.shape[:2]
@@ -48,9 +49,7 @@ def _with_drawing(image: Tensor, faces: tuple[Face, ...], first_number: int) -> 
     pencil = ImageDraw.Draw(sheet)
     for number, face in enumerate(faces, first_number):
         _draw_face(pencil, face, number, max(2, round(min(height, width) / 350)))
-    import numpy
-
-    drawing = torch.from_numpy(numpy.asarray(sheet, dtype=numpy.float32).copy()) / 255.0
+    drawing = torch.from_numpy(numpy.array(sheet, dtype=numpy.float32)) / 255.0
     drawing = drawing.to(image)
     drawn = drawing[..., 3:]
     blended = torch.lerp(image, drawing[..., :3], drawn)
@@ -71,6 +70,9 @@ def _draw_face(pencil: Any, face: Face, number: int, line: int) -> None:
         pencil.ellipse((x - line, y - line, x + line, y + line), fill=colour)
     font = ImageFont.load_default(max(14, line * 9))
     text = str(number)
-    place = (box.left + line, box.top + line)
-    pencil.rectangle(pencil.textbbox(place, text, font=font), fill=colour)
-    pencil.text(place, text, fill=(0, 0, 0, 255), font=font)
+    # Above the box, so that it hides nothing of a small face; inside where the picture ends.
+    place, anchor = ((box.left, box.top), "lb")
+    if pencil.textbbox(place, text, font=font, anchor=anchor)[1] < 0:
+        place, anchor = ((box.left + line, box.top + line), "lt")
+    pencil.rectangle(pencil.textbbox(place, text, font=font, anchor=anchor), fill=colour)
+    pencil.text(place, text, fill=(0, 0, 0, 255), font=font, anchor=anchor)

@@ -76,24 +76,6 @@ def square_mask(
     return torch.minimum(ramp.view(1, -1), ramp.view(-1, 1))
 
 
-def softened(mask: Tensor, feather: float) -> Tensor:
-    """Blur masks so that a hard edge becomes one of about the given width.
-
-    Args:
-        mask: (N, S, S) float.
-        feather: width of the edge as a share of the side, 0 to 0.5.
-
-    Returns:
-        (N, S, S) float32.
-
-    Raises:
-        SettingError: the feather is out of range.
-    """
-    _check_feather(feather)
-    # 95% of a Gaussian edge lie within four standard deviations.
-    return gaussian_blur(mask.float(), 0.25 * feather * mask.shape[-1])
-
-
 def gaussian_blur(planes: Tensor, sigma: float) -> Tensor:
     """Blur (N, H, W) planes by a Gaussian of the given standard deviation in pixels.
 

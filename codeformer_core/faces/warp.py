@@ -80,7 +80,7 @@ def warp(
     Where the map shrinks the picture, each result pixel is the mean over its own area.
 
     Args:
-        picture: (H, W, C) of any float type.
+        picture: (H, W, C) of any float type; NaN counts as 0.5, infinities as 1 and 0.
         result_to_picture: 2x3 map from result pixels to picture pixels.
         height: rows of the result.
         width: columns of the result.
@@ -92,6 +92,7 @@ def warp(
     """
     region, to_region = _read_region(picture, result_to_picture, height, width)
     planes = region.movedim(-1, 0).unsqueeze(0).float()  # (h, w, C) -> (1, C, h, w)
+    planes = planes.nan_to_num(nan=0.5, posinf=1.0, neginf=0.0)
     colour = None if border is None else border.to(planes).view(1, -1, 1, 1)
     if colour is not None:
         # Outside the picture grid_sample reads zeros, so the border colour becomes the zero.

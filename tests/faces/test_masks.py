@@ -5,7 +5,7 @@ import torch
 
 from codeformer_core.errors import SettingError
 from codeformer_core.faces import TEMPLATE, geometry_mask, square_mask
-from codeformer_core.faces.masks import gaussian_blur, softened
+from codeformer_core.faces.masks import gaussian_blur
 
 
 def _rim(mask: torch.Tensor) -> torch.Tensor:
@@ -59,14 +59,6 @@ def test_blur_agrees_with_opencv():
     for plane, result in zip(planes, blurred, strict=True):
         expected = cv2.GaussianBlur(plane.numpy(), (25, 25), 3.0, borderType=cv2.BORDER_REPLICATE)
         assert torch.allclose(result, torch.from_numpy(expected), atol=1e-5)
-
-
-def test_softened_edges_have_about_the_width_asked_for():
-    mask = torch.zeros(1, 200, 200)
-    mask[:, :, 100:] = 1.0
-    row = softened(mask, 0.2)[0, 100]
-    assert int(((row > 0.025) & (row < 0.975)).sum()) == pytest.approx(40, abs=4)
-    assert torch.equal(softened(mask, 0.0), mask)
 
 
 @pytest.mark.parametrize("feather", [-0.1, 0.51])

@@ -41,13 +41,17 @@ def test_crop_and_paste_return_the_picture(sampled, make_faces, side):
 def test_outside_the_mask_every_bit_stays(make_faces, dtype):
     generator = torch.Generator().manual_seed(3)
     image = torch.randn(1, 200, 240, 3, generator=generator).mul(5).to(dtype)
-    image[0, 0, 0], image[0, 0, 1], image[0, 0, 2] = torch.nan, torch.inf, -0.0
+    for row, column in ((0, 0), (58, 78)):  # far from the faces; inside a crop but not its mask
+        image[0, row, column, 0] = torch.nan
+        image[0, row, column + 1, 1] = torch.inf
+        image[0, row, column + 2] = -0.0
     faces = make_faces((120, 100, 90, 10), (30, 30, 40, -5))
     pasted, mask = paste_faces(image, torch.rand(2, 64, 64, 3), faces)
     outside = mask == 0.0
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[image.element_size()]
     assert pasted.dtype == dtype
     assert torch.equal(pasted.view(integers)[outside], image.view(integers)[outside])
+    assert mask[0, 58, 78:81].max() == 0.0
     assert 0.5 < outside.float().mean() < 0.95
     assert not torch.equal(pasted[~outside], image[~outside])
 

@@ -3,13 +3,14 @@
 import importlib.machinery
 import math
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 from codeformer_core.errors import MissingModelError
-from codeformer_core.faces import TEMPLATE, DlibDetector, affine, place
+from codeformer_core.faces import TEMPLATE, DlibDetector, Landmarks, affine, place
 from codeformer_core.faces.detection import dlib_detector
 from codeformer_core.faces.warp import warp
 
@@ -43,6 +44,53 @@ def test_the_astronaut_is_found_and_nothing_else(detector, astronaut):
     assert face.score > 0.8
     assert 80 < face.box.width < 120
     assert 0.7 < face.box.width / face.box.height < 0.8
+
+
+def test_the_crop_is_the_one_that_retinaface_landmarks_give(detector, astronaut):
+    # Measured once with RetinaFace (mobilenet0.25) in this photo.
+    points = ((205.4, 100.0), (247.5, 104.9), (224.0, 127.3), (202.0, 138.0), (244.7, 142.1))
+    (face,) = detector.detect(astronaut[None])
+    errors = _template_errors(face.placement, place(Landmarks(*points), 512, 512, 512))
+    assert sum(errors) / 5 < 11
+
+
+def test_the_measured_corners_lie_around_the_eyes_of_the_template():
+    right_outer, right_inner, left_outer, left_inner, nose_base = dlib_detector.DLIB_TEMPLATE
+    for outer, inner, eye in (
+        (left_outer, left_inner, TEMPLATE.left_eye),
+        (right_outer, right_inner, TEMPLATE.right_eye),
+    ):
+        assert math.dist(((outer[0] + inner[0]) / 2, (outer[1] + inner[1]) / 2), eye) < 8
+    assert nose_base[0] == pytest.approx(TEMPLATE.nose[0], abs=3)
+    assert TEMPLATE.nose[1] < nose_base[1] < TEMPLATE.mouth_left[1]
+
+
+class _Shape:
+    def __init__(self, points) -> None:
+        self._points = points
+
+    def parts(self):
+        return [SimpleNamespace(x=x, y=y) for x, y in self._points]
+
+
+def test_a_second_look_in_the_crop_corrects_the_first(detector, monkeypatch):
+    """The predictor first sees the face in place, then, in the crop, 10 pixels to the right."""
+    looks: list[tuple[int, ...]] = []
+    in_picture = affine.translation(70.0, 40.0)
+    in_crop = affine.translation(10.0, 0.0)
+
+    def predict(pixels, rectangle):
+        looks.append(pixels.shape)
+        moved = in_picture if len(looks) == 1 else in_crop
+        return _Shape(affine.apply_all(moved, dlib_detector.DLIB_TEMPLATE))
+
+    hit = SimpleNamespace(run=lambda pixels, upsample, threshold: ([None], [1.0], [0]))
+    monkeypatch.setattr(detector, "_detector", hit)
+    monkeypatch.setattr(detector, "_predictor", predict)
+    (face,) = detector.detect(torch.rand(1, 600, 700, 3), short_side=600)
+    assert looks == [(600, 700, 3), (512, 512, 3)]
+    assert affine.apply(face.placement.matrix, (80.0, 40.0)) == pytest.approx((0.0, 0.0), abs=1e-6)
+    assert face.placement.scale == pytest.approx(1.0)
 
 
 def test_placement_and_landmarks_agree(detector, portrait):
