@@ -36,14 +36,22 @@ class MovingCodebook(nn.Module):
 
     counts: Tensor
     sums: Tensor
+    started: Tensor
+    """Whether the codes have been placed on the data."""
 
     def __init__(self, codebook: Codebook, decay: float = 0.99, revive_below: float = 0.3) -> None:
         super().__init__()
         self.decay, self.revive_below = decay, revive_below
         weight = codebook.embedding.weight.requires_grad_(False)
-        self.weight = weight
+        self.codebook = [codebook]  # in a list, or its weight would be in two state dicts
         self.register_buffer("counts", torch.ones(len(weight)))
         self.register_buffer("sums", weight.detach().clone())
+        self.register_buffer("started", torch.tensor(False))
+
+    @property
+    def weight(self) -> Tensor:
+        """(K, C) the codes."""
+        return self.codebook[0].embedding.weight
 
     @torch.no_grad()
     def start_from(self, latents: Tensor, seed: int = 0) -> None:
@@ -53,6 +61,7 @@ class MovingCodebook(nn.Module):
         self.weight.copy_(kmeans(vectors, len(self.weight), 10, generator))
         self.sums.copy_(self.weight)
         self.counts.fill_(1.0)
+        self.started.fill_(True)
 
     @torch.no_grad()
     def update(self, latents: Tensor, codes: Tensor, generator: torch.Generator) -> None:
@@ -68,14 +77,6 @@ class MovingCodebook(nn.Module):
             self.sums[dead] = vectors[drawn]
             self.counts[dead] = 1.0
         self.weight.copy_(self.sums / self.counts.unsqueeze(1))
-
-
-def usage(codes: Tensor, codebook_size: int) -> tuple[float, float]:
-    """Share of the codes in use, and perplexity (the effective number of codes)."""
-    counts = torch.bincount(codes.flatten(), minlength=codebook_size).float()
-    shares = counts / counts.sum()
-    entropy = -(shares * shares.clamp(min=1e-12).log()).sum()
-    return float((counts > 0).float().mean()), float(entropy.exp())
 
 
 def _as_vectors(latents: Tensor) -> Tensor:

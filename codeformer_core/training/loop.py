@@ -1,34 +1,37 @@
-"""The training loop: batches ahead of time, two optimisers, moving average, checkpoints.
-
-A run folder holds `weights.safetensors` (the moving average, ready for the next stage),
-`run.json` (settings and progress), `log.jsonl` (a line of losses every few steps) and `state.pt`
-(everything needed to go on as if nothing had happened).
-"""
+"""The training loop: batches ahead of time, two optimisers, moving average, checkpoints."""
 
 import dataclasses
-import json
 import math
-import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from .codebook_care import usage
+from ..errors import SettingError
+from ..metrics import codebook_usage
+from ..networks import PatchDiscriminator
+from .augmentation import UNCHANGED
+from .average import MovingAverage
 from .config import RunConfig
-from .data import Batch, FaceBatches, load_faces
+from .data import Batch, FaceBatches
 from .losses import discriminator_loss
+from .processes import company_of, make_accelerator, places_of
+from .reporting import FolderReporter, Reporter, Silent
+from .run_folder import RunFolder
+from .sources import FaceSet, StoredPicture, find_pictures, hold_out
 from .stages import Stage, StepResult, make_stage
-from .weights import save_weights
+from .validation import validate
 
-LOG_EVERY = 20
+Progress = Callable[[int, int, dict[str, float]], None]
+"""Called with (steps done, steps in all, last numbers) after every step."""
+VALIDATION_SEED = 20_220_622
+"""Of the validation faces' degradations, the same in every run."""
 
 
 class Trainer:
@@ -37,154 +40,263 @@ class Trainer:
     Args:
         config: the stage's settings.
         folder: of the run; made if it is not there, resumed from if it holds a checkpoint.
+
+    Raises:
+        CheckpointError: weights or a state that are damaged or of other sizes.
+        MissingModelError: weights, a backbone or accelerate are not there.
+        PictureError: no faces to train on.
+        SettingError: settings that do not go together.
     """
 
     def __init__(self, config: RunConfig, folder: Path) -> None:
-        torch.manual_seed(config.seed)
-        self.config, self.folder = config, folder
+        self.config, self.folder = config, RunFolder(folder)
+        self.accelerator = make_accelerator(config)
+        self.device = self.accelerator.device
+        self.places = places_of(
+            config, self.accelerator.process_index, self.accelerator.num_processes
+        )
+        self.batches, self.validation = make_batches(config)
         folder.mkdir(parents=True, exist_ok=True)
-        self.stage: Stage = make_stage(config).to(memory_format=torch.channels_last)
-        self.trained = [p for p in self.stage.network.parameters() if p.requires_grad]
+        self._build()
+        self.step, self.seconds = 0, 0.0
+        self.scores: dict[str, float] = {}
+        self._resume()
+        self.reporter: Reporter = Silent()
+
+    def _build(self) -> None:
+        config = self.config
+        torch.manual_seed(config.seed)  # the same first weights in every process
+        stage = make_stage(config).to(self.device, memory_format=torch.channels_last)
+        if self.batches.variants and config.stage > 1:
+            stage.remember_codes(self.batches.variants)
+        stage.company = company_of(self.accelerator)
+        discriminator = PatchDiscriminator(config.discriminator_channels).to(self.device)
+        self.stage: Stage = stage
+        self.discriminator = discriminator
+        self.trained = [p for p in stage.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.trained, config.learning_rate, config.betas)
         self.discriminator_optimizer = torch.optim.Adam(
-            self.stage.discriminator.parameters(), config.learning_rate, config.betas
+            discriminator.parameters(), config.learning_rate, config.betas
         )
-        self.average = MovingAverage(self.stage.network, config.ema)
-        self.batches = FaceBatches(
-            load_faces(Path(config.data), config.model.vqgan.image_size),
-            config.batch_size,
-            config.seed,
-            config.strong,
-            config.mild,
-            config.mild_share,
-            degrade=config.stage > 1,
-        )
-        self.step = 0
-        if self._state_file.is_file():
-            self._resume()
+        self.average = MovingAverage(stage.network, config.ema)
+        # The same modules, wrapped so that gradients are averaged over all processes.
+        self.shared_stage = self.accelerator.prepare_model(stage)
+        self.shared_discriminator = self.accelerator.prepare_model(discriminator)
 
-    @property
-    def _state_file(self) -> Path:
-        return self.folder / "state.pt"
+    def run(self, stop: threading.Event | None = None, on_progress: Progress | None = None) -> bool:
+        """Train until the last step, or until `stop` is set or Ctrl-C; saves before returning.
 
-    def run(self, stop: threading.Event | None = None) -> None:
-        """Train until the last step, or until `stop` is set or Ctrl-C; saves before returning."""
+        Returns:
+            Whether the last step has been made.
+        """
         stop = stop or threading.Event()
-        since, started = self.step, time.monotonic()
-        with _stopping_on_interrupt(stop):
-            for batch in self._batches_ahead():
-                result = self._train_step(batch)
-                self.step += 1
-                if self.step % LOG_EVERY == 0:
-                    speed = (self.step - since) / (time.monotonic() - started)
-                    self._log(result, batch, speed * self.config.batch_size)
-                if self.step % self.config.save_every == 0:
-                    self.save()
-                if stop.is_set():
-                    break
-        self.save()
+        if self.accelerator.is_main_process:
+            self.reporter = FolderReporter(self.folder.path, self.step)
+        try:
+            with _stopping_on_interrupt(stop):
+                self._run(stop, on_progress)
+        finally:
+            self.reporter.close()
+        return self.step >= self.config.steps
 
-    def _batches_ahead(self) -> Iterator[Batch]:
-        """The remaining batches, each made by a thread while the one before is trained on."""
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(self.batches.at, self.step)
-            for step in range(self.step, self.config.steps):
-                batch = waiting.result()
-                if step + 1 < self.config.steps:
-                    waiting = pool.submit(self.batches.at, step + 1)
-                yield batch
+    def _run(self, stop: threading.Event, on_progress: Progress | None) -> None:
+        steps = range(self.step, self.config.steps)
+        for parts in self.batches.ahead(steps, self.places, self.config.workers):
+            started = time.monotonic()
+            results = self.train_step([part.on(self.device) for part in parts])
+            self.step += 1
+            stopping = self._any_process(stop.is_set())
+            ending = stopping or self.step == self.config.steps
+            numbers = self._report(results, ending)
+            self.seconds += time.monotonic() - started
+            if ending or self.step % self.config.save_every == 0:
+                self.save()
+            if on_progress is not None:
+                on_progress(self.step, self.config.steps, numbers)
+            if stopping:
+                return
 
-    def _train_step(self, batch: Batch) -> StepResult:
-        for optimizer in (self.optimizer, self.discriminator_optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] = self._learning_rate()
+    def train_step(self, parts: Sequence[Batch]) -> list[StepResult]:
+        """One step of the optimisers with all micro-batches of this process.
+
+        Args:
+            parts: micro-batches on the device, of equal size.
+        """
+        self._set_learning_rate()
         self.optimizer.zero_grad()
-        with self._autocast():
-            result = self.stage(batch, self.step)
-        result.loss.backward()
-        nn.utils.clip_grad_norm_(self.trained, 1.0)
+        self.discriminator.requires_grad_(False)  # the generator's losses must not move it
+        results = [
+            self._backward(part, last=number == len(parts) - 1, share=len(parts))
+            for number, part in enumerate(parts)
+        ]
+        self.discriminator.requires_grad_(True)
+        nn.utils.clip_grad_norm_(self.trained, self.config.clip)
         self.optimizer.step()
         self.stage.after_step(self.step)
         self.average.update(self.stage.network)
-        if result.adversarial:
-            self._train_discriminator(batch.clean, result.pictures.detach())
-        return result
+        if results[0].adversarial:
+            self._train_discriminator(parts, results)
+        return results
 
-    def _train_discriminator(self, real: Tensor, generated: Tensor) -> None:
+    def _backward(self, part: Batch, last: bool, share: int) -> StepResult:
+        # Processes exchange gradients once a step, with the last micro-batch.
+        waiting = nullcontext() if last else self.accelerator.no_sync(self.shared_stage)
+        with waiting:
+            with self._autocast():
+                result = self.shared_stage(part, self.step, self.discriminator)
+            self.accelerator.backward(result.loss / share)
+        return dataclasses.replace(result, pictures=result.pictures.detach())
+
+    def _train_discriminator(self, parts: Sequence[Batch], results: Sequence[StepResult]) -> None:
         self.discriminator_optimizer.zero_grad()
-        discriminator = self.stage.discriminator
-        with self._autocast():
-            loss = discriminator_loss(discriminator(real).float(), discriminator(generated).float())
-        loss.backward()
+        for number, (part, result) in enumerate(zip(parts, results, strict=True)):
+            last = number == len(parts) - 1
+            model = self.shared_discriminator
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                with self._autocast():
+                    logits = model(torch.cat([part.clean, result.pictures])).float()
+                loss = discriminator_loss(*logits.chunk(2))
+                self.accelerator.backward(loss / len(parts))
         self.discriminator_optimizer.step()
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bf16")
+        enabled = self.config.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    def _learning_rate(self) -> float:
+    def learning_rate(self) -> float:
         """Linear warm-up, then a cosine down to `final_rate`."""
         config = self.config
         warm = min(1.0, (self.step + 1) / max(1, config.warm_up))
         cosine = 0.5 * (1 + math.cos(math.pi * self.step / config.steps))
         return config.learning_rate * warm * (config.final_rate + (1 - config.final_rate) * cosine)
 
-    def _log(self, result: StepResult, batch: Batch, speed: float) -> None:
-        line: dict[str, Any] = {"step": self.step, "pictures_per_second": round(speed, 2)}
-        line |= {name: round(float(value.detach()), 5) for name, value in result.logged.items()}
-        codes = getattr(self.stage, "_codes", None)
-        if codes is not None:
-            share, perplexity = usage(codes, self.config.model.vqgan.codebook_size)
-            line |= {"codes_used": round(share, 3), "perplexity": round(perplexity, 1)}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+    def _set_learning_rate(self) -> None:
+        for optimizer in (self.optimizer, self.discriminator_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate()
+
+    def _report(self, results: Sequence[StepResult], ending: bool) -> dict[str, float]:
+        """Log and validate where it is time to; returns the last numbers."""
+        config = self.config
+        if self.step % config.log_every == 0:
+            self.scores |= (numbers := self._numbers(results))
+            self.reporter.scalars(self.step, numbers)
+        if self.validation and (ending or self.step % config.validate_every == 0):
+            self._validate(self.validation)
+        return self.scores
+
+    def _numbers(self, results: Sequence[StepResult]) -> dict[str, float]:
+        """Losses of this step over all micro-batches and processes."""
+        names = results[0].logged
+        sums = [torch.stack([r.logged[name].detach().float() for r in results]) for name in names]
+        means = self.stage.company.mean(torch.stack([each.mean() for each in sums]))
+        numbers = dict(zip(names, means.tolist(), strict=True))
+        codes = [result.codes for result in results if result.codes is not None]
+        if codes:
+            share, perplexity = codebook_usage(
+                torch.cat(codes), self.config.model.vqgan.codebook_size
+            )
+            numbers |= {"codes used": share, "perplexity": perplexity}
+        speed = self.config.batch_size * self.step / max(1e-9, self.seconds)
+        return numbers | {"learning rate": self.learning_rate(), "pictures per second": speed}
+
+    def _validate(self, batches: FaceBatches) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        count = -(-min(self.config.validation_faces, len(batches.faces)) // batches.size)
+        made = (batches.at(step).on(self.device) for step in range(count))
+        with self._autocast():
+            result = validate(self.stage, self.average.network, made)
+        self.scores |= result.scores
+        self.reporter.scalars(self.step, result.scores, "validation")
+        self.reporter.pictures(self.step, result.grid)
+
+    def _any_process(self, wanted: bool) -> bool:
+        """Whether any process wants to stop: all must do so at the same step."""
+        if self.accelerator.num_processes == 1:
+            return wanted
+        flag = torch.tensor(float(wanted), device=self.device)
+        return bool(self.stage.company.mean(flag) > 0)
 
     def save(self) -> None:
         """Write weights, settings and state; each file is replaced whole."""
-        metadata = {"stage": str(self.config.stage), "step": str(self.step)}
-        save_weights(self.average.state, metadata, self.folder / "weights.safetensors")
-        run = {"step": self.step, "config": dataclasses.asdict(self.config)}
-        _replace_text(self.folder / "run.json", json.dumps(run, indent=2))
+        if not self.accelerator.is_main_process:
+            return
+        run: dict[str, Any] = {
+            "stage": self.config.stage,
+            "step": self.step,
+            "steps": self.config.steps,
+            "seconds": round(self.seconds, 1),
+            "device": _device_name(self.device),
+            "processes": self.accelerator.num_processes,
+            "faces": len(self.batches.faces),
+            "scores": {name: round(value, 5) for name, value in self.scores.items()},
+            "config": dataclasses.asdict(self.config),
+        }
         state = {
             "step": self.step,
-            "stage": self.stage.state_dict(),
-            "average": self.average.state,
+            "seconds": self.seconds,
+            "stage": self.stage.state(),
+            "average": self.average.network.state_dict(),
+            "averaged": self.average.updates,
+            "discriminator": self.discriminator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
         }
-        part = self._state_file.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, self._state_file)
+        self.folder.save(self.average.network, run, state)
 
     def _resume(self) -> None:
-        # Not a weight file: optimiser states, written by `save` and read by nothing else.
-        state = torch.load(  # noqa: TID251
-            self._state_file, map_location="cpu", weights_only=True
-        )
-        self.step = state["step"]
-        self.stage.load_state_dict(state["stage"])
-        self.average.state = state["average"]
+        state = self.folder.load()
+        if state is None:
+            return
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.stage.restore(state["stage"])
+        self.average.network.load_state_dict(state["average"])
+        self.average.updates = state["averaged"]
+        self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
 
 
-class MovingAverage:
-    """Exponential moving average of a network's weights; codebooks, already averages, as is."""
+def make_batches(config: RunConfig) -> tuple[FaceBatches, FaceBatches | None]:
+    """Faces to train on, and faces to validate on if there are any.
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.updates = 0
-        self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    Raises:
+        PictureError: no usable faces.
+        SettingError: nothing is left to train on.
+    """
+    pictures, held = hold_out(find_pictures(Path(config.data)), config.hold_out)
+    if config.validation:
+        pictures, held = [*pictures, *held], find_pictures(Path(config.validation))
+    if not pictures:
+        raise SettingError(f"{config.data}: hold_out leaves no face to train on")
+    batches = FaceBatches(
+        _face_set(config, pictures),
+        config.batch_size,
+        config.seed,
+        config.strong,
+        config.mild,
+        config.mild_share,
+        degrade=config.stage > 1,
+        on_device=config.degrade_on_device,
+        augmentation=config.augmentation,
+    )
+    if not held:
+        return batches, None
+    faces = _face_set(config, held)
+    size = min(len(faces), len(range(config.batch_size)[:: config.accumulate]) or 1)
+    validation = dataclasses.replace(
+        batches, faces=faces, size=size, seed=VALIDATION_SEED, augmentation=UNCHANGED
+    )
+    return batches, validation
 
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Move towards the network's present weights; fast at first, so that no start sticks."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, value in network.state_dict().items():
-            if name.startswith("quantize."):
-                self.state[name].copy_(value)
-            else:
-                self.state[name].lerp_(value, 1 - decay)
+
+def _face_set(config: RunConfig, pictures: Sequence[StoredPicture]) -> FaceSet:
+    return FaceSet(pictures, config.model.vqgan.image_size, config.memory_mb << 20)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @contextmanager
@@ -200,9 +312,3 @@ def _stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
-
-
-def _replace_text(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -1,5 +1,7 @@
 """The losses of the three stages, named as in the paper."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,13 +45,26 @@ def generator_loss(generated: Tensor) -> Tensor:
 
 
 def adaptive_weight(
-    reconstruction: Tensor, adversarial: Tensor, last_layer: nn.Parameter, limit: float = 1e4
+    reconstruction: Tensor,
+    adversarial: Tensor,
+    last_layer: nn.Parameter,
+    mean: Callable[[Tensor], Tensor] = lambda gradient: gradient,
+    limit: float = 1e4,
 ) -> Tensor:
     """How much L_adv may count: |grad L_rec| / |grad L_adv| at the generator's last layer.
 
     Keeps the adversarial term as strong as the reconstruction term whatever their scales
     (Esser et al. 2021, eq. 7).
+
+    Args:
+        reconstruction: L_1 + L_per, a scalar.
+        adversarial: L_adv, a scalar.
+        last_layer: weights that both reach.
+        mean: averages a gradient over the processes that share a batch.
+        limit: the weight is never larger.
     """
-    wanted = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)[0].norm()
-    got = torch.autograd.grad(adversarial, last_layer, retain_graph=True)[0].norm()
+    wanted, got = (
+        mean(torch.autograd.grad(loss, last_layer, retain_graph=True)[0]).norm()
+        for loss in (reconstruction, adversarial)
+    )
     return (wanted / (got + 1e-4)).clamp(0, limit).detach()

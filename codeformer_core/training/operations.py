@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..networks.layers import Operations
+from .config import RunConfig
+
 
 class ChannelsLastGroupNorm(nn.GroupNorm):
     """`nn.GroupNorm` with a backward pass made for channels-last feature maps (B, C, H, W)."""
@@ -70,3 +73,9 @@ OPERATIONS = SimpleNamespace(
     GroupNorm=ChannelsLastGroupNorm,
 )
 """What the networks are built from in training; the weights are those of `torch.nn`."""
+
+
+def operations_for(config: RunConfig) -> Operations:
+    """Layer classes for the device of a run: a GPU's own GroupNorm is fast already."""
+    on_gpu = config.device == "auto" and torch.cuda.is_available()
+    return nn if on_gpu else OPERATIONS

@@ -1,64 +1,82 @@
 """Stage I: learn the codebook (paper, section 3.1).
 
-L = L_1 + L_per + L_code_feat + lambda_adv L_adv, on clean faces.
+L = L_1 + L_per + L_code_feat + lambda_adv L_adv, on clean faces, with
+
+    L_1 = |I_h - I_rec|_1
+    L_per = |Phi(I_h) - Phi(I_rec)|_2^2
+    L_adv = log D(I_h) + log(1 - D(I_rec))                (here as a hinge, weighted adaptively)
+    L_code_feat = |sg(Z_h) - Z_c|_2^2 + beta |Z_h - sg(Z_c)|_2^2
+
+The first term of L_code_feat is minimised by moving averages instead of gradients, which keeps all
+codes in use (see `codebook_care`).
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..networks import VQGAN, PatchDiscriminator
+from ..networks import VQGAN
 from .codebook_care import MovingCodebook
 from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, straight_through
-from .operations import OPERATIONS
-from .perceptual import PerceptualDistance, perceptual_term
-from .stages import Stage, StepResult
+from .operations import operations_for
+from .stages import Score, Stage, StepResult
+from .weights import load_named_weights
 
 
 class CodebookStage(Stage):
     """Trains a VQGAN to reproduce clean faces through its codes."""
 
+    network: VQGAN
+
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
-        self.network: VQGAN = VQGAN(config.model.vqgan, OPERATIONS)
+        self.network = VQGAN(config.model.vqgan, operations_for(config))
+        load_named_weights(self.network, config.start_from)
         self.codebook = MovingCodebook(self.network.quantize)
-        self.discriminator = PatchDiscriminator(channels=32)
-        self.perceptual = PerceptualDistance() if config.losses.perceptual else None
-        self._latents: Tensor | None = None
-        self._codes: Tensor | None = None
+        self.codebook.started.fill_(bool(config.start_from))
+        self._seen: list[tuple[Tensor, Tensor]] = []
 
-    def forward(self, batch: Batch, step: int) -> StepResult:
+    def forward(self, batch: Batch, step: int, score: Score) -> StepResult:
         weights = self.config.losses
         latents = self.network.encoder(batch.clean).float()
-        quantized = self._quantize(latents, step)
+        quantized, codes = self._quantize(latents, step)
         pictures = self.network.generator(straight_through(latents, quantized)).float()
         pixel = F.l1_loss(pictures, batch.clean)
-        perceptual = perceptual_term(self.perceptual, pictures, batch.clean)
+        perceptual = self.perceptual_term(pictures, batch.clean)
         commitment = code_feature_loss(latents, quantized)
         reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
         last_layer = self.network.generator.blocks[-1].weight
-        adversarial = self.adversarial_term(pictures, reconstruction, last_layer, step)
+        adversarial = self.adversarial_term(pictures, reconstruction, last_layer, step, score)
         return StepResult(
             loss=reconstruction + weights.commitment * commitment + adversarial,
             logged={"L_1": pixel, "L_per": perceptual, "L_code_feat": commitment},
             pictures=pictures,
-            adversarial=step >= self.config.adversarial_after,
+            adversarial=self.is_adversarial(step),
+            codes=codes,
         )
 
-    def _quantize(self, latents: Tensor, step: int) -> Tensor:
-        """Features of the nearest codes; the latents themselves until the codebook starts."""
+    def _quantize(self, latents: Tensor, step: int) -> tuple[Tensor, Tensor | None]:
+        """Features and indices of the nearest codes; the latents until the codebook starts."""
         if step < self.config.quantize_after:
-            return latents
-        if step == self.config.quantize_after:
-            self.codebook.start_from(latents, self.config.seed)
+            return latents, None
+        if not self.codebook.started:
+            self.codebook.start_from(self.company.gather(latents.detach()), self.config.seed)
         codes = self.network.quantize.nearest(latents)
-        self._latents, self._codes = latents.detach(), codes
-        return self.network.quantize.lookup(codes, latents.shape[-1])
+        self._seen.append((latents.detach(), codes))
+        return self.network.quantize.lookup(codes, latents.shape[-1]), codes
 
     def after_step(self, step: int) -> None:
-        """Move the codes to the means of the latents they stood for."""
-        if self._latents is not None and self._codes is not None:
-            generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
-            self.codebook.update(self._latents, self._codes, generator)
+        """Move the codes to the means of the latents they stood for, in the whole batch."""
+        if not self._seen:
+            return
+        latents, codes = (
+            self.company.gather(torch.cat(each)) for each in zip(*self._seen, strict=True)
+        )
+        self._seen.clear()
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        self.codebook.update(latents, codes, generator)
+
+    def restorations(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        return {"reconstruction": network(batch.clean)}

@@ -1,20 +1,20 @@
 """Stage III: learn the controllable feature transformation (paper, section 3.3).
 
-Image losses at fidelity 1 plus stage II's losses, so that the transformer stays as good at
-fidelity 0. Generator and codebook stay frozen.
-"""
+    F_hat_d = F_d + (alpha * F_d + beta) * w,   alpha, beta = P_theta(concat(F_d, F_e))
+    L = L_1 + L_per + lambda_adv L_adv (at w = 1) + lambda_token L_code_token + L_code_feat'
 
-from pathlib import Path
+on mildly and strongly degraded faces. Stage II's losses stay, so that the transformer is as good at
+w = 0; the image losses cannot reach it, because they pass through the chosen codes, which have no
+gradient. Generator and codebook stay frozen.
+"""
 
 from torch.nn import functional as F
 
 from ..networks import FaceCodes
 from .config import RunConfig
 from .data import Batch
-from .perceptual import PerceptualDistance, perceptual_term
 from .stage_two import CodePredictionStage
-from .stages import StepResult
-from .weights import load_weights
+from .stages import Score, StepResult
 
 
 class FusionStage(CodePredictionStage):
@@ -22,29 +22,29 @@ class FusionStage(CodePredictionStage):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
-        if config.start_from:
-            load_weights(self.network, Path(config.start_from))
         self.network.fuse_convs_dict.requires_grad_(True)
-        self.perceptual = PerceptualDistance() if config.losses.perceptual else None
 
-    def forward(self, batch: Batch, step: int) -> StepResult:
+    def forward(self, batch: Batch, step: int, score: Score) -> StepResult:
         assert batch.degraded is not None
         weights, network = self.config.losses, self.network
-        latents, features = network.encoder.with_features(
-            batch.degraded, self.config.model.fusion_sizes
-        )
-        code_loss, logged, logits = self.code_losses(latents.float(), batch.clean)
+        sizes = self.config.model.fusion_sizes
+        latents, features = network.encoder.with_features(batch.degraded, sizes)
+        code_loss, logged, logits = self.code_losses(latents.float(), batch)
         face_codes = FaceCodes(latents, logits, logits.argmax(2), features)
-        pictures = network.decode(face_codes, fidelity=1.0).float()
+        pictures = network.decode(face_codes, fidelity=self.config.fidelity).float()
         pixel = F.l1_loss(pictures, batch.clean)
-        perceptual = perceptual_term(self.perceptual, pictures, batch.clean)
+        perceptual = self.perceptual_term(pictures, batch.clean)
         reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
-        finest = str(max(self.config.model.fusion_sizes))
-        last_layer = network.fuse_convs_dict[finest].shift[-1].weight
-        adversarial = self.adversarial_term(pictures, reconstruction, last_layer, step)
+        last_layer = network.fuse_convs_dict[str(max(sizes))].shift[-1].weight
+        adversarial = self.adversarial_term(pictures, reconstruction, last_layer, step, score)
         return StepResult(
             loss=reconstruction + code_loss + adversarial,
             logged={"L_1": pixel, "L_per": perceptual, **logged},
             pictures=pictures,
-            adversarial=step >= self.config.adversarial_after,
+            adversarial=self.is_adversarial(step),
+            codes=face_codes.codes,
         )
+
+    def validated_fidelities(self) -> tuple[float, ...]:
+        """Both ends and the middle: quality at 0 must stay while identity at 1 grows."""
+        return (0.0, 0.5, 1.0)

@@ -1,63 +1,80 @@
 """Stage II: learn to predict the codes of the clean face (paper, section 3.2).
 
-L = lambda_token L_code_token + L_code_feat', on degraded faces. Generator and codebook are frozen;
-the encoder is fine-tuned.
+L = lambda_token L_code_token + L_code_feat', on degraded faces, with
+
+    L_code_token = - sum_i s_i log(s_hat_i)
+    L_code_feat' = |Z_l - sg(Z_c)|_2^2
+
+where s are the codes of the clean face through stage I. Generator and codebook are frozen; the
+encoder is fine-tuned.
 """
 
-from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError
-from ..networks import VQGAN, CodeFormer, PatchDiscriminator
+from ..networks import VQGAN, CodeFormer
 from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, code_token_loss
-from .operations import OPERATIONS
-from .stages import Stage, StepResult
-from .weights import load_weights
+from .operations import operations_for
+from .stages import Score, Stage, StepResult
+from .weights import load_named_weights
+
+UNKNOWN = -1
+"""In place of codes that have not been computed yet."""
 
 
 class CodePredictionStage(Stage):
     """Trains encoder and transformer of a CodeFormer."""
 
+    network: CodeFormer
+    frozen = ("perceptual", "autoencoder")
+    known_codes: Tensor | None
+    """(variants, T) int16 codes of the clean faces."""
+
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
         if not config.autoencoder:
             raise SettingError("stages 2 and 3 need `autoencoder`, the weights of stage 1")
-        self.autoencoder = VQGAN(config.model.vqgan, OPERATIONS)
-        load_weights(self.autoencoder, Path(config.autoencoder))
+        operations = operations_for(config)
+        self.autoencoder = VQGAN(config.model.vqgan, operations).eval()
+        load_named_weights(self.autoencoder, config.autoencoder)
         self.autoencoder.requires_grad_(False)
-        self.network: CodeFormer = CodeFormer(config.model, OPERATIONS)
-        for name in ("encoder", "quantize", "generator"):
-            source = getattr(self.autoencoder, name)
-            getattr(self.network, name).load_state_dict(source.state_dict())
-        nn.init.normal_(self.network.position_emb, std=0.02)
+        self.network = CodeFormer(config.model, operations)
+        _start_from_autoencoder(self.network, self.autoencoder)
+        load_named_weights(self.network, config.start_from)
         self.network.quantize.requires_grad_(False)
         self.network.generator.requires_grad_(False)
         self.network.fuse_convs_dict.requires_grad_(False)
-        self.discriminator = PatchDiscriminator(channels=32)
+        self.register_buffer("known_codes", None)
 
-    def forward(self, batch: Batch, step: int) -> StepResult:
+    def remember_codes(self, count: int) -> None:
+        """Keep the codes of `count` clean variants once they are computed."""
+        tokens = self.config.model.vqgan.code_size**2
+        device = self.network.position_emb.device
+        self.known_codes = torch.full((count, tokens), UNKNOWN, dtype=torch.int16, device=device)
+
+    def forward(self, batch: Batch, step: int, score: Score) -> StepResult:
         assert batch.degraded is not None
         latents = self.network.encoder(batch.degraded).float()
-        loss, logged, _ = self.code_losses(latents, batch.clean)
-        return StepResult(loss, logged, batch.degraded, adversarial=False)
+        loss, logged, logits = self.code_losses(latents, batch)
+        return StepResult(loss, logged, batch.degraded, adversarial=False, codes=logits.argmax(2))
 
     def code_losses(
-        self, latents: Tensor, clean: Tensor
+        self, latents: Tensor, batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """lambda_token L_code_token + L_code_feat', each by name, and the (B, T, K) logits.
 
         Args:
             latents: (B, C, h, w) of the degraded faces.
-            clean: (B, 3, S, S) the clean faces.
+            batch: whose clean faces are to be predicted.
         """
         weights = self.config.losses
-        with torch.no_grad():
-            codes = self.autoencoder.encode(clean)[1]
-            wanted = self.network.quantize.lookup(codes, latents.shape[-1])
+        codes = self.clean_codes(batch)
+        wanted = self.network.quantize.lookup(codes, latents.shape[-1])
         logits = self.network.predict_logits(latents)
         token = code_token_loss(logits, codes)
         feature = code_feature_loss(latents, wanted)
@@ -65,3 +82,45 @@ class CodePredictionStage(Stage):
         loss = weights.code_token * token + weights.commitment * feature
         logged = {"L_code_token": token, "L_code_feat": feature, "accuracy": accuracy}
         return loss, logged, logits
+
+    @torch.no_grad()
+    def clean_codes(self, batch: Batch) -> Tensor:
+        """(B, T) codes of the clean faces through stage I, computed once for each variant."""
+        if self.known_codes is None or not len(batch.keys):
+            return self.autoencoder.encode(batch.clean)[1]
+        codes = self.known_codes[batch.keys].long()
+        missing = codes[:, 0] == UNKNOWN
+        if bool(missing.any()):
+            codes[missing] = self.autoencoder.encode(batch.clean[missing])[1]
+            self.known_codes[batch.keys] = codes.short()
+        return codes
+
+    def restorations(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        restorer = cast(CodeFormer, network)
+        assert batch.degraded is not None
+        latents = self.autoencoder.encode(batch.degraded)[1]
+        nearest = {"nearest neighbour": self.autoencoder.decode(latents)}
+        face_codes = restorer.encode(batch.degraded)
+        return nearest | {
+            f"w = {fidelity:g}": restorer.decode(face_codes, fidelity)
+            for fidelity in self.validated_fidelities()
+        }
+
+    def validated_fidelities(self) -> tuple[float, ...]:
+        """The fidelities to validate at: before stage III there is no fusion."""
+        return (0.0,)
+
+
+@torch.no_grad()
+def _start_from_autoencoder(network: CodeFormer, autoencoder: VQGAN) -> None:
+    """Take over encoder, codebook and generator; let the fusion start as no change at all.
+
+    So that the weights of stage II can be used at any fidelity, and stage III starts from them.
+    """
+    for name in ("encoder", "quantize", "generator"):
+        getattr(network, name).load_state_dict(getattr(autoencoder, name).state_dict())
+    nn.init.normal_(network.position_emb, std=0.02)
+    for fusion in network.fuse_convs_dict.values():
+        for modulation in (fusion.scale, fusion.shift):
+            nn.init.zeros_(modulation[-1].weight)
+            nn.init.zeros_(modulation[-1].bias)

@@ -1,71 +1,137 @@
 """What all stages have in common, and how one is made of its settings."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from ..networks import PatchDiscriminator
+from ..errors import CheckpointError, SettingError
+from ..metrics import PerceptualDistance
+from ..networks import VQGAN, CodeFormer
 from .config import RunConfig
 from .data import Batch
 from .losses import adaptive_weight, generator_loss
 
+Score = Callable[[Tensor], Tensor]
+"""A discriminator: (B, 3, S, S) pictures to logits."""
+
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step produced."""
+    """What one micro-batch produced."""
 
     loss: Tensor
     """The scalar to minimise."""
     logged: dict[str, Tensor]
     """Single losses, by the paper's names."""
     pictures: Tensor
-    """(B, 3, S, S) restored pictures in -1..1, for the discriminator and the sample grid."""
+    """(B, 3, S, S) restored pictures in -1..1, for the discriminator."""
     adversarial: bool
     """Whether the discriminator takes a step as well."""
+    codes: Tensor | None = None
+    """(B, T) codes the pictures were made from."""
+
+
+@dataclass
+class Company:
+    """What the processes of a run do together; alone, nothing."""
+
+    mean: Callable[[Tensor], Tensor] = lambda tensor: tensor
+    """Mean of a tensor over all processes."""
+    gather: Callable[[Tensor], Tensor] = lambda tensor: tensor
+    """Tensors of all processes, one after the other along the first dimension."""
 
 
 class Stage(nn.Module):
     """One stage of training: holds the network and says what to minimise."""
 
-    network: nn.Module
+    network: VQGAN | CodeFormer
     """What is trained and saved."""
-    discriminator: PatchDiscriminator
+    frozen: tuple[str, ...] = ("perceptual",)
+    """Helpers that come from files of their own and are in no checkpoint."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
         self.config = config
+        self.company = Company()
+        self.perceptual = PerceptualDistance() if config.losses.perceptual else None
 
     @abstractmethod
-    def forward(self, batch: Batch, step: int) -> StepResult:
-        """Losses of a batch at a step."""
+    def forward(self, batch: Batch, step: int, score: Score) -> StepResult:
+        """Losses of a micro-batch at a step; `score` is the discriminator, held still."""
+
+    @abstractmethod
+    def restorations(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """What a network of this stage makes of a validation batch: pictures by name."""
 
     def after_step(self, step: int) -> None:
         """What follows the optimiser's step; nothing by default."""
 
+    def remember_codes(self, count: int) -> None:
+        """Prepare to keep the codes of that many clean variants; nothing by default."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that changes while training, for a checkpoint."""
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if not name.startswith(tuple(f"{helper}." for helper in self.frozen))
+        }
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take over what `state` gave.
+
+        Raises:
+            CheckpointError: a state of another stage or of other sizes.
+        """
+        mine = self.state()
+        if {name: each.shape for name, each in mine.items()} != {
+            name: each.shape for name, each in state.items()
+        }:
+            raise CheckpointError("the run's state is of other sizes or of another stage")
+        self.load_state_dict({**self.state_dict(), **state})
+
+    def perceptual_term(self, pictures: Tensor, targets: Tensor) -> Tensor:
+        """L_per; zero where its weight is zero and no backbone was loaded."""
+        if self.perceptual is None:
+            return pictures.new_zeros(())
+        return self.perceptual(pictures, targets).mean()
+
     def adversarial_term(
-        self, pictures: Tensor, reconstruction: Tensor, last_layer: nn.Parameter, step: int
+        self,
+        pictures: Tensor,
+        reconstruction: Tensor,
+        last_layer: nn.Parameter,
+        step: int,
+        score: Score,
     ) -> Tensor:
         """lambda_adv times the adaptive weight times L_adv; zero before its first step."""
-        if step < self.config.adversarial_after:
+        if not self.is_adversarial(step):
             return reconstruction.new_zeros(())
-        loss = generator_loss(self.discriminator(pictures))
-        weight = adaptive_weight(reconstruction, loss, last_layer)
+        loss = generator_loss(score(pictures))
+        weight = adaptive_weight(reconstruction, loss, last_layer, self.company.mean)
         return self.config.losses.adversarial * weight * loss
+
+    def is_adversarial(self, step: int) -> bool:
+        """Whether a step has the adversarial loss."""
+        return bool(self.config.losses.adversarial) and step >= self.config.adversarial_after
 
 
 def make_stage(config: RunConfig) -> Stage:
     """The stage a config describes, its networks built and started from what it names.
 
     Raises:
-        SettingError: a stage other than 1, 2 or 3, or weights that are missing or do not fit.
+        MissingModelError: weights or a backbone are not there.
+        CheckpointError: weights that are damaged or do not fit.
+        SettingError: a setting the stage needs is missing.
     """
-    from ..errors import SettingError
     from .stage_one import CodebookStage
     from .stage_three import FusionStage
     from .stage_two import CodePredictionStage
 
+    if config.model.vqgan.codebook_size > torch.iinfo(torch.int16).max:
+        raise SettingError("a codebook may have 32,767 codes at most")
     kinds = {1: CodebookStage, 2: CodePredictionStage, 3: FusionStage}
-    if config.stage not in kinds:
-        raise SettingError(f"stage must be 1, 2 or 3, got {config.stage}")
     return kinds[config.stage](config)

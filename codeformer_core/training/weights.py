@@ -1,35 +1,33 @@
-"""Weights of a run on disk: what the stage learnt, in safetensors, written atomically."""
+"""Start a stage's network from a weight file."""
 
-import os
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
+from ..checkpoints import read_state
+from ..checkpoints.names import to_network
 from ..errors import CheckpointError
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Load a stage's weights into its network, strictly.
+    """Load weights into a network, strictly; the file's key names may be published or ours.
 
     Raises:
-        CheckpointError: no such file, or weights of another network.
+        MissingModelError: no such file.
+        CheckpointError: damaged, or weights of another network.
     """
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise CheckpointError(f"{path}: not there; run the stage before, or correct the setting")
+    state, _ = read_state(path)
     try:
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(to_network(state))
     except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(
-            f"{path}: does not fit the sizes under [model]; use the sizes of the stage before"
+            f"{path}: does not fit the sizes under [model]; use the sizes of the stage before "
+            f"({reason})"
         ) from error
 
 
-def save_weights(state: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
-    """Write weights so that `path` is always either the old or the new file, never half of one."""
-    from safetensors.torch import save_file
-
-    part = path.with_suffix(".part")
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, part, metadata)
-    os.replace(part, path)
+def load_named_weights(network: nn.Module, name: str) -> None:
+    """`load_weights` of a setting that may be empty."""
+    if name:
+        load_weights(network, Path(name))

@@ -1,4 +1,4 @@
-"""Each stage trains its own parts, lowers its loss, and hands its weights on."""
+"""Each stage trains its own parts and nothing else, and hands its weights on."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,18 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from codeformer_core.errors import CheckpointError, SettingError
+from codeformer_core.checkpoints import load_codeformer, load_vqgan
+from codeformer_core.errors import CheckpointError, MissingModelError, SettingError
+from codeformer_core.training.augmentation import Augmentation
 from codeformer_core.training.config import RunConfig
 from codeformer_core.training.loop import Trainer
+from codeformer_core.training.stage_two import CodePredictionStage
 
 MakeConfig = Callable[..., RunConfig]
-
-
-@pytest.fixture
-def autoencoder(tmp_path: Path, run_config: MakeConfig) -> str:
-    """Weights of a short stage I run."""
-    Trainer(run_config(), tmp_path / "one").run()
-    return str(tmp_path / "one" / "weights.safetensors")
 
 
 def weights_of(trainer: Trainer) -> dict[str, Tensor]:
@@ -31,14 +27,39 @@ def changed_parts(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[st
     return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
 
 
+def gradients_of(trainer: Trainer, step: int = 0) -> set[str]:
+    """Parts of the network that a step's loss reaches."""
+    trainer.step = step
+    batch = trainer.batches.at(step).on(trainer.device)
+    trainer.stage(batch, step, trainer.discriminator).loss.backward()
+    named = trainer.stage.network.named_parameters()
+    return {
+        name.split(".")[0] for name, p in named if p.grad is not None and bool(p.grad.abs().sum())
+    }
+
+
 def test_stage_one_moves_autoencoder_and_codebook(tmp_path: Path, run_config: MakeConfig) -> None:
     trainer = Trainer(run_config(), tmp_path / "one")
     before = weights_of(trainer)
-    discriminator = [p.clone() for p in trainer.stage.discriminator.parameters()]
-    trainer.run()
+    discriminator = [p.clone() for p in trainer.discriminator.parameters()]
+    assert trainer.run()
     assert changed_parts(before, weights_of(trainer)) == {"encoder", "quantize", "generator"}
-    after = trainer.stage.discriminator.parameters()
+    after = trainer.discriminator.parameters()
     assert not all(torch.equal(a, b) for a, b in zip(discriminator, after, strict=True))
+
+
+def test_the_generators_loss_does_not_move_the_discriminator(
+    tmp_path: Path, run_config: MakeConfig
+) -> None:
+    trainer = Trainer(run_config(adversarial_after=0, quantize_after=0), tmp_path / "one")
+    trainer._train_discriminator = lambda parts, results: None
+    trainer.train_step([trainer.batches.at(0).on(trainer.device)])
+    assert all(p.grad is None for p in trainer.discriminator.parameters())
+
+
+def test_stage_one_codes_get_no_gradient(tmp_path: Path, run_config: MakeConfig) -> None:
+    trainer = Trainer(run_config(quantize_after=0), tmp_path / "one")
+    assert gradients_of(trainer) == {"encoder", "generator"}
 
 
 def test_stage_two_leaves_the_prior_alone(
@@ -51,6 +72,15 @@ def test_stage_two_leaves_the_prior_alone(
     assert changed_parts(before, weights_of(trainer)) == moved
 
 
+def test_stage_two_weights_do_not_depend_on_fidelity(
+    tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    Trainer(run_config(stage=2, autoencoder=autoencoder), tmp_path / "two").run()
+    network = load_codeformer(tmp_path / "two" / "weights.safetensors")
+    crops = torch.rand(1, 3, network.size, network.size) * 2 - 1
+    assert torch.allclose(network(crops, 0.0), network(crops, 1.0))
+
+
 def test_stage_three_adds_fusion(tmp_path: Path, run_config: MakeConfig, autoencoder: str) -> None:
     config = run_config(stage=3, autoencoder=autoencoder, mild_share=0.5, adversarial_after=2)
     trainer = Trainer(config, tmp_path / "three")
@@ -61,37 +91,81 @@ def test_stage_three_adds_fusion(tmp_path: Path, run_config: MakeConfig, autoenc
     assert not changed & {"quantize", "generator"}
 
 
+def test_stage_three_image_losses_cannot_reach_the_transformer(
+    tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    config = run_config(stage=3, autoencoder=autoencoder)
+    images = replace(config.losses, code_token=0.0, commitment=0.0)
+    trainer = Trainer(replace(config, losses=images), tmp_path / "images")
+    assert gradients_of(trainer) == {"encoder", "fuse_convs_dict"}
+    codes = replace(config.losses, pixel=0.0)
+    trainer = Trainer(replace(config, losses=codes), tmp_path / "codes")
+    transformer = {"position_emb", "feat_emb", "ft_layers", "idx_pred_layer"}
+    assert gradients_of(trainer) == {"encoder", *transformer}
+
+
+def test_clean_codes_are_computed_once(
+    tmp_path: Path, run_config: MakeConfig, autoencoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run_config(stage=2, autoencoder=autoencoder, augmentation=Augmentation(variants=1))
+    trainer = Trainer(config, tmp_path / "two")
+    stage = trainer.stage
+    assert isinstance(stage, CodePredictionStage)
+    batches = [trainer.batches.at(step).on(trainer.device) for step in range(4)]  # one epoch
+    first = [stage.clean_codes(batch) for batch in batches]
+    for batch, codes in zip(batches, first, strict=True):
+        assert torch.equal(codes, stage.autoencoder.encode(batch.clean)[1])
+    monkeypatch.delattr(stage.autoencoder.__class__, "encode")
+    assert all(
+        torch.equal(stage.clean_codes(batch), codes)
+        for batch, codes in zip(batches, first, strict=True)
+    )
+
+
+def test_fresh_variants_are_never_looked_up(
+    tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    trainer = Trainer(run_config(stage=2, autoencoder=autoencoder), tmp_path / "two")
+    assert isinstance(trainer.stage, CodePredictionStage)
+    assert trainer.stage.known_codes is None
+
+
 @pytest.mark.slow
 def test_stage_one_learns_the_faces(tmp_path: Path, run_config: MakeConfig) -> None:
-    config = run_config(steps=150, quantize_after=20, adversarial_after=1000)
+    config = run_config(steps=80, quantize_after=20, adversarial_after=1000)
     trainer = Trainer(config, tmp_path / "one")
-    batch = trainer.batches.at(0)
-    with torch.no_grad():
-        before = trainer.stage(batch, 0).logged["L_1"]
-        trainer.run()
-        after = trainer.stage(batch, config.steps).logged["L_1"]
-    assert after < 0.5 * before
+    batch = trainer.batches.at(0).on(trainer.device)
+    before = trainer.stage(batch, 0, trainer.discriminator).logged["L_1"]
+    trainer.run()
+    after = trainer.stage(batch, config.steps, trainer.discriminator).logged["L_1"]
+    assert after < 0.6 * before
 
 
-def test_resumed_run_equals_an_unbroken_one(tmp_path: Path, run_config: MakeConfig) -> None:
-    unbroken = Trainer(run_config(), tmp_path / "unbroken")
-    unbroken.run()
-    Trainer(replace(run_config(), steps=3), tmp_path / "broken").run()
-    # The learning rate follows the planned number of steps, so the break must not change it.
-    first = Trainer(run_config(), tmp_path / "again")
-    for step in range(3):
-        first._train_step(first.batches.at(step))
-        first.step += 1
-    first.save()
-    resumed = Trainer(run_config(), tmp_path / "again")
-    assert resumed.step == 3
-    resumed.run()
-    for name, value in weights_of(unbroken).items():
-        torch.testing.assert_close(weights_of(resumed)[name], value, atol=1e-6, rtol=1e-5)
+def test_weights_load_as_networks(tmp_path: Path, autoencoder: str, run_config: MakeConfig) -> None:
+    network = load_vqgan(autoencoder)
+    assert network.config == run_config().model.vqgan
+    Trainer(run_config(stage=2, autoencoder=autoencoder), tmp_path / "two").run()
+    restorer = load_codeformer(tmp_path / "two" / "weights.safetensors")
+    assert restorer.config == run_config().model
+
+
+def test_weights_saved_under_our_key_names_still_start_a_stage(
+    tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    from safetensors.torch import save_file
+
+    config = run_config(stage=2, autoencoder=autoencoder)
+    first = Trainer(config, tmp_path / "two")
+    state = {name: value.contiguous() for name, value in weights_of(first).items()}
+    assert "ft_layers.0.self_attn.q.weight" in state
+    save_file(state, tmp_path / "ours.safetensors")
+    third = replace(config, stage=3, start_from=str(tmp_path / "ours.safetensors"), seed=9)
+    started = Trainer(third, tmp_path / "three")
+    assert not changed_parts(weights_of(first), weights_of(started))
 
 
 def test_missing_weights_name_the_file(run_config: MakeConfig, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"nowhere\.safetensors"):
+    with pytest.raises(MissingModelError, match=r"nowhere\.safetensors"):
         Trainer(run_config(stage=2, autoencoder=str(tmp_path / "nowhere.safetensors")), tmp_path)
     with pytest.raises(SettingError, match="autoencoder"):
         Trainer(run_config(stage=2), tmp_path)

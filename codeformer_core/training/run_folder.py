@@ -1,0 +1,75 @@
+"""What a run leaves on disk, each file replaced whole or not at all.
+
+`weights.safetensors`: the moving average, under the published key names: ready for the next stage,
+for the command line and for ComfyUI. `run.json`: settings and progress, for people and tools.
+`state.pt`: everything needed to go on as if nothing had happened. `log.jsonl`: a line of losses
+every few steps. `tensorboard/`: the same as curves, and sample grids.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checkpoints import save_network
+from ..errors import CheckpointError
+from ..images import atomic_write
+from ..networks import VQGAN, CodeFormer
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def weights(self) -> Path:
+        """What the stage learnt."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """What the run needs to go on."""
+        return self.path / "state.pt"
+
+    @property
+    def description(self) -> Path:
+        """Settings and progress."""
+        return self.path / "run.json"
+
+    def save(self, network: VQGAN | CodeFormer, run: State, state: State) -> None:
+        """Write a checkpoint; the state last, because a run goes on from the state.
+
+        Raises:
+            CheckpointError: the weights cannot be written.
+            PictureError: the disk is full or not writable.
+        """
+        metadata = {"stage": str(run["stage"]), "step": str(run["step"])}
+        save_network(self.weights, network, metadata)
+        with atomic_write(self.description) as file:
+            file.write(json.dumps(run, indent=2).encode())
+        with atomic_write(self.state) as file:
+            torch.save(state, file)
+
+    def load(self) -> State | None:
+        """The state of the last checkpoint on the CPU; None if there is none.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        if not self.state.is_file():
+            return None
+        try:
+            # Not a weight file: optimiser states, written by `save` and read by nothing else.
+            return torch.load(  # noqa: TID251
+                self.state, map_location="cpu", weights_only=True
+            )
+        except Exception as error:
+            raise CheckpointError(
+                f"{self.state}: cannot be read ({error}); delete it to start the run anew"
+            ) from error

@@ -1,0 +1,172 @@
+"""A run can be broken, killed, stopped and shared without changing what it learns."""
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from codeformer_core.errors import CheckpointError, SettingError
+from codeformer_core.training.augmentation import Augmentation
+from codeformer_core.training.config import RunConfig
+from codeformer_core.training.loop import Trainer
+from codeformer_core.training.processes import places_of
+
+MakeConfig = Callable[..., RunConfig]
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """Lines of the log without what depends on the machine."""
+    lines = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
+    return [
+        {name: value for name, value in line.items() if name != "pictures per second"}
+        for line in lines
+    ]
+
+
+def averages_of(trainer: Trainer) -> dict[str, Tensor]:
+    return trainer.average.network.state_dict()
+
+
+@pytest.fixture(params=[1, 3])
+def config(request: pytest.FixtureRequest, run_config: MakeConfig) -> RunConfig:
+    """A run of either kind: with a codebook to move, and with codes to remember."""
+    if request.param == 1:
+        return run_config(hold_out=0.3, validate_every=3)
+    weights = request.getfixturevalue("autoencoder")
+    augmentation = Augmentation(variants=2)
+    return run_config(
+        stage=3, autoencoder=weights, augmentation=augmentation, mild_share=0.5, hold_out=0.3
+    )
+
+
+def test_killed_run_goes_on_to_the_same_losses(
+    tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = Trainer(config, tmp_path / "unbroken")
+    assert unbroken.run()
+    killed = Trainer(replace(config, save_every=2), tmp_path / "killed")
+    step_as_before = killed.train_step
+
+    def die_at_five(parts):
+        if killed.step == 5:
+            raise RuntimeError("killed")
+        return step_as_before(parts)
+
+    monkeypatch.setattr(killed, "train_step", die_at_five)
+    with pytest.raises(RuntimeError, match="killed"):
+        killed.run()
+    resumed = Trainer(config, tmp_path / "killed")
+    assert resumed.step == 4
+    assert resumed.run()
+    assert log_of(tmp_path / "killed") == log_of(tmp_path / "unbroken")
+    for name, value in averages_of(unbroken).items():
+        assert torch.equal(averages_of(resumed)[name], value), name
+
+
+def test_interrupt_finishes_the_step_and_saves(tmp_path: Path, run_config: MakeConfig) -> None:
+    trainer = Trainer(run_config(), tmp_path / "run")
+    before = signal.getsignal(signal.SIGINT)
+
+    def press_ctrl_c(step: int, steps: int, numbers: dict[str, float]) -> None:
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    assert not trainer.run(on_progress=press_ctrl_c)
+    assert signal.getsignal(signal.SIGINT) is before
+    described = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (described["step"], described["steps"], described["stage"]) == (3, 6, 1)
+    assert Trainer(run_config(), tmp_path / "run").step == 3
+
+
+def test_folder_holds_what_it_should(tmp_path: Path, run_config: MakeConfig) -> None:
+    trainer = Trainer(run_config(hold_out=0.3, validate_every=3), tmp_path / "run")
+    trainer.run()
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    files = {"weights.safetensors", "run.json", "state.pt", "log.jsonl", "samples.jpg"}
+    assert names - {"tensorboard"} == files
+    groups = [(line["group"], line["step"]) for line in log_of(tmp_path / "run")]
+    assert groups.count(("validation", 3)) == groups.count(("validation", 6)) == 1
+    assert "PSNR reconstruction" in trainer.scores
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["steps"] == 6
+
+
+def test_tensorboard_has_scalars_and_pictures(tmp_path: Path, run_config: MakeConfig) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    Trainer(run_config(hold_out=0.3), tmp_path / "run").run()
+    events = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert {"train/L_1", "train/codes used"} <= set(events.Tags()["scalars"])
+    assert events.Tags()["images"] == ["samples"]
+    assert [event.step for event in events.Scalars("train/L_1")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_validation_of_stage_three_compares_fidelities_and_nearest_neighbour(
+    tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    config = run_config(stage=3, autoencoder=autoencoder, hold_out=0.3, steps=1)
+    trainer = Trainer(config, tmp_path / "three")
+    trainer.run()
+    kinds = ("input", "nearest neighbour", "w = 0", "w = 0.5", "w = 1")
+    assert {f"PSNR {kind}" for kind in kinds} <= set(trainer.scores)
+
+
+def test_state_of_other_settings_is_refused(tmp_path: Path, run_config: MakeConfig) -> None:
+    config = run_config(steps=1)
+    Trainer(config, tmp_path / "run").run()
+    vqgan = replace(config.model.vqgan, codebook_size=128)
+    with pytest.raises(CheckpointError, match="other sizes"):
+        Trainer(replace(config, model=replace(config.model, vqgan=vqgan)), tmp_path / "run")
+    (tmp_path / "run" / "state.pt").write_bytes(b"half a file")
+    with pytest.raises(CheckpointError, match=r"state\.pt"):
+        Trainer(config, tmp_path / "run")
+
+
+def test_accumulated_gradients_equal_those_of_the_whole_batch(
+    tmp_path: Path, run_config: MakeConfig
+) -> None:
+    gradients = []
+    for accumulate in (1, 2):
+        config = run_config(batch_size=4, accumulate=accumulate, adversarial_after=100)
+        trainer = Trainer(config, tmp_path / str(accumulate))
+        for step in range(4):  # past the start of the codebook
+            parts = [trainer.batches.at(step, each).on(trainer.device) for each in trainer.places]
+            trainer.train_step(parts)
+            trainer.step += 1
+            if step == 1:
+                gradients.append([p.grad.clone() for p in trainer.trained if p.grad is not None])
+    for whole, summed in zip(*gradients, strict=True):
+        torch.testing.assert_close(summed, whole, atol=1e-6, rtol=1e-3)
+
+
+def test_bf16_and_device_degradation_run(tmp_path: Path, run_config: MakeConfig) -> None:
+    config = run_config(steps=2, precision="bf16", quantize_after=0, adversarial_after=0)
+    first = Trainer(config, tmp_path / "one")
+    first.run()
+    assert all(value.dtype == torch.float32 for value in averages_of(first).values())
+    second = replace(
+        config,
+        stage=2,
+        autoencoder=str(tmp_path / "one" / "weights.safetensors"),
+        degrade_on_device=True,
+    )
+    assert Trainer(second, tmp_path / "two").run()
+
+
+def test_processes_share_the_batch_in_order(run_config: MakeConfig) -> None:
+    config = run_config(batch_size=8, accumulate=2)
+    places = [
+        place for process in (0, 1) for part in places_of(config, process, 2) for place in part
+    ]
+    assert places == list(range(8))
+    with pytest.raises(SettingError, match="3 processes"):
+        places_of(config, 0, 3)
+
+
+def test_nothing_left_to_train_on_is_refused(tmp_path: Path, run_config: MakeConfig) -> None:
+    with pytest.raises(SettingError, match="hold_out"):
+        Trainer(run_config(hold_out=1.0), tmp_path)
