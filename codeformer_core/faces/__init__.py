@@ -15,6 +15,7 @@ from .drawing import draw_faces
 from .masks import DEFAULT_FEATHER, geometry_mask, square_mask
 from .parsing import FaceParser, build_parser
 from .paste import PasteOptions, faces_mask, paste_faces
+from .selection import Selection, other_faces, select_faces
 from .types import TEMPLATE_SIZE, Box, Face, Faces, Landmarks, Placement
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "PasteOptions",
     "Placement",
     "RetinaFaceDetector",
+    "Selection",
     "build_parser",
     "build_retinaface",
     "crop_face",
@@ -45,7 +47,9 @@ __all__ = [
     "landmarks_of",
     "match_colour",
     "match_gray",
+    "other_faces",
     "paste_faces",
     "place",
+    "select_faces",
     "square_mask",
 ]
