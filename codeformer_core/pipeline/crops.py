@@ -100,40 +100,57 @@ def try_restore_crops(
 
     Arguments and errors as of `restore_crops`, which raises in that case.
     """
-    _check(crops, chunk)
+    check_crops(crops, chunk)
     count, side = len(crops), network.size
-    weights = _fidelity_per_face(fidelity, count)
+    weights = fidelity_per_face(fidelity, count)
     restored = torch.empty((count, side, side, 3), dtype=torch.float32, device=crops.device)
     broken: list[int] = []
     for start in range(0, count, chunk):
         part = slice(start, start + chunk)
         inputs = resize(crops[part].float(), side, side)
         outputs = _forward(network, inputs, weights[part], adain)
-        # Before the clamp of `from_network`, which makes a plain 1 of an infinity.
-        finite = outputs.isfinite().flatten(1).all(1)
-        good = finite[:, None, None, None]
-        restored[part] = torch.where(good, from_network(outputs), inputs)
-        broken += [start + int(index) for index in (~finite).nonzero()]
+        restored[part], failed = finite_or_input(outputs, inputs)
+        broken += [start + index for index in failed]
         if on_progress is not None:
             on_progress(min(start + chunk, count), count)
     return RestoredCrops(restored, tuple(broken))
 
 
 def _forward(network: FaceRestorer, crops: Tensor, fidelity: Tensor, adain: bool | None) -> Tensor:
-    device = _home(network) or crops.device
-    # Equal weights as one number: a network may take a shorter way, and always does for 0.
-    weight = float(fidelity[0]) if bool((fidelity == fidelity[0]).all()) else fidelity
+    device = home_of(network) or crops.device
     with torch.no_grad():
-        outputs = network(to_network(crops.clamp(0, 1)).to(device), weight, adain)
+        outputs = network(to_network(crops.clamp(0, 1)).to(device), shortest(fidelity), adain)
     return outputs.to(crops.device)
 
 
-def _home(network: object) -> torch.device | None:
+def finite_or_input(outputs: Tensor, inputs: Tensor) -> tuple[Tensor, list[int]]:
+    """Pictures of network outputs; a face that is not finite is its input, and listed.
+
+    Args:
+        outputs: (N, 3, S, S), about -1..1.
+        inputs: (N, S, S, 3) in 0..1.
+
+    Returns:
+        (N, S, S, 3) in 0..1, and the indices of the faces that failed.
+    """
+    # Before the clamp of `from_network`, which makes a plain 1 of an infinity.
+    finite = outputs.isfinite().flatten(1).all(1)
+    pictures = torch.where(finite[:, None, None, None], from_network(outputs), inputs)
+    return pictures, [int(index) for index in (~finite).nonzero()]
+
+
+def shortest(fidelity: Tensor) -> Fidelity:
+    """Equal weights as one number: a network may take a shorter way, and always does for 0."""
+    return float(fidelity[0]) if bool((fidelity == fidelity[0]).all()) else fidelity
+
+
+def home_of(network: object) -> torch.device | None:
     """Where a plain network computes; None for a host's wrapper, which moves things itself."""
     return next(network.parameters()).device if isinstance(network, nn.Module) else None
 
 
-def _check(crops: Tensor, chunk: int) -> None:
+def check_crops(crops: Tensor, chunk: int) -> None:
+    """Raise unless crops are (N, S, S, 3) and a chunk holds a face."""
     if crops.ndim != 4 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
         raise PictureError(
             f"expected aligned square faces of shape (N, S, S, 3), got {tuple(crops.shape)}"
@@ -142,7 +159,8 @@ def _check(crops: Tensor, chunk: int) -> None:
         raise SettingError(f"chunk is {chunk}: it must be at least 1 face")
 
 
-def _fidelity_per_face(fidelity: Fidelity, count: int) -> Tensor:
+def fidelity_per_face(fidelity: Fidelity, count: int) -> Tensor:
+    """Fidelity as (count,) float32 on the CPU; raise a SettingError unless it is in 0..1."""
     values = torch.as_tensor(fidelity, dtype=torch.float32, device="cpu").reshape(-1)
     if values.numel() not in (1, count):
         raise SettingError(

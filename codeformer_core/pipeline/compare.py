@@ -1,0 +1,145 @@
+"""How close two pictures are, in every measure that is at hand, as numbers and as text."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..errors import CodeFormerError, PictureError
+from ..faces import Faces, crop_faces
+from ..images import resize
+from ..metrics import psnr, ssim
+from ..metrics.ssim import WINDOW
+
+PERCEPTUAL_SIDE = 32
+"""Pixels below which a network of stride 16 sees nothing."""
+IDENTITY_SIDE = 512
+"""Crops for the identity network, which reads the middle of them at 150 px."""
+
+
+class Distance(Protocol):
+    """Something that compares pictures pair by pair."""
+
+    def distance(self, first: Tensor, second: Tensor) -> Tensor:
+        """Two (N, H, W, 3) in 0..1 to (N,)."""
+        ...
+
+
+MakeDistance = Callable[[], Distance]
+"""Loads a network when it is needed; raises a CodeFormerError if it cannot be had."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of all pairs."""
+
+    name: str
+    values: tuple[float, ...] = ()
+    problem: str = ""
+    """Why there are no values."""
+
+    @property
+    def mean(self) -> float:
+        """Mean over the pairs; NaN without values."""
+        return sum(self.values) / len(self.values) if self.values else math.nan
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All measures of two batches."""
+
+    psnr: Measure
+    ssim: Measure
+    identity: Measure
+    perceptual: Measure
+
+    @property
+    def text(self) -> str:
+        """A table for people."""
+        measures = (self.psnr, self.ssim, self.identity, self.perceptual)
+        return "\n".join(_line(measure) for measure in measures)
+
+
+def compare(
+    first: Tensor,
+    second: Tensor,
+    faces: Faces | None = None,
+    *,
+    identity: MakeDistance,
+    perceptual: MakeDistance,
+) -> Comparison:
+    """Compare two batches of pictures, pair by pair, clipped to 0..1.
+
+    Args:
+        first: (B, H, W, 3) RGB.
+        second: as many, or one to compare all with; resized to the size of the first.
+        faces: the faces of the first, in whole pictures; identity is then measured on them, face
+            by face. Without them, square pictures count as aligned faces.
+        identity: makes the network that tells people apart.
+        perceptual: makes the perceptual distance.
+
+    Raises:
+        PictureError: numbers of pictures that do not match, or pixels that are not numbers.
+    """
+    first, second = _as_pairs(first, second)
+    side = min(first.shape[1:3])
+    pairs = _face_pairs(first, second, faces)
+    return Comparison(
+        psnr=_measure("PSNR (dB, higher is closer)", lambda: psnr(first, second), len(first)),
+        ssim=_too_small("SSIM", WINDOW)
+        if side < WINDOW
+        else _measure("SSIM (1 is equal)", lambda: ssim(first, second), len(first)),
+        identity=Measure(IDENTITY, problem="connect the faces, or compare aligned crops")
+        if pairs is None
+        else _measure(IDENTITY, lambda: identity().distance(*pairs), len(pairs[0])),
+        perceptual=_too_small("perceptual", PERCEPTUAL_SIDE)
+        if side < PERCEPTUAL_SIDE
+        else _measure(PERCEPTUAL, lambda: perceptual().distance(first, second), len(first)),
+    )
+
+
+IDENTITY = "identity (distance; below 0.4 the same person, above 0.6 another)"
+PERCEPTUAL = "perceptual (distance, lower is closer)"
+
+
+def _as_pairs(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    if len(second) not in (1, len(first)):
+        raise PictureError(
+            f"{len(first)} pictures cannot be compared with {len(second)}: connect as many, or one"
+        )
+    for name, images in (("first", first), ("second", second)):
+        if not bool(images.isfinite().all()):
+            raise PictureError(f"the {name} picture holds values that are not numbers")
+    first = first.float().clamp(0, 1)
+    second = resize(second.to(first).clamp(0, 1), *first.shape[1:3])
+    return first, second.expand_as(first)
+
+
+def _face_pairs(first: Tensor, second: Tensor, faces: Faces | None) -> tuple[Tensor, Tensor] | None:
+    if faces is not None:
+        return crop_faces(first, faces, IDENTITY_SIDE), crop_faces(second, faces, IDENTITY_SIDE)
+    return (first, second) if first.shape[1] == first.shape[2] else None
+
+
+def _measure(name: str, values: Callable[[], Tensor], count: int) -> Measure:
+    if not count:
+        return Measure(name, problem="nothing to compare")
+    try:
+        with torch.no_grad():
+            return Measure(name, tuple(float(value) for value in values()))
+    except CodeFormerError as error:
+        return Measure(name, problem=str(error))
+
+
+def _too_small(name: str, side: int) -> Measure:
+    return Measure(name, problem=f"the pictures are smaller than {side} pixels")
+
+
+def _line(measure: Measure) -> str:
+    if not measure.values:
+        return f"{measure.name}: not available, {measure.problem}"
+    each = ", ".join(f"{value:.4g}" for value in measure.values)
+    return f"{measure.name}: {measure.mean:.4g}" + (f" ({each})" if len(measure.values) > 1 else "")

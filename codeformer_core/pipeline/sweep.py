@@ -1,0 +1,95 @@
+"""One face at many fidelities, in one picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import SettingError
+from ..faces.colour import match_gray
+from .codes import EncodedCrops, FaceCoder, decode_crops
+from .crops import CHUNK, Progress
+from .sheet import Panel, draw_sheet
+
+LARGEST_SHEET = 16384
+"""Longest side of a grid in pixels; more than this no picture viewer likes."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Faces decoded at several fidelities."""
+
+    faces: Tensor
+    """(N * V, S, S, 3): every face at all V fidelities, then the next face."""
+    grid: Tensor
+    """(H, W, 3): a row a face: the input, then a labelled picture for every fidelity."""
+
+
+def sweep_fidelity(
+    network: FaceCoder,
+    encoded: EncodedCrops,
+    fidelities: Sequence[float],
+    *,
+    adain: bool | None = None,
+    panel: int = 256,
+    chunk: int = CHUNK,
+    on_progress: Progress | None = None,
+) -> Sweep:
+    """Decode faces at several fidelities and lay them out.
+
+    Args:
+        network: the CodeFormer that encoded them.
+        encoded: what `encode_crops` returned.
+        fidelities: values in 0..1, at least one.
+        adain: match colours in the network; None takes the variant's own setting.
+        panel: width of every picture of the grid in pixels.
+        chunk: faces of one forward pass.
+        on_progress: called with (faces done, faces in all).
+
+    Raises:
+        SettingError: no fidelity, one out of range, or a grid too large to draw.
+    """
+    if not fidelities:
+        raise SettingError("the sweep needs at least one fidelity, for example 0, 0.5, 1")
+    if (longest := _longest_side(len(encoded), len(fidelities), panel)) > LARGEST_SHEET:
+        raise SettingError(
+            f"the grid would be {longest} pixels long, more than {LARGEST_SHEET}: choose fewer "
+            "faces, fewer fidelities or smaller pictures"
+        )
+    total = len(encoded) * len(fidelities)
+    decoded: list[Tensor] = []
+    for index, fidelity in enumerate(fidelities):
+
+        def report(done: int, _: int, before: int = index * len(encoded)) -> None:
+            if on_progress is not None:
+                on_progress(before + done, total)
+
+        faces = decode_crops(
+            network, encoded, fidelity, adain=adain, chunk=chunk, on_progress=report
+        ).crops
+        if network.config.variant != "colorization":
+            faces = match_gray(faces, encoded.crops)
+        decoded.append(faces)
+    faces = torch.stack(decoded, 1)  # (N, V, S, S, 3)
+    return Sweep(faces.flatten(0, 1), _draw(encoded.crops, faces, fidelities, panel))
+
+
+def _draw(crops: Tensor, faces: Tensor, fidelities: Sequence[float], panel: int) -> Tensor:
+    if not len(crops):
+        return torch.ones(panel, panel, 3)
+    rows = [
+        [
+            Panel(crop, ("input",)),
+            *(
+                Panel(face, (f"fidelity {fidelity:g}",))
+                for face, fidelity in zip(row, fidelities, strict=True)
+            ),
+        ]
+        for crop, row in zip(crops, faces, strict=True)
+    ]
+    return draw_sheet(rows, panel)
+
+
+def _longest_side(faces: int, fidelities: int, panel: int) -> int:
+    return max(faces, fidelities + 1) * (panel + 40)
