@@ -12,7 +12,7 @@ class CodeFormerExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Make the model folders known to the host and list the nodes."""
-        from . import blocks, loaders, restore_image
+        from . import blocks, codes, compare, degrade, loaders, restore_image, select, variants
 
         register_folders()
         return [
@@ -21,7 +21,16 @@ class CodeFormerExtension(ComfyExtension):
             loaders.FaceDetectorLoader,
             loaders.FaceParserLoader,
             blocks.DetectFaces,
+            select.SelectFaces,
             blocks.CropFaces,
             blocks.RestoreFaces,
             blocks.PasteFaces,
+            codes.EncodeFaces,
+            codes.DecodeFaces,
+            codes.FidelitySweep,
+            codes.CodesToImage,
+            variants.InpaintFaces,
+            variants.ColorizeFaces,
+            degrade.DegradeImage,
+            compare.CompareFaces,
         ]

@@ -19,7 +19,8 @@ from .host import Hosted, Progress, free_memory, in_parts, is_cpu
 
 if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
-    from ..codeformer_core.networks import CodeFormer, CodeFormerConfig, Fidelity
+    from ..codeformer_core.metrics import PerceptualDistance
+    from ..codeformer_core.networks import CodeFormer, CodeFormerConfig, FaceCodes, Fidelity
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -87,6 +88,57 @@ class HostedCodeFormer(Hosted):
             parts = in_parts(restore, len(crops))
         return torch.cat(parts) if parts else crops.clone()
 
+    def codebook(self) -> Tensor:
+        """The code vectors, (K, C) float32 on the CPU."""
+        return self.network.quantize.embedding.weight.detach().float().cpu()
+
+    def encode(self, crops: Tensor) -> FaceCodes:
+        """Predict codes as the network does, in parts that fit into memory.
+
+        Args:
+            crops: (N, 3, S, S) in -1..1 on any device.
+
+        Returns:
+            The codes, on the device of `crops`.
+        """
+        from ..codeformer_core.pipeline.codes import join_codes, move_codes
+
+        def encode(part: slice) -> FaceCodes:
+            chosen = crops[part]
+            self.load(self.memory_per_crop * len(chosen))
+            return move_codes(self.network.encode(chosen.to(self.device)), crops.device)
+
+        with torch.no_grad():
+            return join_codes(in_parts(encode, len(crops)))
+
+    def decode(
+        self, face_codes: FaceCodes, fidelity: Fidelity = 0.5, adain: bool | None = None
+    ) -> Tensor:
+        """Generate faces as the network does, in parts that fit into memory.
+
+        Args:
+            face_codes: from `encode`, of at least one face, on any device.
+            fidelity: one number or one a face.
+            adain: None takes the variant's own setting.
+
+        Returns:
+            (N, 3, S, S) float32 on the device of the codes.
+        """
+        from ..codeformer_core.pipeline.codes import move_codes, take_codes
+
+        count, home = len(face_codes.codes), face_codes.codes.device
+        values = torch.as_tensor(fidelity, dtype=torch.float32, device="cpu").reshape(-1)
+
+        def decode(part: slice) -> Tensor:
+            codes = take_codes(face_codes, part)
+            self.load(self.memory_per_crop * len(codes.codes))
+            weight = values[part] if values.numel() > 1 else values
+            decoded = self.network.decode(move_codes(codes, self.device), weight, adain)
+            return decoded.to(home, torch.float32)
+
+        with torch.no_grad():
+            return torch.cat(in_parts(decode, count))
+
 
 ACTIVATIONS_AT_PEAK = 9.0
 """Feature maps of the widest level alive at once: 7.9 were counted for the published sizes, 9.1 for
@@ -106,7 +158,19 @@ class Watched:
         self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None
     ) -> Tensor:
         """Restore as the model does and remember the last face for the preview."""
-        restored = self._model(crops, fidelity, adain)
+        return self._shown(self._model(crops, fidelity, adain))
+
+    def encode(self, crops: Tensor) -> FaceCodes:
+        """Encode as the model does."""
+        return self._model.encode(crops)
+
+    def decode(
+        self, face_codes: FaceCodes, fidelity: Fidelity = 0.5, adain: bool | None = None
+    ) -> Tensor:
+        """Decode as the model does and remember the last face for the preview."""
+        return self._shown(self._model.decode(face_codes, fidelity, adain))
+
+    def _shown(self, restored: Tensor) -> Tensor:
         if len(restored):
             self._progress.show(restored[-1])
         return restored
@@ -165,6 +229,29 @@ class HostedParser:
 
         return torch.cat(in_parts(parse, max(1, len(crops))))
 
+
+class HostedDistance:
+    """A perceptual distance under the memory manager."""
+
+    def __init__(self, network: PerceptualDistance) -> None:
+        """Take over a distance of the core."""
+        self._network = network
+        self.hosted = Hosted(network, "perceptual distance", casting=False)
+
+    def distance(self, first: Tensor, second: Tensor) -> Tensor:
+        """Compare (N, H, W, 3) in 0..1 pair by pair: (N,) on the CPU."""
+
+        def compare(part: slice) -> Tensor:
+            pixels = first[part].shape[:3].numel()
+            self.hosted.load(DISTANCE_MEMORY_PER_PIXEL * pixels)
+            pair = (each[part].to(self.hosted.device) for each in (first, second))
+            return self._network.distance(*pair).cpu()
+
+        return torch.cat([compare(slice(start, start + 1)) for start in range(len(first))])
+
+
+DISTANCE_MEMORY_PER_PIXEL = 1000
+"""Bytes for the activations of the perceptual distance; both pictures, all depths."""
 
 DETECTION_MEMORY = 1.2e9
 """Bytes for the activations of RetinaFace on as many pixels as it searches at once."""

@@ -219,6 +219,30 @@ def detector_or_default(detector: hosted.HostedDetector | None) -> hosted.Hosted
     return detector if detector is not None else _automatic_detector()
 
 
+def identity_network() -> Any:
+    """What tells people apart; on the processor, as dlib is.
+
+    Raises:
+        MissingModelError: dlib or its weights are not installed.
+    """
+    from ..codeformer_core.metrics import IdentityNetwork
+
+    return _keep("identity", IdentityNetwork)
+
+
+def perceptual_distance() -> hosted.HostedDistance:
+    """What compares pictures as the eye does.
+
+    Raises:
+        MissingModelError: its weights are not installed.
+    """
+    from ..codeformer_core.metrics import EVALUATION_BACKBONE, PerceptualDistance
+
+    return _keep(
+        "perceptual", lambda: hosted.HostedDistance(PerceptualDistance(EVALUATION_BACKBONE))
+    )
+
+
 def _automatic_detector() -> hosted.HostedDetector:
     """RetinaFace weights in the user's folders, else dlib."""
     there = (_local(DETECTOR, file.name) for file in _downloads(DETECTOR))

@@ -13,6 +13,7 @@ CodeFormerModel = io.Custom("CODEFORMER_MODEL")
 FaceDetector = io.Custom("FACE_DETECTOR")
 FaceParser = io.Custom("FACE_PARSER")
 FacesSocket = io.Custom("FACES")
+FaceCodesSocket = io.Custom("FACE_CODES")
 # Core's own socket type on newer hosts; the name is what connects.
 BoundingBoxes = io.Custom("BOUNDING_BOX")
 
@@ -29,11 +30,11 @@ def image_input(tooltip: str) -> io.Image.Input:
     return io.Image.Input("image", tooltip=tooltip)
 
 
-def fidelity_input() -> io.Float.Input:
+def fidelity_input(default: float = 0.5) -> io.Float.Input:
     """The paper's w."""
     return io.Float.Input(
         "fidelity",
-        default=0.5,
+        default=default,
         min=0.0,
         max=1.0,
         step=0.05,
@@ -112,8 +113,13 @@ def detection_inputs() -> list[Any]:
     ]
 
 
-def paste_inputs() -> list[Any]:
+def paste_inputs(colour_match: bool = True) -> list[Any]:
     """How restored faces are blended into the picture."""
+    inputs = _blending_inputs()
+    return [each for each in inputs if colour_match or each.id != "colour_match"]
+
+
+def _blending_inputs() -> list[Any]:
     return [
         io.Float.Input(
             "feather",

@@ -15,6 +15,15 @@ NODE_IDS = {
     "CodeFormerRestoreFaces",
     "CodeFormerPasteFaces",
     "CodeFormerRestoreImage",
+    "CodeFormerSelectFaces",
+    "CodeFormerEncodeFaces",
+    "CodeFormerDecodeFaces",
+    "CodeFormerFidelitySweep",
+    "CodeFormerCodesToImage",
+    "CodeFormerInpaintFaces",
+    "CodeFormerColorizeFaces",
+    "CodeFormerDegradeImage",
+    "CodeFormerCompareFaces",
 }
 
 

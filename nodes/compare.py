@@ -1,0 +1,79 @@
+"""Measure how close two pictures are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from comfy_api.latest import io, ui
+
+from . import host, models
+from .schema import FacesSocket, schema
+
+if TYPE_CHECKING:
+    from ..codeformer_core.faces import Faces
+
+
+class CompareFaces(io.ComfyNode):
+    """Compare pictures."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Two batches in, numbers and text out."""
+        return schema(
+            node_id="CodeFormerCompareFaces",
+            display_name="Compare Faces",
+            description="How close two pictures are: as signals (PSNR, SSIM), to the eye "
+            "(perceptual distance) and as people (identity distance).",
+            search_aliases=["psnr", "ssim", "lpips", "identity", "face similarity", "metrics"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("image", tooltip="Pictures, or aligned faces."),
+                io.Image.Input(
+                    "other",
+                    tooltip="As many to compare them with, or one for all; resized to the same "
+                    "size.",
+                ),
+                FacesSocket.Input(
+                    "faces",
+                    optional=True,
+                    tooltip="The faces of whole pictures, on which identity is measured. Square "
+                    "pictures count as aligned faces without it.",
+                ),
+            ],
+            outputs=[
+                io.Float.Output("psnr", tooltip="Decibels, mean of all pairs; higher is closer."),
+                io.Float.Output("ssim", tooltip="Structural similarity, mean; 1 is equal."),
+                io.Float.Output(
+                    "identity",
+                    tooltip="Mean distance of the faces: below 0.4 the same person, above 0.6 "
+                    "another. Not a number where it is not available.",
+                ),
+                io.Float.Output(
+                    "perceptual",
+                    tooltip="Mean perceptual distance, lower is closer. Not a number where it is "
+                    "not available.",
+                ),
+                io.String.Output("text", tooltip="All of it in words, pair by pair."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, image: torch.Tensor, other: torch.Tensor, faces: Faces | None = None
+    ) -> io.NodeOutput:
+        """Compare."""
+        from ..codeformer_core.pipeline.compare import compare
+
+        host.raise_if_cancelled()
+        found = compare(
+            image[..., :3],
+            other[..., :3],
+            faces,
+            identity=models.identity_network,
+            perceptual=models.perceptual_distance,
+        )
+        numbers = (found.psnr, found.ssim, found.identity, found.perceptual)
+        return io.NodeOutput(
+            *(measure.mean for measure in numbers), found.text, ui=ui.PreviewText(found.text)
+        )

@@ -1,0 +1,339 @@
+"""Selection, codes, variants, degradation and comparison, called as the host calls them."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+SIDE = 240
+
+
+@pytest.fixture(scope="module")
+def make_faces(host: SimpleNamespace) -> Any:
+    """Faces at given (x, y, frame) of pictures of 240 px, 40 px wide each."""
+    types, alignment = host.core("faces.types"), host.core("faces.alignment")
+
+    def build(*places: tuple[float, float, int], frames: int = 1) -> Any:
+        def face(x: float, y: float, frame: int) -> Any:
+            scale = 512 / 56
+            matrix = ((scale, 0.0, 255.5 - scale * x), (0.0, scale, 255.5 - scale * y))
+            placement = types.Placement(matrix, 512, SIDE, SIDE)
+            box = types.Box(x - 20, y - 20, x + 20, y + 20)
+            points = alignment.landmarks_of(placement)
+            return types.Face(box, 0.9, points, placement, frame)
+
+        made = [face(*place) for place in places]
+        per_frame = (tuple(each for each in made if each.frame == i) for i in range(frames))
+        return types.Faces(tuple(per_frame), SIDE, SIDE)
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def crowd(make_faces: Any) -> Any:
+    """Thirty faces in one picture."""
+    return make_faces(*((25 + 38 * (i % 6), 25 + 46 * (i // 6), 0) for i in range(30)))
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    """Three coloured frames."""
+    return torch.rand(3, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(8)) * 0.9
+
+
+@pytest.fixture(scope="module")
+def crops() -> torch.Tensor:
+    return torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(9)) * 0.9
+
+
+def run(host: SimpleNamespace, node: str, **inputs: Any) -> Any:
+    """Outputs of a node's `execute`."""
+    with torch.inference_mode():
+        return host.nodes[f"CodeFormer{node}"].execute(**inputs).args
+
+
+def differing(make_faces: Any) -> Any:
+    """Frames with two faces, none and one."""
+    return make_faces((60, 60, 0), (170, 60, 0), (60, 150, 2), frames=3)
+
+
+# --------------------------------------------------------------------------------------- selection
+
+
+def test_selection_shows_boxes_to_click_on(
+    host: SimpleNamespace, make_faces: Any, pictures: torch.Tensor
+) -> None:
+    faces = differing(make_faces)
+    node = host.nodes["CodeFormerSelectFaces"]
+    result = node.execute(faces=faces, rule="picked", picked="3, 1", image=pictures)
+    chosen, others, mask, count = result.args
+    assert [len(frame) for frame in chosen.frames] == [1, 0, 1]
+    assert (others.count, count) == (1, 2)
+    assert mask.shape == (3, SIDE, SIDE)
+    assert mask[1].sum() == 0 < mask[2].sum()
+    shown = result.ui
+    assert len(shown["images"]) == 3
+    assert [face["selected"] for face in shown["faces"]] == [True, False, True]
+    assert set(node.execute(faces=faces, rule="all").ui) == set(shown)
+
+
+def test_number_out_of_range_names_the_range(host: SimpleNamespace, crowd: Any) -> None:
+    with pytest.raises(host.core("errors").SettingError, match="from 1 to 30"):
+        run(host, "SelectFaces", faces=crowd, rule="numbers", numbers="31")
+
+
+def test_empty_selection_passes_the_picture_through(
+    host: SimpleNamespace, tiny: Any, crowd: Any, pictures: torch.Tensor
+) -> None:
+    image = pictures[:1]
+    nobody = run(host, "SelectFaces", faces=crowd, rule="picked", picked="")[0]
+    restored, mask, faces = run(
+        host, "RestoreImage", image=image, fidelity=0.5, model=tiny, faces=nobody
+    )
+    assert torch.equal(restored, image)
+    assert mask.sum() == faces.count == 0
+
+
+# ------------------------------------------------------------------------------------------- codes
+
+
+def test_decoding_gives_what_restoring_gives(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor
+) -> None:
+    (codes,) = run(host, "EncodeFaces", crops=crops, model=tiny)
+    (decoded,) = run(host, "DecodeFaces", codes=codes, fidelity=0.7)
+    (expected,) = run(host, "RestoreFaces", crops=crops, fidelity=0.7, model=tiny)
+    torch.testing.assert_close(decoded, expected, atol=1e-5, rtol=0)
+
+
+def test_every_face_can_have_its_own_fidelity(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor
+) -> None:
+    (codes,) = run(host, "EncodeFaces", crops=crops, model=tiny)
+    (mixed,) = run(host, "DecodeFaces", codes=codes, fidelity=0.5, per_face="0, 1")
+    (listed,) = run(host, "DecodeFaces", codes=codes, fidelity=[0.0, 1.0])
+    (high,) = run(host, "DecodeFaces", codes=codes, fidelity=1.0)
+    assert torch.equal(mixed, listed)
+    torch.testing.assert_close(mixed[1], high[1], atol=1e-5, rtol=0)
+    assert not torch.allclose(mixed[0], high[0], atol=1e-3)
+    with pytest.raises(host.core("errors").SettingError, match="3 values for 2 faces"):
+        run(host, "DecodeFaces", codes=codes, fidelity=0.5, per_face="0, 1, 0.5")
+
+
+def test_codes_survive_out_of_memory_and_eviction(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = crops.repeat(2, 1, 1, 1)
+    (expected,) = run(host, "RestoreFaces", crops=batch, fidelity=0.7, model=tiny)
+    for name in ("encode", "decode"):
+        monkeypatch.setattr(tiny.network, name, _at_most_one(host, getattr(tiny.network, name)))
+    (codes,) = run(host, "EncodeFaces", crops=batch, model=tiny)
+    host.memory.unload_all_models()
+    (decoded,) = run(host, "DecodeFaces", codes=codes, fidelity=0.7)
+    torch.testing.assert_close(decoded, expected, atol=1e-5, rtol=0)
+
+
+def _at_most_one(host: SimpleNamespace, half: Any) -> Any:
+    def limited(batch: Any, *rest: Any) -> Any:
+        count = len(batch) if isinstance(batch, torch.Tensor) else len(batch.codes)
+        if count > 1:
+            raise host.memory.OOM_EXCEPTION("out of memory, says the test")
+        return half(batch, *rest)
+
+    return limited
+
+
+def test_sweep_and_code_maps_come_from_one_encoding(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (codes,) = run(host, "EncodeFaces", crops=crops, model=tiny)
+    monkeypatch.setattr(tiny.network, "encode", pytest.fail)
+    grid, faces = run(host, "FidelitySweep", codes=codes, fidelities="0, 0.5, 1", width=64)
+    assert faces.shape == (6, 64, 64, 3)
+    assert grid.shape[2] == 4 * 76 + 12
+    maps, nearest = run(host, "CodesToImage", codes=codes, source="nearest", size=128)
+    assert maps.shape == (2, 128, 128, 3)
+    (other,) = run(host, "DecodeFaces", codes=nearest, fidelity=0.0)
+    assert not torch.equal(other, faces[::3])
+
+
+# ---------------------------------------------------------------------------------------- variants
+
+
+def test_inpainting_is_exact_outside_of_the_mask_and_says_what_the_model_is(
+    host: SimpleNamespace,
+    tiny: Any,
+    make_faces: Any,
+    pictures: torch.Tensor,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mask = torch.zeros(1, SIDE, SIDE)
+    mask[:, 40:70, 40:80] = 1
+    faces = differing(make_faces)
+    filled, reached = run(
+        host, "InpaintFaces", image=pictures, mask=mask, fidelity=1.0, model=tiny, faces=faces
+    )
+    assert torch.equal(filled[:, mask[0] == 0], pictures[:, mask[0] == 0])
+    assert torch.equal(filled[1], pictures[1])
+    assert not torch.equal(filled[0], pictures[0])
+    assert reached[1].sum() == 0 < reached[0].sum()
+    assert "codeformer_inpainting.pth" in caplog.text
+
+
+def test_gray_faces_of_a_picture_get_colours_and_the_rest_stays(
+    host: SimpleNamespace, tiny: Any, make_faces: Any, pictures: torch.Tensor
+) -> None:
+    gray = pictures.mean(-1, keepdim=True).expand_as(pictures)
+    coloured, mask = run(
+        host,
+        "ColorizeFaces",
+        image=gray,
+        fidelity=0.0,
+        model=tiny,
+        faces=differing(make_faces),
+        feather=0.1,
+    )
+    assert torch.equal(coloured[mask == 0], gray[mask == 0])
+    assert (coloured[0] - coloured[0].mean(-1, keepdim=True)).abs().max() > 0.02
+    (alone, _) = run(host, "ColorizeFaces", image=gray[..., :64, :64, :], fidelity=0.0, model=tiny)
+    assert alone.shape == (3, 64, 64, 3)
+
+
+# ------------------------------------------------------------------------- degradation, comparison
+
+
+def degrading(**changed: Any) -> dict[str, Any]:
+    settings = {"blur": 2.0, "motion": 0.0, "downsample": 4.0, "noise": 5.0, "sensor_noise": 2.0}
+    return {**settings, "jpeg_quality": 60, "seed": 1, **changed}
+
+
+def test_degradation_follows_its_seed_and_lowers_quality(
+    host: SimpleNamespace, pictures: torch.Tensor
+) -> None:
+    one, same, other = (
+        run(host, "DegradeImage", image=pictures, **degrading(seed=seed))[0] for seed in (1, 1, 2)
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    better = run(
+        host, "DegradeImage", image=pictures, **degrading(blur=0.0, downsample=1.0, noise=1.0)
+    )[0]
+    scores = [run(host, "CompareFaces", image=pictures, other=worse)[0] for worse in (one, better)]
+    assert scores[0] < scores[1] - 1
+
+
+def test_nothing_to_degrade_changes_nothing(host: SimpleNamespace, pictures: torch.Tensor) -> None:
+    settings = {"blur": 0.0, "downsample": 1.0, "noise": 0.0, "sensor_noise": 0.0}
+    (same,) = run(host, "DegradeImage", image=pictures, **degrading(jpeg_quality=0, **settings))
+    assert torch.equal(same, pictures)
+
+
+def test_comparison_gives_numbers_and_words(
+    host: SimpleNamespace, pictures: torch.Tensor, make_faces: Any
+) -> None:
+    result = host.nodes["CodeFormerCompareFaces"].execute(
+        image=pictures, other=pictures.flip(1), faces=differing(make_faces)
+    )
+    psnr, ssim, identity, _, text = result.args
+    assert 0 < psnr < 20
+    assert ssim < 0.5
+    assert identity > 0 or math.isnan(identity)
+    assert len(text.splitlines()) == 4
+    assert result.ui.as_dict()["text"] == (text,)
+
+
+# ------------------------------------------------------------------------------------- odd inputs
+
+
+def test_thirty_faces_go_through_every_block(
+    host: SimpleNamespace, tiny: Any, crowd: Any, pictures: torch.Tensor
+) -> None:
+    image = pictures[:1]
+    (crops,) = run(host, "CropFaces", image=image, faces=crowd, model=tiny)
+    (codes,) = run(host, "EncodeFaces", crops=crops, model=tiny)
+    (decoded,) = run(host, "DecodeFaces", codes=codes, fidelity=0.5)
+    assert decoded.shape == (30, 64, 64, 3)
+    _, mask = run(host, "PasteFaces", image=image, crops=decoded, faces=crowd)
+    assert all(mask[0, round(face.box.centre[1]), round(face.box.centre[0])] > 0 for face in crowd)
+
+
+def test_no_face_goes_through_every_block(
+    host: SimpleNamespace, tiny: Any, make_faces: Any, pictures: torch.Tensor
+) -> None:
+    image, nobody = pictures[:1], make_faces()
+    none = torch.zeros(0, 64, 64, 3)
+    assert run(host, "SelectFaces", faces=nobody, rule="numbers", numbers="4")[0].count == 0
+    (codes,) = run(host, "EncodeFaces", crops=none, model=tiny)
+    assert run(host, "DecodeFaces", codes=codes, fidelity=0.5)[0].shape == none.shape
+    assert run(host, "FidelitySweep", codes=codes, fidelities="0, 1")[1].shape == none.shape
+    maps, _ = run(host, "CodesToImage", codes=codes, source="transformer", size=64)
+    assert maps.shape == none.shape
+    mask = torch.ones(1, SIDE, SIDE)
+    filled, reached = run(
+        host, "InpaintFaces", image=image, mask=mask, fidelity=1.0, model=tiny, faces=nobody
+    )
+    assert torch.equal(filled, image)
+    assert reached.sum() == 0
+    coloured, _ = run(host, "ColorizeFaces", image=image, fidelity=0.0, model=tiny, faces=nobody)
+    assert torch.equal(coloured, image)
+    assert "nothing to compare" in run(host, "CompareFaces", image=none, other=none)[4]
+
+
+@pytest.mark.parametrize("value", [float("nan"), 7.0, -3.0])
+def test_odd_pixels_and_opacity_come_out_right(
+    host: SimpleNamespace, tiny: Any, make_faces: Any, pictures: torch.Tensor, value: float
+) -> None:
+    image = torch.cat([pictures[:1].clone(), torch.full((1, SIDE, SIDE, 1), 0.25)], dim=-1)
+    image[0, 0, 0, :3] = value
+    faces, mask = make_faces((120, 120, 0)), torch.ones(1, SIDE, SIDE)
+    for node, extra in (("InpaintFaces", {"mask": mask}), ("ColorizeFaces", {})):
+        result, _ = run(host, node, image=image, fidelity=0.5, model=tiny, faces=faces, **extra)
+        assert torch.equal(result[..., 3], image[..., 3])
+        assert torch.equal(result[0, 0, 0].nan_to_num(9.0), image[0, 0, 0].nan_to_num(9.0))
+        assert result[0, 1:].isfinite().all()
+    (worse,) = run(host, "DegradeImage", image=image, **degrading())
+    assert worse[..., :3].isfinite().all()
+    assert 0 <= worse.min() <= worse.max() <= 1
+
+
+def test_one_pixel_goes_through(host: SimpleNamespace, tiny: Any) -> None:
+    pixel = torch.full((1, 1, 1, 3), 0.3)
+    assert run(host, "DegradeImage", image=pixel, **degrading())[0].shape == pixel.shape
+    assert run(host, "CompareFaces", image=pixel, other=pixel)[0] == math.inf
+    (codes,) = run(host, "EncodeFaces", crops=pixel, model=tiny)
+    assert run(host, "DecodeFaces", codes=codes, fidelity=0.5)[0].shape == (1, 64, 64, 3)
+    mask = torch.ones(1, 1, 1)
+    filled, _ = run(host, "InpaintFaces", image=pixel, mask=mask, fidelity=1.0, model=tiny)
+    assert filled.shape == pixel.shape
+
+
+# -------------------------------------------------------------------------------- the host's cache
+
+
+def test_new_fidelity_does_not_run_the_encoder_again(server: Any) -> None:
+    def prompt(fidelity: float) -> dict[str, Any]:
+        empty = {"width": 64, "height": 64, "batch_size": 1, "color": 0x805030}
+        return {
+            "1": {"class_type": "EmptyImage", "inputs": empty},
+            "2": {"class_type": "CodeFormerLoader", "inputs": {"file": "tiny.safetensors"}},
+            "3": {
+                "class_type": "CodeFormerEncodeFaces",
+                "inputs": {"crops": ["1", 0], "model": ["2", 0]},
+            },
+            "4": {
+                "class_type": "CodeFormerDecodeFaces",
+                "inputs": {"codes": ["3", 0], "fidelity": fidelity},
+            },
+            "5": {"class_type": "PreviewImage", "inputs": {"images": ["4", 0]}},
+        }
+
+    first, second = (server.wait(server.post(prompt(value))) for value in (0.0, 1.0))
+    assert [entry["status"]["status_str"] for entry in (first, second)] == ["success"] * 2
+    cached = dict(second["status"]["messages"])["execution_cached"]["nodes"]
+    assert set(cached) == {"1", "2", "3"}
+    shown = [server.picture(entry["outputs"]["5"]["images"][0]) for entry in (first, second)]
+    assert shown[0] != shown[1]
