@@ -6,6 +6,7 @@ import logging
 import math
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,6 +73,14 @@ def model_folders(keys: Iterable[str]) -> list[Path]:
     """The user's folders of these keys."""
     listed = (folder for key in keys for folder in folder_paths.get_folder_paths(key))
     return [Path(folder) for folder in dict.fromkeys(listed)]
+
+
+def preview_file(suffix: str) -> tuple[Path, dict[str, str]]:
+    """A new file among the previews, which the host clears, and how the browser asks for it."""
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"codeformer_{uuid.uuid4().hex}{suffix}"
+    return folder / name, {"filename": name, "subfolder": "", "type": "temp"}
 
 
 def download_folder(key: str) -> Path:
@@ -207,6 +216,53 @@ def _unless_out_of_memory(run: Callable[[slice], Part], part: slice, *, last: bo
         if last:
             raise
         return None
+
+
+TILES = (512, 256, 128)
+"""Sides of the tiles that an upscale model gets, from the first to what is tried at the last."""
+TILE_OVERLAP = 32
+
+
+class _Tiles:
+    """What the host's tiling takes for a progress bar."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._done, self._total = progress, 0, total
+
+    def update(self, tiles: int) -> None:
+        self._done += tiles
+        self._progress(self._done, self._total)
+
+
+def upscale_tiled(
+    run: Callable[[Tensor], Tensor], planes: Tensor, factor: float, progress: Progress
+) -> Tensor:
+    """Enlarge pictures by the host's own tiling, in smaller tiles while memory runs out.
+
+    Args:
+        run: enlarges one tile (1, 3, h, w).
+        planes: (B, 3, H, W).
+        factor: by which `run` enlarges.
+        progress: called after every tile.
+
+    Raises:
+        Exception: the host's out-of-memory error, if even the smallest tile does not fit.
+    """
+    height, width = planes.shape[2:]
+    for tile in TILES:
+        size = {"tile_x": tile, "tile_y": tile, "overlap": TILE_OVERLAP}
+        steps = len(planes) * comfy.utils.get_tiled_scale_steps(width, height, **size)
+
+        def enlarge(_: slice, size: dict[str, int] = size, steps: int = steps) -> Tensor:
+            bar = _Tiles(progress, steps)
+            return comfy.utils.tiled_scale(planes, run, upscale_amount=factor, pbar=bar, **size)
+
+        result = _unless_out_of_memory(enlarge, slice(None), last=tile == TILES[-1])
+        if result is not None:
+            return result
+        memory.soft_empty_cache()
+        log.info("out of memory, going on with smaller tiles than %d pixels", tile)
+    raise AssertionError("the smallest tile either fits or raises")
 
 
 class Hosted:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from comfy_api.latest import io
 
-from . import host, hosted, models
+from . import host, hosted, models, previews
 from .schema import (
     FacesSocket,
     adain_input,
@@ -20,7 +20,9 @@ from .schema import (
     parser_input,
     paste_inputs,
     schema,
+    upscale_inputs,
 )
+from .upscale import upscaler
 
 if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceParser, Faces
@@ -39,6 +41,7 @@ class RestoreImage(io.ComfyNode):
             "enlargements, and what an image generator left unfinished. Only the picture is "
             "needed; the built-in model and detector work without any download.",
             search_aliases=["face restore", "codeformer", "fix faces", "old photo", "gfpgan"],
+            is_output_node=True,
             inputs=[
                 image_input("One picture or a batch of frames, for example from VAE Decode."),
                 fidelity_input(),
@@ -50,16 +53,7 @@ class RestoreImage(io.ComfyNode):
                     optional=True,
                     tooltip="Faces that were found already; then nothing is detected.",
                 ),
-                io.Float.Input(
-                    "upscale_by",
-                    default=1.0,
-                    min=1.0,
-                    max=4.0,
-                    step=0.25,
-                    round=0.01,
-                    optional=True,
-                    tooltip="Enlarge the picture by this factor and put the faces in sharp.",
-                ),
+                *upscale_inputs(),
                 *detection_inputs(),
                 *paste_inputs(),
                 adain_input(),
@@ -87,6 +81,8 @@ class RestoreImage(io.ComfyNode):
         parser: hosted.HostedParser | None = None,
         faces: Faces | None = None,
         upscale_by: float = 1.0,
+        upscale_model: Any | None = None,
+        upscale_faces: bool = False,
         confidence: float = 0.8,
         min_size: int = 16,
         adain: str = "automatic",
@@ -100,6 +96,7 @@ class RestoreImage(io.ComfyNode):
         if faces is None:
             detector = models.detector_or_default(detector)
         progress = host.Progress()
+        enlarge = upscaler(upscale_model, progress)
         result = restore_image(
             image,
             hosted.Watched(model, progress),
@@ -112,6 +109,8 @@ class RestoreImage(io.ComfyNode):
             confidence=confidence,
             min_size=min_size,
             upscale=upscale_by,
+            upscaler=enlarge,
+            face_upscaler=enlarge if upscale_faces else None,
             adain=adain_setting(adain),
             chunk=model.chunk(),
             on_progress=progress,
@@ -119,5 +118,8 @@ class RestoreImage(io.ComfyNode):
         for warning in result.warnings:
             host.say(warning, warning=True)
         return io.NodeOutput(
-            host.to_output(result.image), host.to_output(result.mask), result.faces
+            host.to_output(result.image),
+            host.to_output(result.mask),
+            result.faces,
+            ui={previews.SHOWN: previews.shown_frames(result.image, result.faces, before=image)},
         )

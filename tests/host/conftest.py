@@ -23,6 +23,7 @@ import urllib.request
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -73,7 +74,7 @@ def comfy_root() -> Path:
     return root
 
 
-def _make_base(folder: Path) -> Path:
+def make_base(folder: Path) -> Path:
     """A fresh base directory with the pack linked in, the way a user installs it."""
     for name in ("custom_nodes", "models/facerestore_models", "models/facedetection", "user"):
         (folder / name).mkdir(parents=True)
@@ -189,15 +190,9 @@ def _await_ready(server: Server, process: subprocess.Popen[bytes], seconds: floa
     raise TimeoutError(f"ComfyUI did not start:\n{server.tail()}")
 
 
-@pytest.fixture(scope="session")
-def server(
-    comfy_root: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    write_tiny_model: Callable[[Path], Path],
-) -> Iterator[Server]:
-    """A started ComfyUI with the pack and a tiny model file; always stopped at the end."""
-    base = _make_base(tmp_path_factory.mktemp("server"))
-    write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
+@contextmanager
+def running(comfy_root: Path, base: Path) -> Iterator[Server]:
+    """A started ComfyUI on a base directory; always stopped at the end."""
     port, log = _free_port(), base / "log.txt"
     command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
     command += ["--base-directory", str(base), "--disable-api-nodes", "--preview-method", "auto"]
@@ -213,11 +208,24 @@ def server(
             start_new_session=True,
         )
         try:
-            running = Server(base, port, log)
-            _await_ready(running, process)
-            yield running
+            server = Server(base, port, log)
+            _await_ready(server, process)
+            yield server
         finally:
             _stop(process)
+
+
+@pytest.fixture(scope="session")
+def server(
+    comfy_root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    write_tiny_model: Callable[[Path], Path],
+) -> Iterator[Server]:
+    """A started ComfyUI with the pack and a tiny model file."""
+    base = make_base(tmp_path_factory.mktemp("server"))
+    write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
+    with running(comfy_root, base) as started:
+        yield started
 
 
 # ------------------------------------------------------------------------- the host in this process
@@ -242,7 +250,7 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     `adapter`, `hosted`, `models` (the pack's `nodes.host` and so on), `nodes` (node classes by
     id), `core(name)` (a core module), `import_pack(name)`.
     """
-    base = _make_base(tmp_path_factory.mktemp("inside"))
+    base = make_base(tmp_path_factory.mktemp("inside"))
     argv, sys.argv = sys.argv, ["main.py", "--cpu", "--base-directory", str(base)]
     sys.path.insert(0, str(comfy_root))
     try:

@@ -1,0 +1,78 @@
+"""What the browser part shows inside the nodes: pictures, and the faces on them as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import host
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..codeformer_core.faces import Face, Faces
+
+SHOWN = "codeformer_frames"
+"""Key of a node's `ui` under which the browser part finds the frames."""
+
+MOST_FRAMES = 32
+"""Frames of a batch that are shown."""
+
+MOST_PIXELS = 64_000_000
+"""Pixels of all shown frames together: a long batch of large frames would take seconds to save."""
+
+QUALITY = 92
+"""Of the JPEG files; with full colour resolution no difference shows at 1:1."""
+
+
+def shown_frames(
+    pictures: Tensor, faces: Faces, *, before: Tensor | None = None
+) -> list[dict[str, Any]]:
+    """Save the first frames for the browser and describe their faces.
+
+    Args:
+        pictures: (B, H, W, 3 or 4), RGB in 0..1, of any size.
+        faces: the faces of these frames; boxes are given relative to the frame.
+        before: (B, h, w, 3 or 4), the same frames to compare with.
+
+    Returns:
+        For each frame `frame`, `width`, `height`, `picture` and, if there is one, `before` (as the
+        host's /view takes them) and `faces`: `number` from 1 over all frames, `box` as left, top,
+        right, bottom in 0..1, `score`, `size` in pixels of the frame the face was found in.
+    """
+    _, height, width, _ = pictures.shape
+    budget = MOST_PIXELS // (height * width * (1 if before is None else 2))
+    count = min(len(faces), max(1, min(MOST_FRAMES, budget)))
+    frames: list[dict[str, Any]] = []
+    number = 1
+    for index in range(count):
+        entry: dict[str, Any] = {"frame": index, "frames": len(faces), "width": width}
+        entry |= {"height": height, "picture": _saved(pictures[index])}
+        if before is not None:
+            entry["before"] = _saved(before[index])
+        found = faces.frames[index]
+        entry["faces"] = [
+            _described(face, number + place, faces) for place, face in enumerate(found)
+        ]
+        number += len(found)
+        frames.append(entry)
+    return frames
+
+
+def _described(face: Face, number: int, faces: Faces) -> dict[str, Any]:
+    box, width, height = face.box, faces.width, faces.height
+    return {
+        "number": number,
+        "box": [box.left / width, box.top / height, box.right / width, box.bottom / height],
+        "score": face.score,
+        "size": round(box.size),
+    }
+
+
+def _saved(frame: Tensor) -> dict[str, str]:
+    """Write (H, W, 3 or 4) among the host's previews."""
+    from PIL import Image
+
+    pixels = frame[..., :3].detach().float().mul(255).nan_to_num().round().clamp(0, 255)
+    path, entry = host.preview_file(".jpg")
+    Image.fromarray(pixels.byte().cpu().numpy()).save(path, quality=QUALITY, subsampling=0)
+    return entry

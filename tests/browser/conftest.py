@@ -1,0 +1,118 @@
+"""A real Chromium on a real ComfyUI with the frontend of the `test` extra, in both renderers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+REQUIRED = "CODEFORMER_REQUIRE_BROWSER"
+"""Set where a missing browser must be a failure."""
+
+RENDERERS = {"canvas": False, "nodes2": True}
+"""What `Comfy.VueNodes.Enabled` says in each."""
+
+QUIET = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}
+"""Settings without which the frontend covers the graph."""
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+host_tests = _load("codeformer_host_tests", HERE.parent / "host" / "conftest.py")
+Desk = _load("codeformer_desk", HERE / "desk.py").Desk
+comfy_root = host_tests.comfy_root
+write_tiny_model = host_tests.write_tiny_model
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the browser."""
+    for item in items:
+        if Path(item.fspath).parent == HERE:
+            item.add_marker(pytest.mark.browser)
+
+
+def missing(what: str) -> None:
+    """Skip, or fail where browser tests are required, saying what to install."""
+    if os.environ.get(REQUIRED):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A started browser."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        missing("no Chromium: apt-get install chromium (one of " + ", ".join(BROWSERS) + ")")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(
+    chromium: Any,
+    comfy_root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    write_tiny_model: Callable[[Path], Path],
+) -> Iterator[Any]:
+    """A started ComfyUI with the pack, a tiny model and a photo of two faces."""
+    base = host_tests.make_base(tmp_path_factory.mktemp("browser"))
+    write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
+    _write_photos(base / "input")
+    with host_tests.running(comfy_root, base) as started:
+        yield started
+
+
+def _write_photos(folder: Path) -> None:
+    """`two.png`, 1024 x 512 with a face in each half, and `none.png` of the same size without."""
+    import numpy
+    from PIL import Image
+    from skimage import data
+
+    folder.mkdir(exist_ok=True)
+    face = data.astronaut()
+    Image.fromarray(numpy.concatenate([face, face[:, ::-1]], 1)).save(folder / "two.png")
+    Image.new("RGB", (1024, 512), "gray").save(folder / "none.png")
+
+
+@pytest.fixture(scope="session", params=list(RENDERERS))
+def open_desk(
+    request: pytest.FixtureRequest,
+    chromium: Any,
+    server: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Any]:
+    """The frontend in one of the renderers; opening it takes many seconds, so only once."""
+    server.request("/settings", {**QUIET, "Comfy.VueNodes.Enabled": RENDERERS[request.param]})
+    folder = tmp_path_factory.mktemp(f"screenshots-{request.param}")
+    desk = Desk(chromium, f"http://{server.address}", folder)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def desk(open_desk: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The frontend with an empty graph; errors of our modules fail the test."""
+    open_desk.clear()
+    yield open_desk
+    open_desk.picture(request.node.name)
+    assert open_desk.errors == []

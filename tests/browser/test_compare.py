@@ -1,0 +1,97 @@
+"""Before and after inside CodeFormer Restore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+STAGE = ".codeformer-stage[role=slider]"
+
+
+@pytest.fixture
+def compared(desk: Any) -> Any:
+    """The desk after a run on the photo of two faces."""
+    desk.build(
+        [
+            {"type": "LoadImage", "at": [80, 120], "widgets": {"image": "two.png"}},
+            {"type": "CodeFormerLoader", "at": [80, 520], "widgets": {"file": "tiny.safetensors"}},
+            {"type": "CodeFormerRestoreImage", "at": [420, 100], "size": [420, 760]},
+        ],
+        [[0, "IMAGE", 2, "image"], [1, "model", 2, "model"]],
+    )
+    desk.run()
+    desk.page.wait_for_selector(f"{STAGE} .codeformer-number")
+    desk.page.wait_for_function(
+        "[...document.querySelectorAll('.codeformer-sheet img')].every((img) => img.naturalWidth)"
+    )
+    return desk
+
+
+def divider(desk: Any) -> int:
+    """Percent of the picture left of the divider."""
+    return int(desk.page.get_attribute(STAGE, "aria-valuenow"))
+
+
+def sheet(desk: Any) -> dict[str, float]:
+    """Where the picture is on the screen."""
+    return desk.page.locator(".codeformer-sheet").bounding_box()
+
+
+def test_divider_follows_the_pointer_and_the_keys(compared: Any) -> None:
+    page, place = compared.page, sheet(compared)
+    middle = place["y"] + place["height"] / 2
+    page.mouse.move(place["x"] + 0.25 * place["width"], middle)
+    assert divider(compared) == pytest.approx(25, abs=1)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 0.8 * place["width"], middle, steps=3)
+    page.mouse.up()
+    assert divider(compared) == pytest.approx(80, abs=1)
+    clip = page.locator(".codeformer-sheet img").nth(1).evaluate("(img) => img.style.clipPath")
+    assert float(clip.split()[1].rstrip("%")) == pytest.approx(20, abs=1)
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+ArrowRight")
+    assert divider(compared) == 10
+    page.keyboard.press("End")
+    assert divider(compared) == 100
+    compared.picture("compare")
+
+
+def test_number_zooms_to_its_face_and_fit_returns(compared: Any) -> None:
+    page, whole = compared.page, sheet(compared)
+    page.locator(".codeformer-number").first.click()
+    zoomed = sheet(compared)
+    assert zoomed["width"] > 2 * whole["width"]
+    compared.picture("zoomed")
+    page.locator(STAGE).focus()
+    page.keyboard.press("Escape")
+    assert sheet(compared) == pytest.approx(whole)
+
+
+def test_one_to_one_shows_a_pixel_of_the_file_as_a_pixel_of_the_screen(compared: Any) -> None:
+    compared.page.evaluate("app.canvas.ds.changeScale(0.8, [0, 0])")
+    compared.page.wait_for_timeout(500)
+    compared.page.click("[data-do=pixels]")
+    assert sheet(compared)["width"] == pytest.approx(1024, abs=2)
+
+
+def test_pictures_are_before_and_after(compared: Any) -> None:
+    sizes = compared.page.eval_on_selector_all(
+        ".codeformer-sheet img", "(all) => all.map((img) => [img.naturalWidth, img.naturalHeight])"
+    )
+    assert sizes == [[1024, 512], [1024, 512]]
+    differ = compared.page.evaluate(
+        """() => {
+          const pixels = [...document.querySelectorAll('.codeformer-sheet img')].map((img) => {
+            const canvas = new OffscreenCanvas(img.naturalWidth, img.naturalHeight);
+            const context = canvas.getContext('2d');
+            context.drawImage(img, 0, 0);
+            return context.getImageData(0, 0, canvas.width, canvas.height).data;
+          });
+          const away = (limit) => (v, i) => Math.abs(v - pixels[1][i]) > limit;
+          const corner = !pixels[0].slice(0, 400).some(away(8));
+          return [corner, pixels[0].filter(away(40)).length];
+        }"""
+    )
+    assert differ[0], "the corner has no face"
+    assert differ[1] > 1000, "the faces did not change"
