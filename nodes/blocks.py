@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from comfy_api.latest import io, ui
@@ -22,10 +22,12 @@ from .schema import (
     parser_input,
     paste_inputs,
     schema,
+    upscale_inputs,
 )
+from .upscale import upscaler
 
 if TYPE_CHECKING:
-    from ..codeformer_core.faces import Faces
+    from ..codeformer_core.faces import FaceParser, Faces
 
 SHOWN_FRAMES = 8
 """Frames of a batch that Detect Faces shows; each costs a picture file."""
@@ -243,6 +245,7 @@ class PasteFaces(io.ComfyNode):
                 FacesSocket.Input("faces", tooltip="The faces the crops were cut from."),
                 parser_input(),
                 *paste_inputs(),
+                *upscale_inputs(),
             ],
             outputs=[
                 io.Image.Output(
@@ -263,17 +266,27 @@ class PasteFaces(io.ComfyNode):
         crops: torch.Tensor,
         faces: Faces,
         parser: hosted.HostedParser | None = None,
+        upscale_by: float = 1.0,
+        upscale_model: Any | None = None,
+        upscale_faces: bool = False,
         **blending: Any,
     ) -> io.NodeOutput:
         """Paste."""
-        from ..codeformer_core.faces import PasteOptions, paste_faces
+        from ..codeformer_core.faces import PasteOptions
+        from ..codeformer_core.pipeline.restore import paste_enlarged
 
-        colours, opacity = image[..., :3], image[..., 3:]
-        crops, options = crops[..., :3], PasteOptions(**blending)
-        masks = None if parser is None else parser.masks(crops, hair=options.restore_hair)
-        pasted, mask = paste_faces(colours, crops, faces, options, masks)
-        if opacity.shape[-1]:
-            pasted = torch.cat([pasted, opacity], dim=-1)
+        enlarge = upscaler(upscale_model, host.Progress())
+        pasted, mask = paste_enlarged(
+            image,
+            crops[..., :3],
+            faces,
+            PasteOptions(**blending),
+            # Called the same way.
+            parser=cast("FaceParser | None", parser),
+            upscale=upscale_by,
+            upscaler=enlarge,
+            face_upscaler=enlarge if upscale_faces else None,
+        )
         return io.NodeOutput(host.to_output(pasted), host.to_output(mask))
 
 

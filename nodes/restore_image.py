@@ -34,6 +34,7 @@ class RestoreImage(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Pictures and a fidelity are enough."""
+        upscale_by, *upscaling = upscale_inputs()
         return schema(
             node_id="CodeFormerRestoreImage",
             display_name="CodeFormer Restore",
@@ -53,10 +54,11 @@ class RestoreImage(io.ComfyNode):
                     optional=True,
                     tooltip="Faces that were found already; then nothing is detected.",
                 ),
-                *upscale_inputs(),
+                upscale_by,
                 *detection_inputs(),
                 *paste_inputs(),
                 adain_input(),
+                *upscaling,
             ],
             outputs=[
                 io.Image.Output("restored", display_name="image", tooltip="The restored pictures."),

@@ -156,3 +156,32 @@ def _blending_inputs() -> list[Any]:
             tooltip="With a parser: whether hair is replaced too. Off leaves it as it was.",
         ),
     ]
+
+
+def upscale_inputs() -> list[Any]:
+    """How the picture grows."""
+    return [
+        io.Float.Input(
+            "upscale_by",
+            default=1.0,
+            min=1.0,
+            max=4.0,
+            step=0.25,
+            round=0.01,
+            optional=True,
+            tooltip="Enlarge the picture by this factor and put the faces in sharp.",
+        ),
+        io.UpscaleModel.Input(
+            "upscale_model",
+            optional=True,
+            tooltip="From Load Upscale Model: enlarges the background better than plain "
+            "interpolation. Any factor; the result is brought to the size asked for.",
+        ),
+        io.Boolean.Input(
+            "upscale_faces",
+            default=False,
+            optional=True,
+            tooltip="Also enlarge the restored faces with the upscale model, where they are pasted "
+            "larger than the model makes them.",
+        ),
+    ]

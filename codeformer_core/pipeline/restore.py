@@ -1,8 +1,7 @@
 """Restore the faces of whole pictures: detect, crop, restore, paste back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from ..faces import (
     match_gray,
     paste_faces,
 )
+from ..faces.selection import faces_at
 from ..images import Pixels, as_images, resize
 from ..networks import Fidelity
 from .crops import CHUNK, FaceRestorer, Progress, try_restore_crops
@@ -61,6 +61,7 @@ def restore_image(
     min_size: float = DEFAULT_MIN_SIZE,
     upscale: float = 1.0,
     upscaler: Upscaler | None = None,
+    face_upscaler: Upscaler | None = None,
     adain: bool | None = None,
     keep_gray: bool = True,
     chunk: int = CHUNK,
@@ -81,6 +82,8 @@ def restore_image(
         min_size: smaller faces, in pixels, are left alone.
         upscale: enlarge the whole picture, 1 to 4; faces are pasted at the new size.
         upscaler: enlarges the background instead of bicubic interpolation.
+        face_upscaler: enlarges the restored faces before they are pasted, where a face of the
+            result is larger than the model's crops.
         adain: match colours in the network; None takes the variant's own setting.
         keep_gray: faces of gray and toned pictures stay gray or toned.
         chunk: faces of one forward pass.
@@ -95,10 +98,9 @@ def restore_image(
         PictureError: not a picture, or faces of another one.
         SettingError: a setting is out of range, or there is neither a detector nor faces.
     """
-    if not 1 <= upscale <= LARGEST_UPSCALE:
-        raise SettingError(f"upscale is {upscale}: it must be between 1 and {LARGEST_UPSCALE:g}")
+    _check_upscale(upscale)
     images = as_images(image)
-    colours, opacity = images[..., :3], images[..., 3:]
+    colours = images[..., :3]
     progress = _Progress(on_progress)
     if faces is None:
         faces = _detect(colours, detector, confidence, min_size, progress)
@@ -110,17 +112,16 @@ def restore_image(
     if keep_gray and network.config.variant != "colorization":
         results = match_gray(results, crops)
     good = [index for index in range(faces.count) if index not in restored.broken]
-    results, paste = results[good], paste or PasteOptions()
-    pasted, mask = paste_faces(
-        enlarge(colours, upscale, upscaler),
-        results,
-        _only(faces, good),
-        paste,
-        parser.masks(results, hair=paste.restore_hair) if parser else None,
+    pasted, mask = paste_enlarged(
+        images,
+        results[good],
+        faces_at(faces, set(good)),
+        paste or PasteOptions(),
+        parser=parser,
+        upscale=upscale,
+        upscaler=upscaler,
+        face_upscaler=face_upscaler,
     )
-    if opacity.shape[3]:
-        height, width = pasted.shape[1:3]
-        pasted = torch.cat([pasted, resize(opacity, height, width)], dim=3)
     progress.restoring(1, 1)
     single = image.ndim < 4
     return RestoredImage(
@@ -129,6 +130,61 @@ def restore_image(
         faces=faces,
         warnings=_warnings(faces, restored.broken, network.size),
     )
+
+
+def paste_enlarged(
+    images: Tensor,
+    crops: Tensor,
+    faces: Faces,
+    options: PasteOptions,
+    *,
+    parser: FaceParser | None = None,
+    upscale: float = 1.0,
+    upscaler: Upscaler | None = None,
+    face_upscaler: Upscaler | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Enlarge pictures and put crops into them.
+
+    Args:
+        images: (B, H, W, 3 or 4) pictures, or resized copies of them; a fourth channel is kept.
+        crops: (N, S, S, 3), one for each face.
+        faces: the faces of the pictures.
+        options: how to blend.
+        parser: makes the masks; without one they follow the geometry.
+        upscale: factor for the pictures, 1 to 4.
+        upscaler: enlarges the pictures instead of bicubic interpolation.
+        face_upscaler: enlarges the crops first, if any is pasted larger than it is.
+
+    Returns:
+        The pictures, at exactly `upscale` times their size rounded to pixels, and the mask of what
+        was pasted, (B, H, W) at that size.
+
+    Raises:
+        PictureError: pictures, crops and faces do not belong together.
+        SettingError: the factor is out of range.
+    """
+    _check_upscale(upscale)
+    larger = enlarge(images[..., :3], upscale, upscaler)
+    masks = parser.masks(crops, hair=options.restore_hair) if parser else None
+    if face_upscaler is not None and _pasted_larger(crops, faces, larger):
+        crops = face_upscaler(crops)
+    pasted, mask = paste_faces(larger, crops, faces, options, masks)
+    if images.shape[3] > 3:
+        opacity = resize(images[..., 3:], *pasted.shape[1:3])
+        pasted = torch.cat([pasted, opacity], dim=3)
+    return pasted, mask
+
+
+def _check_upscale(upscale: float) -> None:
+    if not 1 <= upscale <= LARGEST_UPSCALE:
+        raise SettingError(f"upscale is {upscale}: it must be between 1 and {LARGEST_UPSCALE:g}")
+
+
+def _pasted_larger(crops: Tensor, faces: Faces, pictures: Tensor) -> bool:
+    """Whether a crop covers more pixels of its picture than it has."""
+    height, width = pictures.shape[1:3]
+    placements = (face.placement.in_upscaled_picture(height, width) for face in faces)
+    return any(placement.face_size > crops.shape[1] * LARGEST_FACE for placement in placements)
 
 
 class _Progress:
@@ -176,16 +232,6 @@ def enlarge(images: Tensor, upscale: float, upscaler: Upscaler | None = None) ->
     if (height, width) == images.shape[1:3]:
         return images
     return resize(images if upscaler is None else upscaler(images), height, width)
-
-
-def _only(faces: Faces, chosen: list[int]) -> Faces:
-    """The faces at these places of the flat order."""
-    places = count()
-    frames = tuple(
-        tuple(face for face, place in zip(frame, places, strict=False) if place in chosen)
-        for frame in faces.frames
-    )
-    return replace(faces, frames=frames)
 
 
 def _warnings(faces: Faces, broken: tuple[int, ...], size: int) -> tuple[str, ...]:
