@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from ..errors import CheckpointError, SettingError
 from .catalogue import KNOWN_FILES
 from .empty import build_empty
@@ -11,13 +13,20 @@ from .reader import Metadata, State, read_state
 from .write import config_metadata, file_sha256, write_state
 
 
-def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Path:
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Convert a weight file, typically .pth to .safetensors, number for number.
 
     Args:
         source: any file this library recognises: CodeFormer, VQGAN, RetinaFace, ParseNet, BiSeNet.
         target: .safetensors or .pth; flat published keys with metadata (kind, variant, heads,
             image size, licence if known, name and hash of the source).
+        dtype: round all numbers to this type, which may halve the file; None keeps them.
         overwrite: replace an existing target.
 
     Returns:
@@ -25,8 +34,8 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
 
     Raises:
         MissingModelError: there is no such source.
-        CheckpointError: the source is damaged, incomplete or not recognised, or the target exists
-            or cannot be written.
+        CheckpointError: the source is damaged, incomplete or not recognised, holds numbers too
+            large for `dtype`, or the target exists or cannot be written.
         SettingError: the target has another suffix, or is the source.
     """
     source, target = Path(source), Path(target)
@@ -39,7 +48,27 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
         info = _checked_info(state, metadata)
     except CheckpointError as error:
         raise CheckpointError(f"{source.name}: {error}") from error
+    if dtype is not None:
+        state = _rounded(state, dtype, source)
     return write_state(target, state, {**metadata, **_provenance(source, info, metadata)})
+
+
+def _rounded(state: State, dtype: torch.dtype, source: Path) -> State:
+    """The floating point numbers in another type.
+
+    Raises:
+        CheckpointError: a number is too large for it.
+    """
+    rounded = {
+        key: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for key, tensor in state.items()
+    }
+    for key, tensor in rounded.items():
+        if not bool(tensor.isfinite().all()):
+            raise CheckpointError(
+                f"{source.name}: {key} holds numbers too large for {dtype}; keep its own type"
+            )
+    return rounded
 
 
 def _checked_info(state: State, metadata: Metadata) -> CheckpointInfo:

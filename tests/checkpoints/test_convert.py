@@ -34,6 +34,26 @@ def test_numbers_and_published_keys_survive_both_ways(
         assert all(torch.equal(state[key], published_state[key]) for key in state)
 
 
+def test_another_type_halves_the_file_and_rounds_only(
+    tiny_codeformer: CodeFormer, tmp_path: Path
+) -> None:
+    path = save_network(tmp_path / "full.safetensors", tiny_codeformer)
+    half = convert(path, tmp_path / "half.safetensors", dtype=torch.float16)
+    assert half.stat().st_size < 0.6 * path.stat().st_size
+    full, rounded = read_state(path)[0], read_state(half)[0]
+    assert all(torch.equal(rounded[key], full[key].half()) for key in full)
+
+
+def test_numbers_too_large_for_the_type_are_refused(
+    tiny_codeformer: CodeFormer, tmp_path: Path
+) -> None:
+    tiny_codeformer.position_emb[0, 0] = 1e6
+    path = save_network(tmp_path / "large.safetensors", tiny_codeformer)
+    with pytest.raises(CheckpointError, match="position_emb"):
+        convert(path, tmp_path / "half.safetensors", dtype=torch.float16)
+    assert not (tmp_path / "half.safetensors").exists()
+
+
 def test_metadata_says_what_it_is_and_where_it_comes_from(
     archive_file: Path, tmp_path: Path
 ) -> None:
