@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import CodeFormerError
-from . import convert, demo, download, inspect, restore
+from . import convert, demo, download, evaluate, inspect, prepare, restore, train
 
-COMMANDS = (demo, restore, inspect, convert, download)
+COMMANDS = (demo, restore, inspect, convert, download, prepare, train, evaluate)
 """Each offers `add_parser(commands)`, which sets `run`; heavy imports wait until it runs."""
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130

@@ -32,6 +32,19 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="builtin, the path of a weight file, or the name of a downloaded one such as "
         "codeformer.pth (default: builtin)",
     )
+    add_dtype_option(parser)
+    add_detector_options(parser)
+
+
+def add_dtype_option(parser: argparse.ArgumentParser) -> None:
+    """The option that says how the network computes."""
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="float32", help="number type of the network"
+    )
+
+
+def add_detector_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say what finds faces, and where models are looked for and run."""
     parser.add_argument(
         "--detector",
         default="auto",
@@ -48,9 +61,6 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1, mps ... (default: the fastest)"
-    )
-    parser.add_argument(
-        "--dtype", choices=DTYPES, default="float32", help="number type of the network"
     )
 
 

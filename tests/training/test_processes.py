@@ -64,7 +64,7 @@ def run_two(config: RunConfig, folder: Path) -> tuple[dict[str, Tensor], list[Te
 def test_two_processes_have_the_gradients_of_one(
     tmp_path: Path, run_config: Callable[..., RunConfig], autoencoder: str, stage: int
 ) -> None:
-    # Codebook started from k-means in step 0, adversarial loss with its adaptive weight from step 2.
+    # The codebook starts from k-means in step 0, the adversarial loss (adaptive weight) in step 2.
     config = run_config(
         stage=stage, batch_size=4, steps=STEPS, quantize_after=0, adversarial_after=2
     )

@@ -1,0 +1,139 @@
+"""`codeformer evaluate`: measure a model on a folder of faces."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import MissingModelError
+from .options import (
+    Commands,
+    add_detector_options,
+    add_dtype_option,
+    load_face_detector,
+    load_network,
+    number_between,
+)
+
+if TYPE_CHECKING:
+    from ..pipeline.evaluation import Measure
+
+RANGES = ("strong", "mild")
+
+
+def add_parser(commands: Commands) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a model on aligned faces",
+        description="Degrade aligned faces with fixed seeds, restore them at several fidelities, "
+        "and write a table (JSON, Markdown) and a contact sheet.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="builtin, or a weight file")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="aligned faces")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the results")
+    parser.add_argument(
+        "--fidelity",
+        type=number_between(0, 1),
+        nargs="+",
+        default=[0.0, 0.25, 0.5, 0.75, 1.0],
+        metavar="W",
+        help="fidelities to restore at (default: 0 0.25 0.5 0.75 1)",
+    )
+    parser.add_argument(
+        "--degradation",
+        choices=RANGES,
+        default="strong",
+        help="ranges of stage II (strong) or the mild ones of stage III (default: strong)",
+    )
+    parser.add_argument(
+        "--autoencoder",
+        type=Path,
+        metavar="FILE",
+        help="stage I weights for the nearest-neighbour baseline, as in the talk (default: the "
+        "model's own encoder)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the degradations (default: 0)")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many faces")
+    parser.add_argument("--lpips", action="store_true", help="LPIPS too (downloads AlexNet)")
+    parser.add_argument(
+        "--fid",
+        nargs="?",
+        const="inception",
+        metavar="BACKBONE",
+        help="FID too: inception (downloads its weights) or efficientnet_lite0",
+    )
+    add_dtype_option(parser)
+    add_detector_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from ..checkpoints import load_vqgan
+    from ..degradation import STAGE_THREE_MILD, STAGE_TWO
+    from ..metrics import FrechetDistance
+    from ..pipeline.baseline import NearestNeighbour
+    from ..pipeline.evaluation import evaluate
+    from ..pipeline.evaluation_report import as_markdown, write_report
+    from .progress import make_folder, steps
+
+    make_folder(options.out)
+    network = load_network(options)
+    baseline = None
+    if options.autoencoder is not None:
+        device = next(network.parameters()).device
+        baseline = NearestNeighbour(load_vqgan(options.autoencoder, device=device))
+    measures = _measures(options)
+    with steps("evaluating") as on_progress:
+        evaluation = evaluate(
+            network,
+            options.folder,
+            measures,
+            fidelities=options.fidelity,
+            ranges=STAGE_TWO if options.degradation == "strong" else STAGE_THREE_MILD,
+            baseline=baseline,
+            seed=options.seed,
+            limit=options.limit,
+            frechet=None if options.fid is None else lambda: FrechetDistance(options.fid),
+            on_progress=on_progress,
+        )
+    about = {
+        "model": Path(options.model).name,
+        "data": options.folder.name,
+        "degradation": options.degradation,
+    }
+    paths = write_report(evaluation, options.out, about)
+    print(as_markdown(evaluation, about))
+    for path in paths:
+        print(path)
+    return 0
+
+
+def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
+    """All measures that can be had here; the others are named."""
+    from ..metrics import (
+        EVALUATION_BACKBONE,
+        LPIPS,
+        IdentityNetwork,
+        PerceptualDistance,
+        psnr,
+        ssim,
+    )
+    from ..pipeline.evaluation import landmark_measure
+
+    measures: dict[str, Measure] = {"PSNR": psnr, "SSIM": ssim}
+    makers = {
+        "perceptual": lambda: PerceptualDistance(EVALUATION_BACKBONE).distance,
+        "identity": lambda: IdentityNetwork().distance,
+        "landmarks": lambda: landmark_measure(load_face_detector(options)),
+    }
+    for name, make in makers.items():
+        try:
+            measures[name] = make()
+        except MissingModelError as error:
+            print(f"note: {name} is left out: {error}", file=sys.stderr)
+    if options.lpips:  # asked for: not having it is an error
+        measures["LPIPS"] = LPIPS().distance
+    return measures

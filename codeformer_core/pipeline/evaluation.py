@@ -1,0 +1,209 @@
+"""Measure a model: degrade faces with fixed seeds, restore them at several fidelities, compare."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..degradation import STAGE_TWO, DegradationRange, degrade
+from ..errors import PictureError, SettingError
+from ..faces import FaceDetector
+from ..images import READABLE_SUFFIXES, as_images, from_network, read_picture, resize, to_network
+from ..metrics import FrechetDistance, codebook_usage
+from ..networks import CodeFormer
+from .baseline import NearestNeighbour
+from .sheet import Panel, draw_sheet
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+"""Clean and other faces, (B, S, S, 3) in 0..1, to a number a face; NaN where there is none."""
+Progress = Callable[[int, int], None]
+
+REFERENCE_SIZE = 512
+"""Side of the faces for which degradation ranges are given."""
+INPUT, NEAREST = "degraded input", "nearest neighbour"
+DEFAULT_FIDELITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHEET_FACES = 8
+PANEL_WIDTH = 160
+
+
+@dataclass
+class Evaluation:
+    """What was measured."""
+
+    faces: int
+    """How many."""
+    size: int
+    """Their side in pixels."""
+    seed: int
+    """Of the degradations."""
+    rows: dict[str, dict[str, float]]
+    """Means by restoration and measure."""
+    sheet: Tensor
+    """(H, W, 3) in 0..1: some faces and what became of them."""
+
+
+@dataclass
+class _Sums:
+    """Running sums of one restoration."""
+
+    totals: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    codes: list[Tensor] = field(default_factory=list)
+
+    def add(self, name: str, values: Tensor) -> None:
+        values = values.double()
+        known = values[~values.isnan()]
+        self.totals[name] = self.totals.get(name, 0.0) + float(known.sum())
+        self.counts[name] = self.counts.get(name, 0) + len(known)
+
+    def means(self) -> dict[str, float]:
+        return {
+            name: total / self.counts[name] if self.counts[name] else float("nan")
+            for name, total in self.totals.items()
+        }
+
+
+def evaluate(
+    network: CodeFormer,
+    folder: Path,
+    measures: dict[str, Measure],
+    *,
+    fidelities: Sequence[float] = DEFAULT_FIDELITIES,
+    ranges: DegradationRange = STAGE_TWO,
+    baseline: NearestNeighbour | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    frechet: Callable[[], FrechetDistance] | None = None,
+    chunk: int = 8,
+    on_progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a model on a folder of aligned faces.
+
+    Face i, in order of name, is degraded with what (seed, i) draws, whatever the model.
+
+    Args:
+        network: a loaded CodeFormer.
+        folder: aligned square faces; smaller ones than the network's size are left out.
+        measures: by name.
+        fidelities: to restore at.
+        ranges: of the degradation, for 512 px faces; scaled to the network's size.
+        baseline: the lookup without transformer; of the network's own encoder if left out.
+        seed: of the degradations.
+        limit: at most so many faces.
+        frechet: makes an empty FID for each restoration.
+        chunk: faces of one forward pass.
+        on_progress: called with (faces done, faces in all).
+
+    Raises:
+        PictureError: no usable face in the folder.
+        SettingError: a fidelity that is negative.
+    """
+    if any(fidelity < 0 for fidelity in fidelities):
+        raise SettingError(f"fidelity must be 0 or more, got {list(fidelities)}")
+    paths = find_faces(folder, network.size)[:limit]
+    baseline = baseline or NearestNeighbour(network)
+    sums: dict[str, _Sums] = {}
+    distances: dict[str, FrechetDistance] = {}
+    shown: list[list[Panel]] = []
+    for start in range(0, len(paths), chunk):
+        part = paths[start : start + chunk]
+        clean = torch.stack([_read(path, network.size) for path in part])
+        degraded = degrade_faces(clean, ranges, seed, start)
+        for name, restored, codes in _restorations(network, baseline, degraded, fidelities):
+            row = sums.setdefault(name, _Sums())
+            for measure_name, measure in measures.items():
+                row.add(measure_name, measure(clean, restored))
+            row.codes += codes
+            if frechet is not None:
+                distance = distances.setdefault(name, frechet())
+                distance.add(clean, real=True)
+                distance.add(restored, real=False)
+            _show(shown, name, restored, start)
+        _show(shown, "clean", clean, start)
+        if on_progress is not None:
+            on_progress(start + len(part), len(paths))
+    size = network.config.vqgan.codebook_size
+    rows = {name: row.means() | _usage(row.codes, size) for name, row in sums.items()}
+    for name, distance in distances.items():
+        rows[name]["FID"] = distance.value()
+    return Evaluation(len(paths), network.size, seed, rows, draw_sheet(shown, PANEL_WIDTH))
+
+
+def find_faces(folder: Path, size: int) -> list[Path]:
+    """Aligned faces of a folder that are at least `size` px, in order of name.
+
+    Raises:
+        PictureError: there is none.
+    """
+    from PIL import Image
+
+    found = []
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith("."):
+            with Image.open(path) as picture:
+                if min(picture.size) >= size:
+                    found.append(path)
+    if not found:
+        raise PictureError(f"{folder}: holds no aligned face of at least {size} px")
+    return found
+
+
+def degrade_faces(clean: Tensor, ranges: DegradationRange, seed: int, first: int) -> Tensor:
+    """Degrade (B, S, S, 3) faces, the first of which is number `first` of the evaluation."""
+    scaled = ranges.scaled(clean.shape[1] / REFERENCE_SIZE)
+    degraded = []
+    for number, face in enumerate(clean, start=first):
+        drawn = scaled.draw(np.random.default_rng((seed, number)))
+        degraded.append(degrade(face, drawn, seed=number))
+    return torch.stack(degraded)
+
+
+def landmark_measure(detector: FaceDetector) -> Measure:
+    """Landmark distance with a detector; NaN where it finds no face."""
+    from ..metrics import landmark_distance
+
+    def find(faces: Tensor) -> Tensor:
+        points = []
+        for frame in detector.detect(faces).frames:
+            largest = max(frame, key=lambda face: face.box.area, default=None)
+            points.append(largest.landmarks.points if largest else ((float("nan"),) * 2,) * 5)
+        return torch.tensor(points, dtype=torch.float64)
+
+    return lambda clean, other: landmark_distance(find(clean), find(other))
+
+
+@torch.no_grad()
+def _restorations(
+    network: CodeFormer, baseline: NearestNeighbour, degraded: Tensor, fidelities: Sequence[float]
+) -> Iterator[tuple[str, Tensor, list[Tensor]]]:
+    """Name, (B, S, S, 3) pictures and codes of every restoration of a chunk."""
+    parameter = next(network.parameters())
+    crops = to_network(degraded).to(parameter.device, parameter.dtype)
+    yield INPUT, degraded, []
+    yield NEAREST, from_network(baseline(crops)).cpu(), [baseline.codes(crops).cpu()]
+    face_codes = network.encode(crops)
+    for fidelity in fidelities:
+        restored = from_network(network.decode(face_codes, fidelity)).cpu()
+        yield f"w = {fidelity:g}", restored, [face_codes.codes.cpu()]
+
+
+def _usage(codes: list[Tensor], codebook_size: int) -> dict[str, float]:
+    if not codes:
+        return {}
+    return {"codes used": codebook_usage(torch.cat(codes), codebook_size)[0]}
+
+
+def _show(shown: list[list[Panel]], name: str, faces: Tensor, start: int) -> None:
+    """Put a column of the first faces on the sheet."""
+    for number, face in enumerate(faces, start=start):
+        if number < SHEET_FACES:
+            if number >= len(shown):
+                shown.append([])
+            shown[number].append(Panel(face, (name,)))
+
+
+def _read(path: Path, size: int) -> Tensor:
+    return resize(as_images(read_picture(path).pixels)[..., :3], size, size)[0]

