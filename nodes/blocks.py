@@ -9,6 +9,7 @@ import torch
 from comfy_api.latest import io, ui
 
 from . import host, hosted, models
+from .boxes import in_known_boxes, known_box_inputs
 from .schema import (
     BoundingBoxes,
     FacesSocket,
@@ -60,6 +61,7 @@ class DetectFaces(io.ComfyNode):
                     tooltip="Pixels of the shorter side at which the picture is searched; 0 takes "
                     "the detector's own. More finds smaller faces and takes longer.",
                 ),
+                *known_box_inputs(),
             ],
             outputs=[
                 FacesSocket.Output(
@@ -87,19 +89,19 @@ class DetectFaces(io.ComfyNode):
         confidence: float = 0.8,
         min_size: int = 16,
         search_size: int = 0,
+        known_boxes: Any = None,
+        segs: Any = None,
     ) -> io.NodeOutput:
         """Detect, and draw what was found."""
         from ..codeformer_core.faces.drawing import draw_faces
 
         detector = models.detector_or_default(detector)
         frames = image[..., :3]
-        faces = detector.detect(
-            frames,
-            confidence=confidence,
-            min_size=min_size,
-            short_side=search_size or None,
-            on_progress=host.Progress(),
-        )
+        settings = {"confidence": confidence, "min_size": min_size, "on_progress": host.Progress()}
+        if known_boxes is None and segs is None:
+            faces = detector.detect(frames, short_side=search_size or None, **settings)
+        else:
+            faces = in_known_boxes(frames, detector, known_boxes, segs, settings)
         first = dataclasses.replace(faces, frames=faces.frames[:SHOWN_FRAMES])
         shown = draw_faces(frames[:SHOWN_FRAMES], first)
         return io.NodeOutput(

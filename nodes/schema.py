@@ -16,6 +16,8 @@ FacesSocket = io.Custom("FACES")
 FaceCodesSocket = io.Custom("FACE_CODES")
 # Core's own socket type on newer hosts; the name is what connects.
 BoundingBoxes = io.Custom("BOUNDING_BOX")
+# Of the Impact Pack.
+Segments = io.Custom("SEGS")
 
 
 def schema(**described: Any) -> io.Schema:

@@ -242,3 +242,26 @@ def test_one_pixel_picture_comes_back(host: SimpleNamespace, tiny: Any) -> None:
     pixel = torch.full((1, 1, 1, 3), 0.3)
     image = run(host, "CodeFormerRestoreImage", image=pixel, fidelity=0.5, model=tiny).args[0]
     assert torch.equal(image, pixel)
+
+
+def test_boxes_of_another_detector_give_the_same_faces(
+    host: SimpleNamespace, frames: torch.Tensor, found: Any
+) -> None:
+    faces, _, boxes, _ = found.args
+    again = run(host, "CodeFormerDetectFaces", image=frames, known_boxes=boxes).args[0]
+    assert [len(frame) for frame in again.frames] == [1, 0, 1]
+    for face, expected in zip(again, faces, strict=True):
+        distance = 0.1 * expected.landmarks.eye_distance
+        assert face.landmarks.eye_distance == pytest.approx(
+            expected.landmarks.eye_distance, abs=distance
+        )
+        assert face.landmarks.nose == pytest.approx(expected.landmarks.nose, abs=distance)
+
+
+def test_boxes_without_a_face_are_said(
+    host: SimpleNamespace, frames: torch.Tensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = {"x": 5, "y": 5, "width": 30, "height": 30}
+    count = run(host, "CodeFormerDetectFaces", image=frames[1:2], known_boxes=box).args[3]
+    assert count == 0
+    assert "1 of the given boxes" in caplog.text
