@@ -21,6 +21,7 @@ from .schema import (
     image_input,
     model_input,
     parser_input,
+    part_inputs,
     paste_inputs,
     schema,
     upscale_inputs,
@@ -248,6 +249,7 @@ class PasteFaces(io.ComfyNode):
                 parser_input(),
                 *paste_inputs(),
                 *upscale_inputs(),
+                *part_inputs(),
             ],
             outputs=[
                 io.Image.Output(

@@ -220,12 +220,12 @@ class HostedParser:
         self._parser = parser
         self.hosted = Hosted(parser.network, parser.name, casting=False)
 
-    def masks(self, crops: Tensor, *, hair: bool = True) -> Tensor:
+    def masks(self, crops: Tensor, **parts: bool) -> Tensor:
         """Make masks as the parser does; see `FaceParser.masks` of the core."""
 
         def parse(part: slice) -> Tensor:
             self.hosted.load(PARSING_MEMORY)
-            return self._parser.masks(crops[part], hair=hair)
+            return self._parser.masks(crops[part], **parts)
 
         return torch.cat(in_parts(parse, max(1, len(crops))))
 

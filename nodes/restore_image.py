@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from comfy_api.latest import io
 
-from . import host, hosted, models, previews
+from . import host, hosted, models, picking, previews
 from .schema import (
     FacesSocket,
     adain_input,
@@ -18,6 +18,7 @@ from .schema import (
     image_input,
     model_input,
     parser_input,
+    part_inputs,
     paste_inputs,
     schema,
     upscale_inputs,
@@ -59,6 +60,8 @@ class RestoreImage(io.ComfyNode):
                 *paste_inputs(),
                 adain_input(),
                 *upscaling,
+                *part_inputs(),
+                *picking.picking_inputs(),
             ],
             outputs=[
                 io.Image.Output("restored", display_name="image", tooltip="The restored pictures."),
@@ -88,6 +91,8 @@ class RestoreImage(io.ComfyNode):
         confidence: float = 0.8,
         min_size: int = 16,
         adain: str = "automatic",
+        picked: str = "",
+        per_face: str = "",
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -99,11 +104,18 @@ class RestoreImage(io.ComfyNode):
             detector = models.detector_or_default(detector)
         progress = host.Progress()
         enlarge = upscaler(upscale_model, progress)
+        found, values = faces, fidelity
+        if picked.strip() or per_face.strip():
+            found = faces or cast("hosted.HostedDetector", detector).detect(
+                image[..., :3], confidence=confidence, min_size=min_size, on_progress=progress
+            )
+            choice = picking.pick(found, picked, per_face, fidelity)
+            faces, values = choice.faces, choice.fidelity
         result = restore_image(
             image,
             hosted.Watched(model, progress),
             detector,
-            fidelity=fidelity,
+            fidelity=values,
             faces=faces,
             # Called the same way.
             parser=cast("FaceParser | None", parser),
@@ -123,5 +135,9 @@ class RestoreImage(io.ComfyNode):
             host.to_output(result.image),
             host.to_output(result.mask),
             result.faces,
-            ui={previews.SHOWN: previews.shown_frames(result.image, result.faces, before=image)},
+            ui={
+                previews.SHOWN: previews.shown_frames(
+                    result.image, found or result.faces, result.faces, before=image
+                )
+            },
         )

@@ -151,13 +151,26 @@ def _blending_inputs() -> list[Any]:
             tooltip="Bring the colours of the restored face to those of the picture: none, mean "
             "(brightness and tint), lab (also contrast).",
         ),
-        io.Boolean.Input(
-            "restore_hair",
-            default=True,
-            optional=True,
-            tooltip="With a parser: whether hair is replaced too. Off leaves it as it was.",
-        ),
+        _part_input("restore_hair", True, "hair"),
     ]
+
+
+def part_inputs() -> list[Any]:
+    """What else of a parser's classes is replaced; apart from hair, which came first."""
+    return [
+        _part_input("restore_glasses", True, "glasses"),
+        _part_input("restore_hat", False, "a hat"),
+        _part_input("restore_neck", False, "the neck"),
+    ]
+
+
+def _part_input(name: str, default: bool, what: str) -> Any:
+    return io.Boolean.Input(
+        name,
+        default=default,
+        optional=True,
+        tooltip=f"With a parser: whether {what} may be replaced too. Off leaves it as it was.",
+    )
 
 
 def upscale_inputs() -> list[Any]:

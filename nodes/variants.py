@@ -16,6 +16,7 @@ from .schema import (
     fidelity_input,
     model_input,
     parser_input,
+    part_inputs,
     paste_inputs,
     schema,
 )
@@ -105,6 +106,7 @@ class ColorizeFaces(io.ComfyNode):
                 parser_input(),
                 adain_input(),
                 *paste_inputs(colour_match=False),
+                *part_inputs(),
             ],
             outputs=[
                 io.Image.Output(
@@ -141,7 +143,7 @@ class ColorizeFaces(io.ComfyNode):
             whole = torch.ones(result.crops.shape[:3])
             return io.NodeOutput(host.to_output(result.crops), host.to_output(whole))
         options = PasteOptions(**blending)
-        masks = None if parser is None else parser.masks(result.crops, hair=options.restore_hair)
+        masks = None if parser is None else parser.masks(result.crops, **options.parts)
         pasted, mask = paste_faces(colours, result.crops, faces, options, masks)
         pasted = torch.cat([pasted, opacity], dim=-1)
         return io.NodeOutput(host.to_output(pasted), host.to_output(mask))

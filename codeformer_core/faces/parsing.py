@@ -62,12 +62,23 @@ class FaceParser:
         self.name: str = self.kind
 
     @torch.no_grad()
-    def masks(self, crops: Tensor, *, hair: bool = True) -> Tensor:
+    def masks(
+        self,
+        crops: Tensor,
+        *,
+        hair: bool = True,
+        glasses: bool = True,
+        hat: bool = False,
+        neck: bool = False,
+    ) -> Tensor:
         """Return a soft mask of each face.
 
         Args:
             crops: (N, S, S, 3) aligned crops, RGB, 0..1; best after restoration.
             hair: whether hair belongs to the face.
+            glasses: whether glasses do.
+            hat: whether a hat does.
+            neck: whether the neck does, with a necklace.
 
         Returns:
             (N, 512, 512) float32, 0..1, on the crops' device.
@@ -79,11 +90,12 @@ class FaceParser:
             raise PictureError(
                 f"face crops (faces, side, side, 3) are needed, not {tuple(crops.shape)}"
             )
+        wanted = {"hair": hair, "glasses": glasses, "hat": hat, "neck": neck, "necklace": neck}
         masks = crops.new_zeros(crops.shape[0], PARSER_SIZE, PARSER_SIZE, dtype=torch.float32)
         for start in range(0, crops.shape[0], CROPS_PER_FORWARD):
             chunk = slice(start, start + CROPS_PER_FORWARD)
             labels = self.labels(crops[chunk])
-            masks[chunk] = soften(self._is_face(labels, hair)).to(crops.device)
+            masks[chunk] = soften(self._is_face(labels, wanted)).to(crops.device)
         return masks
 
     def labels(self, crops: Tensor) -> Tensor:
@@ -107,9 +119,9 @@ class FaceParser:
         outputs: Any = self.network(((planes - mean) / deviation).to(weights.dtype))
         return outputs[0].argmax(dim=1)
 
-    def _is_face(self, labels: Tensor, hair: bool) -> Tensor:
-        left_out = NOT_FACE if hair else NOT_FACE | {"hair"}
-        face = [float(label not in left_out) for label in LABELS[self.kind]]
+    def _is_face(self, labels: Tensor, wanted: Mapping[str, bool]) -> Tensor:
+        parts = (wanted.get(label, label not in NOT_FACE) for label in LABELS[self.kind])
+        face = [float(part) for part in parts]
         return torch.tensor(face, device=labels.device)[labels]
 
 

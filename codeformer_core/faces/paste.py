@@ -29,6 +29,9 @@ class PasteOptions:
         opacity: strength of the pasted faces, 0 (the picture stays as it is) to 1.
         colour_match: "none", "mean" or "lab": bring the crops' colours back to the original's.
         restore_hair: with a face parser, whether hair is replaced too (else it stays as it was).
+        restore_glasses: the same for glasses.
+        restore_hat: the same for a hat.
+        restore_neck: the same for the neck, with a necklace.
         resampling: "bicubic" keeps enlarged crops crisp, "bilinear" is what the published
             helper does.
     """
@@ -37,7 +40,20 @@ class PasteOptions:
     opacity: float = 1.0
     colour_match: ColourMatch = "none"
     restore_hair: bool = True
+    restore_glasses: bool = True
+    restore_hat: bool = False
+    restore_neck: bool = False
     resampling: Resampling = "bicubic"
+
+    @property
+    def parts(self) -> dict[str, bool]:
+        """What a parser's ``masks`` takes: whether each optional part is replaced."""
+        return {
+            "hair": self.restore_hair,
+            "glasses": self.restore_glasses,
+            "hat": self.restore_hat,
+            "neck": self.restore_neck,
+        }
 
     def __post_init__(self) -> None:
         """Check the ranges.

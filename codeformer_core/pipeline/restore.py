@@ -165,7 +165,7 @@ def paste_enlarged(
     """
     _check_upscale(upscale)
     larger = enlarge(images[..., :3], upscale, upscaler)
-    masks = parser.masks(crops, hair=options.restore_hair) if parser else None
+    masks = parser.masks(crops, **options.parts) if parser else None
     if face_upscaler is not None and _pasted_larger(crops, faces, larger):
         crops = face_upscaler(crops)
     pasted, mask = paste_faces(larger, crops, faces, options, masks)

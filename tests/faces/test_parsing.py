@@ -53,6 +53,18 @@ def test_classes_of_the_face_are_kept(kind, label, is_face):
     assert mask[60, 60] == 0.0
 
 
+@pytest.mark.parametrize("kind", ["parsenet", "bisenet"])
+@pytest.mark.parametrize(
+    ("label", "part"),
+    [("hair", "hair"), ("glasses", "glasses"), ("hat", "hat"), ("necklace", "neck")],
+)
+def test_parts_are_taken_or_left(kind, label, part):
+    parser = FaceParser(_Painted(LABELS[kind].index(label)), kind)
+    crops = torch.rand(1, 64, 64, 3)
+    assert parser.masks(crops, **{part: True}).max() > 0.9
+    assert parser.masks(crops, **{part: False}).max() == 0.0
+
+
 def test_hair_can_be_left_out():
     parser = FaceParser(_Painted(LABELS["parsenet"].index("hair")), "parsenet")
     assert parser.masks(torch.rand(1, 64, 64, 3), hair=False).max() == 0.0

@@ -259,7 +259,7 @@ def test_opacity_of_the_blend_reaches_the_paste():
 
 def test_a_parser_decides_the_mask():
     class Parser:
-        def masks(self, crops, *, hair=True):
+        def masks(self, crops, *, hair=True, **others):
             assert crops.shape == (1, 64, 64, 3)
             assert hair is False
             left_half = torch.zeros(1, 512, 512)
