@@ -17,7 +17,9 @@ from codeformer_core.pipeline.sheet import Panel, draw_sheet
 
 FOLDER = Path(__file__).parent / "degradation"
 FACE = (slice(8, 264), slice(96, 352))
-"""The face in the photo, 256 px."""
+"""The face in the photo and what is around it, 256 px."""
+ALIGNED = (slice(40, 210), slice(138, 308))
+"""About the aligned crop of the face, for which the ranges of the stages are meant: 170 px."""
 WIDTH = 176
 QUALITY = 85
 
@@ -58,8 +60,9 @@ def main() -> None:
     for name, settings in SWEEPS.items():
         row = [Panel(degrade(face, Degradation(**each)), (caption(each),)) for each in settings]
         save(name, [row])
-    save("stage_two", [drawn(face, STAGE_TWO, range(5))])
-    save("stage_three_mild", [drawn(face, STAGE_THREE_MILD, range(5))])
+    aligned = demo_photo()[ALIGNED]
+    save("stage_two", [drawn(aligned, STAGE_TWO, range(5))])
+    save("stage_three_mild", [drawn(aligned, STAGE_THREE_MILD, range(5))])
 
 
 def caption(setting: dict[str, Any]) -> str:
