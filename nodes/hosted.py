@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .host import Hosted, Progress, free_memory, in_parts, is_cpu
+from .host import Hosted, Progress, free_memory, in_parts, is_cpu, say
 
 if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
@@ -148,9 +148,13 @@ a small network; the rest is for what convolutions need to work in."""
 class Watched:
     """A hosted CodeFormer whose newest face goes to the progress bar as preview."""
 
-    def __init__(self, model: HostedCodeFormer, progress: Progress) -> None:
+    def __init__(self, model: Any, progress: Progress) -> None:
+        """Watch a hosted CodeFormer, or a face model of others."""
         self._model = model
         self._progress = progress
+        notice = getattr(model, "notice", None)
+        if notice is not None:
+            say(notice)
         self.size = model.size
         self.config = model.config
 

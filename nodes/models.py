@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from . import host, hosted
+from . import foreign, host, hosted
 
 if TYPE_CHECKING:
     from ..codeformer_core.checkpoints.catalogue import KnownFile
@@ -148,22 +148,29 @@ _kept: dict[str, Any] = {}
 
 
 def load_codeformer(entry: str) -> hosted.HostedCodeFormer:
-    """The CodeFormer behind an entry.
+    """The CodeFormer behind an entry, or a face model of others that is called the same way.
 
     Raises:
         CodeFormerError: no such file, not a CodeFormer, damaged, or a failed download.
     """
     from ..codeformer_core.checkpoints.load import BUILTIN, find_model, load_network
+    from ..codeformer_core.errors import CheckpointError
 
     path = find_model(BUILTIN) if entry == BUILT_IN else _file(CODEFORMER, entry)
 
-    def make() -> hosted.HostedCodeFormer:
-        network = load_network(
-            path,
-            operations=host.operations(),
-            device=host.offload_device(),
-            dtype=host.network_dtype(),
-        )
+    def make() -> hosted.HostedCodeFormer | foreign.HostedFaceModel:
+        try:
+            network = load_network(
+                path,
+                operations=host.operations(),
+                device=host.offload_device(),
+                dtype=host.network_dtype(),
+            )
+        except CheckpointError:
+            model = foreign.load_face_model(path)
+            if model is None:
+                raise
+            return model
         return hosted.HostedCodeFormer(network, path.stem)
 
     return _share(path, make)
