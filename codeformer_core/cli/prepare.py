@@ -42,6 +42,14 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         help="leave faces out that are less certain (default: 0.8)",
     )
     parser.add_argument(
+        "--aligned",
+        action="store_true",
+        help="every picture is an aligned face already: only pack",
+    )
+    parser.add_argument(
+        "--quality", type=int, default=95, help="of the JPEG files, 1 to 100 (default: 95)"
+    )
+    parser.add_argument(
         "--shard-mb",
         type=number_between(1, 100_000),
         default=60,
@@ -60,8 +68,13 @@ def run(options: argparse.Namespace) -> int:
     from .progress import steps
 
     photos = [job.source for job in plan_jobs(options.inputs, options.out)]
-    selection = FaceSelection(options.size, options.min_size, confidence=options.confidence)
-    detector = load_face_detector(options)
+    selection = FaceSelection(
+        options.size,
+        options.min_size,
+        confidence=options.confidence,
+        quality=options.quality,
+    )
+    detector = None if options.aligned else load_face_detector(options)
     with steps("preparing") as on_progress:
         report = prepare_faces(
             photos,

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingError
-from .options import Commands
+from ..errors import MissingModelError, SettingError
+from .options import Commands, number_between
 
 if TYPE_CHECKING:
     from ..training import RunConfig, Trainer
@@ -46,6 +47,12 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         help="change a setting, such as losses.perceptual=0.5; may be repeated",
     )
     parser.add_argument(
+        "--minutes",
+        type=number_between(0, 1e6),
+        metavar="N",
+        help="stop cleanly after so many minutes, as Ctrl-C does",
+    )
+    parser.add_argument(
         "--print", action="store_true", help="only print all settings, as a TOML file"
     )
     parser.set_defaults(run=run)
@@ -60,10 +67,11 @@ def run(options: argparse.Namespace) -> int:
     if options.print:
         print(to_toml(config))
         return 0
+    _check_stage_before(config)
     trainer = Trainer(config, out / f"stage{config.stage}")
     if trainer.accelerator.is_main_process:
         print(to_toml(config), end="\n\n")
-    return _train(trainer)
+    return _train(trainer, options.minutes)
 
 
 def read_settings(options: argparse.Namespace) -> "tuple[RunConfig, Path]":
@@ -107,9 +115,24 @@ def _after_stage_before(config: "RunConfig", out: Path) -> "RunConfig":
     return config
 
 
-def _train(trainer: "Trainer") -> int:
+def _check_stage_before(config: "RunConfig") -> None:
+    for name in ("autoencoder", "start_from"):
+        path = getattr(config, name)
+        if path and not Path(path).is_file():
+            raise MissingModelError(
+                f"{path}: not there; train the stage before first, with the same --out, or name "
+                f"its weights with --set {name}=FILE"
+            )
+
+
+def _train(trainer: "Trainer", minutes: float | None) -> int:
     from tqdm import tqdm
 
+    stop = threading.Event()
+    if minutes is not None:
+        timer = threading.Timer(60 * minutes, stop.set)
+        timer.daemon = True
+        timer.start()
     main = trainer.accelerator.is_main_process
     with tqdm(
         total=trainer.config.steps,
@@ -123,9 +146,10 @@ def _train(trainer: "Trainer") -> int:
             bar.set_postfix({n: numbers[n] for n in SHOWN if n in numbers}, refresh=False)
             bar.update(done - bar.n)
 
-        done = trainer.run(on_progress=report)
+        done = trainer.run(stop, report)
     if main:
         _say_what_became(trainer, done)
+    trainer.accelerator.end_training()
     return 0 if done else INTERRUPTED
 
 

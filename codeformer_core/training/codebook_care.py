@@ -13,8 +13,10 @@ from ..networks.vqgan import Codebook
 
 def kmeans(vectors: Tensor, count: int, rounds: int, generator: torch.Generator) -> Tensor:
     """Lloyd's algorithm: (N, C) vectors to (count, C) centres; empty centres are drawn anew."""
-    picked = torch.randperm(len(vectors), generator=generator)[:count]
-    centres = vectors[picked].clone()
+    # All vectors before any twice, for a batch with fewer of them than there are codes.
+    rounds_of_picks = -(-count // len(vectors))
+    picks = [torch.randperm(len(vectors), generator=generator) for _ in range(rounds_of_picks)]
+    centres = vectors[torch.cat(picks)[:count]].clone()
     for _ in range(rounds):
         nearest = torch.cdist(vectors, centres).argmin(1)
         sums = torch.zeros_like(centres).index_add_(0, nearest, vectors)

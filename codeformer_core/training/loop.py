@@ -107,8 +107,8 @@ class Trainer:
             self.step += 1
             stopping = self._any_process(stop.is_set())
             ending = stopping or self.step == self.config.steps
-            numbers = self._report(results, ending)
             self.seconds += time.monotonic() - started
+            numbers = self._report(results, ending)
             if ending or self.step % self.config.save_every == 0:
                 self.save()
             if on_progress is not None:
@@ -266,6 +266,7 @@ def make_batches(config: RunConfig) -> tuple[FaceBatches, FaceBatches | None]:
         SettingError: nothing is left to train on.
     """
     pictures, held = hold_out(find_pictures(Path(config.data)), config.hold_out)
+    held = [picture for picture in held if picture.side >= config.model.vqgan.image_size]
     if config.validation:
         pictures, held = [*pictures, *held], find_pictures(Path(config.validation))
     if not pictures:

@@ -16,15 +16,26 @@ from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import PictureError, SettingError
-from ..faces import TEMPLATE_SIZE, Face, FaceDetector, Faces, affine, crop_faces
+from ..faces import (
+    TEMPLATE,
+    TEMPLATE_SIZE,
+    Box,
+    Face,
+    FaceDetector,
+    Faces,
+    Landmarks,
+    affine,
+    crop_faces,
+    place,
+)
 from ..images import as_images, read_picture, to_uint8
 
 Progress = Callable[[int, int], None]
 """Called with (photos done, photos in all)."""
 
-JPEG_QUALITY = 95
 PROBES = 16
 """Points a side at which a crop is probed for lying in its photo."""
 
@@ -41,6 +52,8 @@ class FaceSelection:
     """Largest share of the crop that may lie outside the photo."""
     confidence: float = 0.8
     """Of the detector."""
+    quality: int = 95
+    """Of the JPEG, 1 to 100."""
 
     def __post_init__(self) -> None:
         """Refuse what selects nothing.
@@ -48,6 +61,8 @@ class FaceSelection:
         Raises:
             SettingError: sizes that contradict each other.
         """
+        if not 1 <= self.quality <= 100:
+            raise SettingError(f"JPEG quality must be 1 to 100, got {self.quality}")
         if not 0 < self.smallest <= self.size:
             raise SettingError(
                 f"the smallest face ({self.smallest} px) must be from 1 to the size, {self.size}"
@@ -70,7 +85,7 @@ class PreparationReport:
 def prepare_faces(
     photos: Sequence[Path],
     out: Path,
-    detector: FaceDetector,
+    detector: FaceDetector | None,
     selection: FaceSelection | None = None,
     *,
     shard_bytes: int = 60 << 20,
@@ -81,7 +96,7 @@ def prepare_faces(
     Args:
         photos: picture files.
         out: folder for the shards; made if it is not there. Must hold no shards yet.
-        detector: finds the faces.
+        detector: finds the faces; None if every picture is an aligned face already.
         selection: which faces to take.
         shard_bytes: a shard is closed before it grows larger.
         on_progress: called after every photo.
@@ -107,7 +122,7 @@ def prepare_faces(
 
 
 def _faces_of(
-    path: Path, detector: FaceDetector, selection: FaceSelection, report: PreparationReport
+    path: Path, detector: FaceDetector | None, selection: FaceSelection, report: PreparationReport
 ) -> Iterator[tuple[str, bytes, bytes]]:
     """Each usable face of a photo: name, JPEG, and what is known of it as JSON."""
     try:
@@ -116,10 +131,10 @@ def _faces_of(
         report.unreadable.append(str(error))
         return
     image = as_images(picture.pixels)[..., :3]
-    found = detector.detect(image, confidence=selection.confidence)
+    found = _whole_picture(image) if detector is None else _detect(image, detector, selection)
     report.without_face += not found.count
     for number, face in enumerate(found):
-        side = min(selection.size, int(face.placement.face_size))
+        side = min(selection.size, int(face.placement.face_size + 1e-6))
         if side < selection.smallest:
             report.too_small += 1
         elif share_outside(face) > selection.outside:
@@ -129,7 +144,29 @@ def _faces_of(
             report.faces += 1
             about = {"photo": path.name, "side": side, "score": round(float(face.score), 4)}
             name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:60]
-            yield f"{name}-{number}", _as_jpeg(to_uint8(crop)), json.dumps(about).encode()
+            jpeg = _as_jpeg(to_uint8(crop), selection.quality)
+            yield f"{name}-{number}", jpeg, json.dumps(about).encode()
+
+
+def _detect(image: Tensor, detector: FaceDetector, selection: FaceSelection) -> Faces:
+    return detector.detect(image, confidence=selection.confidence)
+
+
+def _whole_picture(image: Tensor) -> Faces:
+    """A picture that is an aligned face."""
+    height, width = image.shape[1:3]
+    side = min(height, width)
+    x, y = (width - side) / 2, (height - side) / 2
+    scale = side / TEMPLATE_SIZE
+    # Pixel centres are whole numbers: the template's edge at -0.5 lies on the picture's.
+    points = [
+        ((px + 0.5) * scale - 0.5 + x, (py + 0.5) * scale - 0.5 + y) for px, py in TEMPLATE.points
+    ]
+    landmarks = Landmarks(*points)
+    face = Face(
+        Box(x, y, x + side, y + side), 1.0, landmarks, place(landmarks, side, height, width)
+    )
+    return Faces(((face,),), height, width)
 
 
 def share_outside(face: Face) -> float:
@@ -144,11 +181,11 @@ def share_outside(face: Face) -> float:
     return 1 - inside / PROBES**2
 
 
-def _as_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+def _as_jpeg(pixels: NDArray[np.uint8], quality: int) -> bytes:
     from PIL import Image
 
     data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    Image.fromarray(pixels).save(data, "JPEG", quality=quality, subsampling=0)
     return data.getvalue()
 
 

@@ -87,7 +87,7 @@ def test_interrupted_run_says_how_to_go_on(
 ) -> None:
     from codeformer_core.training import Trainer
 
-    def interrupted(trainer: Trainer, on_progress: object) -> bool:
+    def interrupted(trainer: Trainer, *_: object) -> bool:
         trainer.step = 2
         return False
 
@@ -95,6 +95,15 @@ def test_interrupted_run_says_how_to_go_on(
     command = ["train", "1", settings[0], "--data", faces, "--out", str(tmp_path / "run")]
     assert main(command) == 130
     assert "after step 2 of 3; the same command goes on" in capsys.readouterr().err
+
+
+def test_run_of_no_minutes_stops_cleanly_and_goes_on(
+    tmp_path: Path, settings: list[str], faces: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "1", settings[0], "--data", faces, "--out", str(tmp_path / "run")]
+    assert main([*command, "--minutes", "0"]) in (0, 130)
+    assert main(command) == 0
+    assert json.loads((tmp_path / "run" / "stage1" / "run.json").read_text())["step"] == 3
 
 
 def test_settings_are_printed_and_changed(
@@ -116,6 +125,7 @@ def test_settings_are_printed_and_changed(
         (["1", "builtin_128", "--set", "stpes=1"], "stpes"),
         (["1", "builtin_128", "--set", "steps"], "NAME=VALUE"),
         (["1", "builtin_128", "--data", "no such folder"], "no such folder"),
+        (["2", "builtin_128", "--out", "no run"], "train the stage before first"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -22,6 +22,12 @@ def test_kmeans_finds_separate_clusters() -> None:
     assert torch.cdist(CLUSTERS, centres).min(1).values.max() < 0.2
 
 
+def test_kmeans_starts_from_fewer_vectors_than_centres() -> None:
+    centres = kmeans(CLUSTERS, 8, 3, torch.Generator().manual_seed(0))
+    assert centres.shape == (8, 2)
+    assert torch.cdist(CLUSTERS, centres).min(1).values.max() == 0
+
+
 def latents_of(points: torch.Tensor) -> torch.Tensor:
     """(N, C) points as a (1, C, N, 1) latent map."""
     return points.T[None, :, :, None]

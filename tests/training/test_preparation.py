@@ -64,6 +64,17 @@ def test_faces_are_packed_as_training_reads_them(
     assert (face - astronaut[200:340, 300:440]).abs().mean() < 0.02
 
 
+def test_aligned_faces_are_packed_as_they_are(
+    tmp_path: Path, photos: list[Path], astronaut: Tensor
+) -> None:
+    report = prepare_faces(photos[:1], tmp_path / "out", None)
+    assert (report.faces, report.cut_off) == (1, 0)
+    face = torch.from_numpy(FaceSet(find_pictures(tmp_path / "out"), 512)[0] / 255.0)
+    assert (face - astronaut).abs().mean() < 0.01
+    prepare_faces(photos[:1], tmp_path / "small", None, FaceSelection(size=256, quality=50))
+    assert find_pictures(tmp_path / "small")[0].side == 256
+
+
 def test_small_and_cut_off_faces_are_left_out(tmp_path: Path, photos: list[Path]) -> None:
     detector = KnownFaces((0.0, 0.0, 100.0), (400.0, 400.0, 300.0), (10.0, 10.0, 300.0))
     report = prepare_faces(photos[:1], tmp_path / "out", detector)
@@ -97,3 +108,5 @@ def test_what_cannot_be_prepared_is_refused(tmp_path: Path, photos: list[Path]) 
         prepare_faces(photos[:1], tmp_path / "out", KnownFaces())
     with pytest.raises(SettingError, match="smallest"):
         FaceSelection(size=64, smallest=128)
+    with pytest.raises(SettingError, match="quality"):
+        FaceSelection(quality=0)
