@@ -10,6 +10,12 @@ from .host import register_folders
 class CodeFormerExtension(ComfyExtension):
     """All nodes of the pack, in the order in which a workflow uses them."""
 
+    async def on_load(self) -> None:
+        """Stand in for nodes of other packs; only newer hosts call this."""
+        from .legacy import register_replacements
+
+        await register_replacements()
+
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Make the model folders known to the host and list the nodes."""
         from . import blocks, codes, compare, degrade, loaders, restore_image, select, variants

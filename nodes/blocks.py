@@ -128,7 +128,12 @@ class CropFaces(io.ComfyNode):
             search_aliases=["align faces", "extract faces", "face crop"],
             inputs=[
                 image_input("The pictures in which the faces were found, or a resized copy."),
-                FacesSocket.Input("faces", tooltip="From Detect Faces."),
+                FacesSocket.Input(
+                    "faces",
+                    optional=True,
+                    tooltip="From Detect Faces. Without it the faces are searched here; to paste "
+                    "the crops back later, detect them first.",
+                ),
                 io.Int.Input(
                     "size",
                     default=512,
@@ -154,13 +159,16 @@ class CropFaces(io.ComfyNode):
     def execute(
         cls,
         image: torch.Tensor,
-        faces: Faces,
+        faces: Faces | None = None,
         size: int = 512,
         model: hosted.HostedCodeFormer | None = None,
     ) -> io.NodeOutput:
         """Crop."""
         from ..codeformer_core.faces import crop_faces
 
+        if faces is None:
+            detector = models.detector_or_default(None)
+            faces = detector.detect(image[..., :3], on_progress=host.Progress())
         crops = crop_faces(image[..., :3], faces, model.size if model is not None else size)
         return io.NodeOutput(host.to_output(crops))
 

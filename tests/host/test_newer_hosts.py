@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -53,3 +54,51 @@ def test_search_aliases_are_given_where_the_host_knows_them(
     assert not hasattr(node.define_schema(), "search_aliases")
     monkeypatch.setattr(api, "Schema", Newer)
     assert "fix faces" in node.define_schema().search_aliases
+
+
+@pytest.fixture
+def replaced(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Give the host node replacement; the list grows by what is registered."""
+    api = importlib.import_module("comfy_api.latest")
+    told: list[dict[str, Any]] = []
+
+    class Replacing:
+        async def register(self, replacement: dict[str, Any]) -> None:
+            told.append(replacement)
+
+    monkeypatch.setattr(api.io, "NodeReplace", dict, raising=False)
+    monkeypatch.setattr(api, "ComfyAPI", lambda: SimpleNamespace(node_replacement=Replacing()))
+    return told
+
+
+def _load(host: SimpleNamespace) -> None:
+    extension = asyncio.run(host.pack.comfy_entrypoint())
+    asyncio.run(extension.on_load())
+
+
+def test_replacements_name_inputs_and_outputs_that_exist(
+    host: SimpleNamespace, replaced: list[dict[str, Any]]
+) -> None:
+    _load(host)
+    assert {entry["old_node_id"] for entry in replaced} == {
+        "FaceRestoreModelLoader",
+        "FaceRestoreCFWithModel",
+        "CropFace",
+    }
+    for entry in replaced:
+        schema = host.nodes[entry["new_node_id"]].GET_SCHEMA()
+        inputs = {each.id: each for each in schema.inputs}
+        mapped = {each["new_id"] for each in entry["input_mapping"]}
+        assert mapped <= set(inputs)
+        assert {key for key, each in inputs.items() if not each.optional} <= mapped
+        assert all(each["new_idx"] < len(schema.outputs) for each in entry["output_mapping"])
+
+
+def test_hosts_without_replacement_are_left_alone(host: SimpleNamespace) -> None:
+    _load(host)
+
+
+def test_crop_faces_searches_by_itself_as_its_forerunner_did(host: SimpleNamespace) -> None:
+    blank = torch.zeros(1, 64, 64, 3)
+    (crops,) = host.nodes["CodeFormerCropFaces"].execute(image=blank).args
+    assert crops.shape == (0, 512, 512, 3)
