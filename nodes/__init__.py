@@ -18,7 +18,17 @@ class CodeFormerExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Make the model folders known to the host and list the nodes."""
-        from . import blocks, codes, compare, degrade, loaders, restore_image, select, variants
+        from . import (
+            blocks,
+            codes,
+            compare,
+            convert,
+            degrade,
+            loaders,
+            restore_image,
+            select,
+            variants,
+        )
 
         register_folders()
         return [
@@ -39,4 +49,5 @@ class CodeFormerExtension(ComfyExtension):
             variants.ColorizeFaces,
             degrade.DegradeImage,
             compare.CompareFaces,
+            convert.ConvertFile,
         ]

@@ -20,6 +20,8 @@ def known_box_inputs() -> list[Any]:
         BoundingBoxes.Input(
             "known_boxes",
             optional=True,
+            # The frontend would otherwise make number widgets for one box and always send them.
+            extra_dict={"forceInput": True},
             tooltip="Boxes of faces from any other detector (BOUNDING_BOX data): only the points "
             "inside them are searched.",
         ),

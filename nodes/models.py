@@ -39,6 +39,7 @@ DETECTOR = ModelKind(
     special=(AUTOMATIC, DLIB),
 )
 PARSER = ModelKind(folders=("facedetection_models", "facedetection"), kinds=("parsenet", "bisenet"))
+KINDS = (CODEFORMER, DETECTOR, PARSER)
 
 
 # ------------------------------------------------------------------------------- entries of a list
@@ -59,6 +60,28 @@ def problem(kind: ModelKind, entry: str) -> str | None:
         f"'{entry}' is not there. Put it into {folders}, or choose one of: "
         f"{', '.join(options(kind))}"
     )
+
+
+def convertible_files() -> list[str]:
+    """The user's files that are no safetensors yet, of all kinds."""
+    names = {name for kind in KINDS for name in host.model_files(kind.folders)}
+    return sorted(name for name in names if not name.endswith((".safetensors", ".sft")))
+
+
+def convertible_path(name: str) -> Path:
+    """Where such a file lies.
+
+    Raises:
+        MissingModelError: it is not there.
+    """
+    from ..codeformer_core.errors import MissingModelError
+
+    paths = (host.find_model(kind.folders, name) for kind in KINDS)
+    path = next((path for path in paths if path is not None), None)
+    if path is None:
+        there = ", ".join(convertible_files()) or "none"
+        raise MissingModelError(f"'{name}' is not there; files that can be converted: {there}")
+    return path
 
 
 def fingerprint(kind: ModelKind, entry: str) -> str:

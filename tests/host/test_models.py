@@ -226,3 +226,22 @@ def test_a_file_of_another_kind_is_refused_by_name(
 ) -> None:
     with pytest.raises(host.core("errors").CheckpointError, match="detection_mobilenet"):
         host.models.load_parser(retinaface_file.name)
+
+
+def test_an_old_file_is_converted_beside_itself_and_never_over_another(
+    host: SimpleNamespace, tiny_file: Path
+) -> None:
+    state, _ = host.core("checkpoints").read_state(tiny_file)
+    old = tiny_file.with_name("old.pth")
+    torch.save({"params_ema": state}, old)
+    node = host.nodes["CodeFormerConvertFile"]
+    assert host.models.convertible_files() == ["old.pth"]
+    (name,) = node.execute(file="old.pth").args
+    assert name == "old.safetensors"
+    assert host.models.load_codeformer(name).size == 64
+    with pytest.raises(host.core("errors").CheckpointError, match="exists already"):
+        node.execute(file="old.pth")
+    with pytest.raises(host.core("errors").MissingModelError, match=r"old\.pth"):
+        node.execute(file="gone.pth")
+    old.unlink()
+    old.with_suffix(".safetensors").unlink()

@@ -24,6 +24,7 @@ NODE_IDS = {
     "CodeFormerColorizeFaces",
     "CodeFormerDegradeImage",
     "CodeFormerCompareFaces",
+    "CodeFormerConvertFile",
 }
 
 
@@ -76,6 +77,11 @@ def test_loader_lists_builtin_local_and_known_files(listed: dict[str, Any]) -> N
 
 def test_download_without_a_published_hash_is_not_offered(listed: dict[str, Any]) -> None:
     assert not any("colorization" in entry for entry in _entries(listed["CodeFormerLoader"]))
+
+
+def test_boxes_come_from_other_nodes_only(listed: dict[str, Any]) -> None:
+    """The frontend would make widgets of one box and send them with every prompt."""
+    assert _inputs(listed["CodeFormerDetectFaces"])["known_boxes"][1]["forceInput"]
 
 
 @pytest.mark.parametrize("node", sorted(NODE_IDS))
