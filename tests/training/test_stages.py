@@ -132,13 +132,13 @@ def test_fresh_variants_are_never_looked_up(
 
 @pytest.mark.slow
 def test_stage_one_learns_the_faces(tmp_path: Path, run_config: MakeConfig) -> None:
-    config = run_config(steps=80, quantize_after=20, adversarial_after=1000)
+    config = run_config(steps=60, quantize_after=15, adversarial_after=1000)
     trainer = Trainer(config, tmp_path / "one")
     batch = trainer.batches.at(0).on(trainer.device)
     before = trainer.stage(batch, 0, trainer.discriminator).logged["L_1"]
     trainer.run()
     after = trainer.stage(batch, config.steps, trainer.discriminator).logged["L_1"]
-    assert after < 0.6 * before
+    assert after < 0.7 * before
 
 
 def test_weights_load_as_networks(tmp_path: Path, autoencoder: str, run_config: MakeConfig) -> None:
