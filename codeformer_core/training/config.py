@@ -81,6 +81,11 @@ class RunConfig:
     """Channels of the discriminator's first layer."""
     fidelity: float = 1.0
     """Stage III: the w at which the image losses are taken."""
+    full_fidelity_share: float = 1.0
+    """Stage III: share of steps at that w; the rest draw one between 0 and it.
+
+    1 is the published recipe. A model trained briefly shows artefacts between the ends with it.
+    """
     mild_share: float = 0.0
     """Share of mildly degraded faces; the rest is degraded as in stage II."""
     strong: DegradationRange = STAGE_TWO
@@ -143,4 +148,4 @@ POSITIVE = (
     "validate_every",
     "validation_faces",
 )
-SHARES = ("hold_out", "ema", "final_rate", "mild_share")
+SHARES = ("hold_out", "ema", "final_rate", "mild_share", "full_fidelity_share")

@@ -3,11 +3,13 @@
     F_hat_d = F_d + (alpha * F_d + beta) * w,   alpha, beta = P_theta(concat(F_d, F_e))
     L = L_1 + L_per + lambda_adv L_adv (at w = 1) + lambda_token L_code_token + L_code_feat'
 
-on mildly and strongly degraded faces. Stage II's losses stay, so that the transformer is as good at
-w = 0; the image losses cannot reach it, because they pass through the chosen codes, which have no
-gradient. Generator and codebook stay frozen.
+on mildly and strongly degraded faces; `full_fidelity_share` takes some steps at a smaller w. Stage
+II's losses stay, so that the transformer is as good at w = 0; the image losses cannot reach it,
+because they pass through the chosen codes, which have no gradient. Generator and codebook stay
+frozen.
 """
 
+import numpy as np
 from torch.nn import functional as F
 
 from ..networks import FaceCodes
@@ -31,7 +33,7 @@ class FusionStage(CodePredictionStage):
         latents, features = network.encoder.with_features(batch.degraded, sizes)
         code_loss, logged, logits = self.code_losses(latents.float(), batch)
         face_codes = FaceCodes(latents, logits, logits.argmax(2), features)
-        pictures = network.decode(face_codes, fidelity=self.config.fidelity).float()
+        pictures = network.decode(face_codes, fidelity=self.fidelity_at(step)).float()
         pixel = F.l1_loss(pictures, batch.clean)
         perceptual = self.perceptual_term(pictures, batch.clean)
         reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
@@ -44,6 +46,13 @@ class FusionStage(CodePredictionStage):
             adversarial=self.is_adversarial(step),
             codes=face_codes.codes,
         )
+
+    def fidelity_at(self, step: int) -> float:
+        """The w of a step: the settings', or one drawn below it; the same in every process."""
+        random = np.random.default_rng((self.config.seed, step))
+        if random.random() < self.config.full_fidelity_share:
+            return self.config.fidelity
+        return self.config.fidelity * random.random()
 
     def validated_fidelities(self) -> tuple[float, ...]:
         """Both ends and the middle: quality at 0 must stay while identity at 1 grows."""

@@ -13,6 +13,7 @@ from codeformer_core.errors import CheckpointError, MissingModelError, SettingEr
 from codeformer_core.training.augmentation import Augmentation
 from codeformer_core.training.config import RunConfig
 from codeformer_core.training.loop import Trainer
+from codeformer_core.training.stage_three import FusionStage
 from codeformer_core.training.stage_two import CodePredictionStage
 
 MakeConfig = Callable[..., RunConfig]
@@ -89,6 +90,18 @@ def test_stage_three_adds_fusion(tmp_path: Path, run_config: MakeConfig, autoenc
     changed = changed_parts(before, weights_of(trainer))
     assert "fuse_convs_dict" in changed
     assert not changed & {"quantize", "generator"}
+
+
+def test_stage_three_draws_fidelities_below_the_full_one(
+    tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    config = run_config(stage=3, autoencoder=autoencoder, full_fidelity_share=0.5)
+    stage = Trainer(config, tmp_path / "three").stage
+    assert isinstance(stage, FusionStage)
+    drawn = [stage.fidelity_at(step) for step in range(200)]
+    assert drawn == [stage.fidelity_at(step) for step in range(200)]  # the same after a resume
+    assert 70 < drawn.count(1.0) < 130
+    assert min(drawn) < 0.1
 
 
 def test_stage_three_image_losses_cannot_reach_the_transformer(
