@@ -65,13 +65,13 @@ class CompareFaces(io.ComfyNode):
         """Compare."""
         from ..codeformer_core.pipeline.compare import compare
 
-        host.raise_if_cancelled()
         found = compare(
             image[..., :3],
             other[..., :3],
             faces,
             identity=models.identity_network,
             perceptual=models.perceptual_distance,
+            before_strip=host.raise_if_cancelled,
         )
         numbers = (found.psnr, found.ssim, found.identity, found.perceptual)
         return io.NodeOutput(

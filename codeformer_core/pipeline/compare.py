@@ -18,6 +18,10 @@ PERCEPTUAL_SIDE = 32
 """Pixels below which a network of stride 16 sees nothing."""
 IDENTITY_SIDE = 512
 """Crops for the identity network, which reads the middle of them at 150 px."""
+LARGEST_PERCEPTUAL = 1024
+"""Longer side in pixels at which larger pictures are shown to the perceptual network."""
+STRIP = 512
+"""Rows that are measured at once, so that a large picture does not take gigabytes."""
 
 
 class Distance(Protocol):
@@ -70,6 +74,7 @@ def compare(
     *,
     identity: MakeDistance,
     perceptual: MakeDistance,
+    before_strip: Callable[[], None] = lambda: None,
 ) -> Comparison:
     """Compare two batches of pictures, pair by pair, clipped to 0..1.
 
@@ -80,6 +85,7 @@ def compare(
             by face. Without them, square pictures count as aligned faces.
         identity: makes the network that tells people apart.
         perceptual: makes the perceptual distance.
+        before_strip: called every now and then; an exception raised in it stops the comparison.
 
     Raises:
         PictureError: numbers of pictures that do not match, or pixels that are not numbers.
@@ -88,21 +94,61 @@ def compare(
     side = min(first.shape[1:3])
     pairs = _face_pairs(first, second, faces)
     return Comparison(
-        psnr=_measure("PSNR (dB, higher is closer)", lambda: psnr(first, second), len(first)),
+        psnr=_measure(
+            "PSNR (dB, higher is closer)", lambda: _psnr(first, second, before_strip), len(first)
+        ),
         ssim=_too_small("SSIM", WINDOW)
         if side < WINDOW
-        else _measure("SSIM (1 is equal)", lambda: ssim(first, second), len(first)),
+        else _measure("SSIM (1 is equal)", lambda: _ssim(first, second, before_strip), len(first)),
         identity=Measure(IDENTITY, problem="connect the faces, or compare aligned crops")
         if pairs is None
         else _measure(IDENTITY, lambda: identity().distance(*pairs), len(pairs[0])),
         perceptual=_too_small("perceptual", PERCEPTUAL_SIDE)
         if side < PERCEPTUAL_SIDE
-        else _measure(PERCEPTUAL, lambda: perceptual().distance(first, second), len(first)),
+        else _measure(PERCEPTUAL, lambda: _perceptual(perceptual(), first, second), len(first)),
     )
 
 
 IDENTITY = "identity (distance; below 0.4 the same person, above 0.6 another)"
 PERCEPTUAL = "perceptual (distance, lower is closer)"
+
+
+def _psnr(first: Tensor, second: Tensor, before: Callable[[], None]) -> Tensor:
+    """PSNR of each pair, strip by strip: the error of the whole is the mean of the strips'."""
+
+    def error(top: int, bottom: int) -> Tensor:
+        before()
+        rows = (each[:, top:bottom] for each in (first, second))
+        return 10 ** (-psnr(*rows) / 10)
+
+    return -10 * torch.log10(_over_strips(error, first.shape[1], 1))
+
+
+def _ssim(first: Tensor, second: Tensor, before: Callable[[], None]) -> Tensor:
+    """SSIM of each pair, strip by strip; strips overlap, so that no window is left out."""
+
+    def similarity(top: int, bottom: int) -> Tensor:
+        before()
+        return ssim(*(each[:, top:bottom] for each in (first, second)))
+
+    return _over_strips(similarity, first.shape[1], WINDOW)
+
+
+def _over_strips(measure: Callable[[int, int], Tensor], height: int, window: int) -> Tensor:
+    """Mean over all rows of windows of a measure that is taken from strips of rows."""
+    windows = height - window + 1
+    total = torch.zeros(())
+    for start in range(0, windows, STRIP):
+        count = min(STRIP, windows - start)
+        total = total + count / windows * measure(start, start + count + window - 1)
+    return total
+
+
+def _perceptual(distance: Distance, first: Tensor, second: Tensor) -> Tensor:
+    height, width = first.shape[1:3]
+    shrink = min(1.0, LARGEST_PERCEPTUAL / max(height, width))
+    size = [max(PERCEPTUAL_SIDE, round(side * shrink)) for side in (height, width)]
+    return distance.distance(resize(first, *size), resize(second, *size))
 
 
 def _as_pairs(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

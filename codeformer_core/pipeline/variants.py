@@ -182,9 +182,20 @@ def hide(images: Tensor, masks: Tensor) -> Tensor:
 
 def composite(images: Tensor, filled: Tensor, masks: Tensor) -> Tensor:
     """`filled` where the masks are 1; `images` bit for bit where they are 0."""
-    share = masks[..., None]
-    below = torch.where(images.isfinite(), images, filled)
-    return torch.where(share > 0, torch.lerp(below, filled.to(images), share), images)
+    result = images.clone()
+    touched = (masks > 0).any(0)  # (H, W), of all pictures
+    rows, columns = _reach(touched.any(1)), _reach(touched.any(0))
+    block = (slice(None), rows, columns)
+    share, below, above = masks[block][..., None], images[block], filled[block].to(images)
+    sound = torch.where(below.isfinite(), below, above)
+    result[block] = torch.where(share > 0, torch.lerp(sound, above, share), below)
+    return result
+
+
+def _reach(line: Tensor) -> slice:
+    """From the first to the last place that is true."""
+    places = line.nonzero().flatten().tolist()
+    return slice(places[0], places[-1] + 1) if places else slice(0, 0)
 
 
 def _crop_masks(images: Tensor, masks: Tensor, faces: Faces, crops: Tensor) -> list[Tensor]:

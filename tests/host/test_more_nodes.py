@@ -246,6 +246,12 @@ def test_comparison_gives_numbers_and_words(
     assert result.ui.as_dict()["text"] == (text,)
 
 
+def test_cancel_stops_a_comparison(host: SimpleNamespace, pictures: torch.Tensor) -> None:
+    host.memory.interrupt_current_processing(True)
+    with pytest.raises(host.memory.InterruptProcessingException):
+        run(host, "CompareFaces", image=pictures, other=pictures)
+
+
 # ------------------------------------------------------------------------------------- odd inputs
 
 

@@ -8,6 +8,7 @@ import torch
 from codeformer_core.errors import MissingModelError, PictureError
 from codeformer_core.faces import Faces
 from codeformer_core.metrics import psnr, ssim
+from codeformer_core.pipeline import compare as module
 from codeformer_core.pipeline.compare import Comparison, compare
 
 
@@ -81,3 +82,26 @@ def test_pixels_that_are_not_numbers_are_named() -> None:
     broken[0, 0, 0] = float("nan")
     with pytest.raises(PictureError, match="the second picture"):
         compared(pictures(), broken)
+
+
+def test_strips_of_a_tall_picture_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = pictures(2, 150, 40), pictures(2, 150, 40).roll(1, 2)
+    whole = compared(first, second)
+    monkeypatch.setattr(module, "STRIP", 32)
+    strips = compared(first, second)
+    assert strips.psnr.values == pytest.approx(whole.psnr.values, rel=1e-9)
+    assert strips.ssim.values == pytest.approx(whole.ssim.values, rel=1e-9)
+    assert whole.ssim.values == pytest.approx(ssim(first, second).tolist(), rel=1e-9)
+
+
+def test_large_pictures_are_shown_smaller_to_the_perceptual_network() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Watching(Mean):
+        def distance(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+            seen.append(tuple(first.shape))
+            return super().distance(first, second)
+
+    large = pictures(1, 1500, 60)
+    compare(large, large, identity=Mean, perceptual=Watching)
+    assert seen == [(1, 1024, 41, 3)]
