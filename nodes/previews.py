@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import host
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 SHOWN = "codeformer_frames"
 """Key of a node's `ui` under which the browser part finds the frames."""
 
+STEPS = "codeformer_strip"
+"""The same for the results of a sweep."""
+
+MOST_FACES = 4
+"""Faces of a sweep that are shown, one below the other."""
+
 MOST_FRAMES = 32
 """Frames of a batch that are shown."""
 
@@ -25,37 +32,63 @@ QUALITY = 92
 
 
 def shown_frames(
-    pictures: Tensor, faces: Faces, *, before: Tensor | None = None
+    pictures: Tensor | None, faces: Faces, chosen: Faces, *, before: Tensor | None = None
 ) -> list[dict[str, Any]]:
     """Save the first frames for the browser and describe their faces.
 
     Args:
-        pictures: (B, H, W, 3 or 4), RGB in 0..1, of any size.
+        pictures: (B, H, W, 3 or 4), RGB in 0..1, of any size; None shows the boxes alone.
         faces: the faces of these frames; boxes are given relative to the frame.
+        chosen: those of them that the node took.
         before: (B, h, w, 3 or 4), the same frames to compare with.
 
     Returns:
-        For each frame `frame`, `width`, `height`, `picture` and, if there is one, `before` (as the
-        host's /view takes them) and `faces`: `number` from 1 over all frames, `box` as left, top,
-        right, bottom in 0..1, `score`, `size` in pixels of the frame the face was found in.
+        For each frame `frame`, `frames` (in the batch), `width`, `height`, where there are any
+        `picture` and `before` (as the host's /view takes them), and `faces`: `number` from 1 over
+        all frames, `box` as left, top, right, bottom in 0..1, `score`, `size` in pixels of the
+        frame the face was found in, `chosen`.
     """
-    _, height, width, _ = pictures.shape
+    height, width = (faces.height, faces.width) if pictures is None else pictures.shape[1:3]
     budget = MOST_PIXELS // (height * width * (1 if before is None else 2))
     count = min(len(faces), max(1, min(MOST_FRAMES, budget)))
+    taken = {id(face) for face in chosen}
     frames: list[dict[str, Any]] = []
     number = 1
     for index in range(count):
         entry: dict[str, Any] = {"frame": index, "frames": len(faces), "width": width}
-        entry |= {"height": height, "picture": _saved(pictures[index])}
+        entry["height"] = height
+        if pictures is not None:
+            entry["picture"] = _saved(pictures[index])
         if before is not None:
             entry["before"] = _saved(before[index])
         found = faces.frames[index]
         entry["faces"] = [
-            _described(face, number + place, faces) for place, face in enumerate(found)
+            {**_described(face, number + place, faces), "chosen": id(face) in taken}
+            for place, face in enumerate(found)
         ]
         number += len(found)
         frames.append(entry)
     return frames
+
+
+def shown_steps(faces: Tensor, fidelities: Sequence[float]) -> list[dict[str, Any]]:
+    """Save what each fidelity gives, for the browser.
+
+    Args:
+        faces: (N * M, S, S, 3): all M fidelities of the first face, then those of the next.
+        fidelities: M numbers.
+
+    Returns:
+        For each fidelity `fidelity` and `picture`, the first faces below each other.
+    """
+    count = len(fidelities)
+    if not len(faces):
+        return []
+    columns = (faces[place::count][:MOST_FACES].flatten(0, 1) for place in range(count))
+    return [
+        {"fidelity": fidelity, "picture": _saved(column)}
+        for fidelity, column in zip(fidelities, columns, strict=True)
+    ]
 
 
 def _described(face: Face, number: int, faces: Faces) -> dict[str, Any]:
