@@ -26,10 +26,12 @@ class CodeFormerExtension(ComfyExtension):
             degrade,
             loaders,
             restore_image,
+            routes,
             select,
             variants,
         )
 
+        routes.register()
         register_folders()
         return [
             restore_image.RestoreImage,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from comfy_api.latest import io
 
-from . import host, hosted, models
+from . import host, hosted, models, previews
 from .schema import FaceCodesSocket, adain_input, adain_setting, fidelity_input, model_input, schema
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ class FidelitySweep(io.ComfyNode):
             description="Decode every face at several fidelities and show them side by side, all "
             "from one encoding.",
             search_aliases=["codeformer grid", "xy plot", "compare fidelity"],
+            is_output_node=True,
             inputs=[
                 codes_input(),
                 io.String.Input(
@@ -171,17 +172,21 @@ class FidelitySweep(io.ComfyNode):
         from ..codeformer_core.pipeline.codes import parse_fidelities
         from ..codeformer_core.pipeline.sweep import sweep_fidelity
 
-        progress = host.Progress()
+        progress, steps = host.Progress(), parse_fidelities(fidelities)
         sweep = sweep_fidelity(
             hosted.Watched(codes.model, progress),
             codes.encoded,
-            parse_fidelities(fidelities),
+            steps,
             adain=adain_setting(adain),
             panel=width,
             chunk=codes.model.chunk(),
             on_progress=progress,
         )
-        return io.NodeOutput(host.to_output(sweep.grid[None]), host.to_output(sweep.faces))
+        return io.NodeOutput(
+            host.to_output(sweep.grid[None]),
+            host.to_output(sweep.faces),
+            ui={previews.STEPS: previews.shown_steps(sweep.faces, steps)},
+        )
 
 
 class CodesToImage(io.ComfyNode):

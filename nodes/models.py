@@ -90,6 +90,21 @@ def fingerprint(kind: ModelKind, entry: str) -> str:
     return entry if path is None else f"{entry} {_version(path)}"
 
 
+def known_downloads() -> list[tuple[ModelKind, KnownFile]]:
+    """Every file that can be downloaded, and what it is for."""
+    return [(kind, file) for kind in KINDS for file in _downloads(kind)]
+
+
+def is_here(kind: ModelKind, file: KnownFile) -> bool:
+    """Whether a known file is in the user's folders, under any of its names."""
+    return _local(kind, DOWNLOAD + file.name) is not None
+
+
+def folder_for(kind: ModelKind, file: KnownFile) -> Path:
+    """Where a download goes."""
+    return host.download_folder(file.folder if file.folder in kind.folders else kind.folders[0])
+
+
 def _downloads(kind: ModelKind) -> list[KnownFile]:
     """Known files whose content can be checked, best first."""
     from ..codeformer_core.checkpoints.catalogue import KNOWN_FILES
@@ -153,7 +168,7 @@ def _download(kind: ModelKind, known: KnownFile) -> Path:
     from ..codeformer_core.checkpoints.download import download
 
     host.say(f"downloading {known.name}")
-    folder = host.download_folder(known.folder if known.folder in kind.folders else kind.folders[0])
+    folder = folder_for(kind, known)
     try:
         path = download(known, folder, on_progress=host.Progress(), cancelled=host.cancelled)
     finally:

@@ -27,6 +27,7 @@ from .upscale import upscaler
 
 if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceParser, Faces
+    from ..codeformer_core.pipeline.restore import RestoredImage
 
 
 class RestoreImage(io.ComfyNode):
@@ -106,9 +107,10 @@ class RestoreImage(io.ComfyNode):
         enlarge = upscaler(upscale_model, progress)
         found, values = faces, fidelity
         if picked.strip() or per_face.strip():
-            found = faces or cast("hosted.HostedDetector", detector).detect(
-                image[..., :3], confidence=confidence, min_size=min_size, on_progress=progress
-            )
+            if found is None:
+                found = models.detector_or_default(detector).detect(
+                    image[..., :3], confidence=confidence, min_size=min_size, on_progress=progress
+                )
             choice = picking.pick(found, picked, per_face, fidelity)
             faces, values = choice.faces, choice.fidelity
         result = restore_image(
@@ -135,9 +137,11 @@ class RestoreImage(io.ComfyNode):
             host.to_output(result.image),
             host.to_output(result.mask),
             result.faces,
-            ui={
-                previews.SHOWN: previews.shown_frames(
-                    result.image, found or result.faces, result.faces, before=image
-                )
-            },
+            ui=_shown(image, result, found),
         )
+
+
+def _shown(image: torch.Tensor, result: RestoredImage, found: Faces | None) -> dict[str, Any]:
+    """Before and after for the browser, with every face that was found."""
+    faces = result.faces if found is None else found
+    return {previews.SHOWN: previews.shown_frames(result.image, faces, result.faces, before=image)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from comfy_api.latest import io, ui
 
-from . import host
+from . import host, picking, previews
 from .blocks import SHOWN_FRAMES, box_masks
 from .schema import FacesSocket, schema
 
@@ -73,7 +73,7 @@ class SelectFaces(io.ComfyNode):
         from ..codeformer_core.faces import Selection, other_faces, select_faces
 
         if rule == PICKED:
-            rule, numbers = "numbers", picked
+            rule, numbers = "numbers", picking.present_text(picked, faces)
         selection = Selection(rule, count, numbers, min_score, min_size, max_size)  # pyright: ignore[reportArgumentType]
         chosen = select_faces(faces, selection)
         return io.NodeOutput(
@@ -81,7 +81,8 @@ class SelectFaces(io.ComfyNode):
             other_faces(faces, chosen),
             host.to_output(box_masks(chosen)),
             chosen.count,
-            ui=_shown(cls, image, faces, chosen),
+            ui=_shown(cls, image, faces, chosen)
+            | {previews.SHOWN: previews.shown_frames(image, faces, chosen)},
         )
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 import os
+import random
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,11 +45,16 @@ comfy_root = host_tests.comfy_root
 write_tiny_model = host_tests.write_tiny_model
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the browser."""
-    for item in items:
-        if Path(item.fspath).parent == HERE:
-            item.add_marker(pytest.mark.browser)
+    """Everything in this folder needs the browser, and comes last.
+
+    Playwright keeps an event loop running while it is open, beside which no test can run another.
+    """
+    here = [item for item in items if Path(item.fspath).parent == HERE]
+    for item in here:
+        item.add_marker(pytest.mark.browser)
+    items[:] = [item for item in items if item not in set(here)] + here
 
 
 def missing(what: str) -> None:
@@ -67,9 +78,70 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+class FileServer(ThreadingHTTPServer):
+    """Serves one file, slowly if asked to.
+
+    Attributes:
+        content: the file.
+        asked: the requests that came.
+        slow: whether it sends a little at a time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _FileHandler)
+        self.content = random.Random(0).randbytes(300_000)
+        self.asked: list[str] = []
+        self.slow = False
+
+
+class _FileHandler(BaseHTTPRequestHandler):
+    server: FileServer
+
+    def do_GET(self) -> None:
+        """Send the file, or what is missing of it."""
+        self.server.asked.append(self.path)
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+        content = self.server.content
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        for place in range(start, len(content), 10_000):
+            self.wfile.write(content[place : min(place + 10_000, len(content))])
+            if self.server.slow:
+                time.sleep(0.3)
+
+    def log_message(self, format: str, *values: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def files() -> Iterator[FileServer]:
+    """A server of one file on this machine."""
+    with FileServer() as started:
+        threading.Thread(target=started.serve_forever, daemon=True).start()
+        yield started
+        started.shutdown()
+
+
+def _point_catalogue_at(files: FileServer, base: Path) -> None:
+    """Make the host's catalogue believe that the small detector is the served file."""
+    known = {
+        "detection_mobilenet0.25_Final.pth": {
+            "urls": [f"http://127.0.0.1:{files.server_port}/detector.pth"],
+            "bytes": len(files.content),
+            "sha256": hashlib.sha256(files.content).hexdigest(),
+        }
+    }
+    os.environ["CODEFORMER_TEST_FILES"] = json.dumps(known)
+    shutil.copy(HERE / "local_catalogue.py", base / "custom_nodes" / "local_catalogue.py")
+
+
 @pytest.fixture(scope="session")
 def server(
     chromium: Any,
+    files: FileServer,
     comfy_root: Path,
     tmp_path_factory: pytest.TempPathFactory,
     write_tiny_model: Callable[[Path], Path],
@@ -78,6 +150,7 @@ def server(
     base = host_tests.make_base(tmp_path_factory.mktemp("browser"))
     write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
     _write_photos(base / "input")
+    _point_catalogue_at(files, base)
     with host_tests.running(comfy_root, base) as started:
         yield started
 

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 180_000
-"""Milliseconds; the machine may be one busy core."""
+"""Milliseconds to open the frontend; the machine may be one busy core."""
+
+ACTION = 20_000
+"""Milliseconds for anything else."""
 
 BUILD = """({nodes, links}) => {
   const made = nodes.map(({type, at, size, widgets}) => {
@@ -55,11 +58,11 @@ class Desk:
         self.folder = folder
         self.errors: list[str] = []
         self.page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        self.page.set_default_timeout(PATIENCE)
+        self.page.set_default_timeout(ACTION)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._hear)
-        self.page.goto(address)
-        self.page.wait_for_function(READY)
+        self.page.goto(address, timeout=PATIENCE)
+        self.page.wait_for_function(READY, timeout=PATIENCE)
         # The template that a first visit loads comes a little later.
         self.page.wait_for_timeout(2000)
 
@@ -74,7 +77,7 @@ class Desk:
 
     def clear(self) -> None:
         """An empty graph at its natural size, and no errors."""
-        self.page.evaluate("app.graph.clear()")
+        self.page.evaluate("app.graph.clear(); app.nodeOutputs = {}")
         self.page.evaluate("app.canvas.ds.reset()")
         self.errors.clear()
 

@@ -23,7 +23,7 @@ def compared(desk: Any) -> Any:
     desk.run()
     desk.page.wait_for_selector(f"{STAGE} .codeformer-number")
     desk.page.wait_for_function(
-        "[...document.querySelectorAll('.codeformer-sheet img')].every((img) => img.naturalWidth)"
+        f"[...document.querySelectorAll('{STAGE} img')].every((img) => img.naturalWidth)"
     )
     return desk
 
@@ -35,7 +35,7 @@ def divider(desk: Any) -> int:
 
 def sheet(desk: Any) -> dict[str, float]:
     """Where the picture is on the screen."""
-    return desk.page.locator(".codeformer-sheet").bounding_box()
+    return desk.page.locator(f"{STAGE} .codeformer-sheet").bounding_box()
 
 
 def test_divider_follows_the_pointer_and_the_keys(compared: Any) -> None:
@@ -47,7 +47,7 @@ def test_divider_follows_the_pointer_and_the_keys(compared: Any) -> None:
     page.mouse.move(place["x"] + 0.8 * place["width"], middle, steps=3)
     page.mouse.up()
     assert divider(compared) == pytest.approx(80, abs=1)
-    clip = page.locator(".codeformer-sheet img").nth(1).evaluate("(img) => img.style.clipPath")
+    clip = page.locator(f"{STAGE} img").nth(1).evaluate("(img) => img.style.clipPath")
     assert float(clip.split()[1].rstrip("%")) == pytest.approx(20, abs=1)
     page.keyboard.press("Home")
     page.keyboard.press("Shift+ArrowRight")
@@ -77,12 +77,13 @@ def test_one_to_one_shows_a_pixel_of_the_file_as_a_pixel_of_the_screen(compared:
 
 def test_pictures_are_before_and_after(compared: Any) -> None:
     sizes = compared.page.eval_on_selector_all(
-        ".codeformer-sheet img", "(all) => all.map((img) => [img.naturalWidth, img.naturalHeight])"
+        f"{STAGE} img", "(all) => all.map((img) => [img.naturalWidth, img.naturalHeight])"
     )
     assert sizes == [[1024, 512], [1024, 512]]
     differ = compared.page.evaluate(
         """() => {
-          const pixels = [...document.querySelectorAll('.codeformer-sheet img')].map((img) => {
+          const images = [...document.querySelectorAll('[role=slider] img')];
+          const pixels = images.map((img) => {
             const canvas = new OffscreenCanvas(img.naturalWidth, img.naturalHeight);
             const context = canvas.getContext('2d');
             context.drawImage(img, 0, 0);

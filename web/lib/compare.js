@@ -46,7 +46,7 @@ export class Compare {
    * @param {Frame[]} frames
    */
   show(frames) {
-    this.frames = frames.filter((frame) => frame.before);
+    this.frames = frames.filter((frame) => frame.before && frame.picture);
     this.slider.update(this.frames, Math.min(this.index, this.frames.length - 1));
     this.showFrame(Math.max(0, Math.min(this.index, this.frames.length - 1)));
   }
@@ -54,7 +54,7 @@ export class Compare {
   /** @param {number} index */
   showFrame(index) {
     const frame = this.frames[index];
-    if (!frame?.before) return;
+    if (!frame?.before || !frame.picture) return;
     this.index = index;
     delete this.stage.element.dataset.empty;
     this.before.src = this.address(frame.before);

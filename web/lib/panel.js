@@ -9,6 +9,7 @@
  * @property {(name: string, type: string, element: HTMLElement, options: object) => Widget} addDOMWidget
  * @property {(output: any) => void} [onExecuted]
  * @property {unknown[]} [imgs]
+ * @property {boolean} [hideOutputImages]
  */
 /** @typedef {BareNode & HostNode} LGraphNode */
 
@@ -19,10 +20,12 @@ const PROGRESS_PICTURE = "$$canvas-image-preview"; // the host's widget for prev
  * @param {LGraphNode} node
  * @param {string} name of the widget, unique in the node
  * @param {HTMLElement} element
- * @param {number} height least height in pixels
+ * @param {number | (() => number)} height least height in pixels; if it changes, it is the only one
  */
 export function addPanel(node, name, element, height) {
   element.classList.add("codeformer");
+  // Nodes 2.0 asks the element, the canvas asks the widget.
+  if (typeof height === "number") element.style.minHeight = `${height}px`;
   // The canvas must neither move the node nor run a shortcut while someone works in here.
   for (const type of ["pointerdown", "keydown", "dblclick", "contextmenu"]) {
     element.addEventListener(type, (event) => event.stopPropagation());
@@ -30,7 +33,9 @@ export function addPanel(node, name, element, height) {
   const widget = node.addDOMWidget(name, "codeformer", element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: () => height,
+    ...(typeof height === "number"
+      ? { getMinHeight: () => height }
+      : { getMinHeight: height, getMaxHeight: height }),
   });
   widget.serialize = false;
   return widget;
@@ -63,6 +68,15 @@ function dropProgressPicture(node) {
   if (index < 0) return;
   node.imgs = undefined;
   node.widgets?.splice(index, 1);
+}
+
+/**
+ * Keep the canvas from drawing the pictures of a result a second time, below the panel.
+ * @param {LGraphNode} node
+ */
+export function hideOutputPictures(node) {
+  node.hideOutputImages = true; // Nodes 2.0
+  Object.defineProperty(node, "imgs", { get: () => undefined, set() {}, configurable: true });
 }
 
 /**

@@ -7,6 +7,7 @@ import { make } from "./panel.js";
  * @property {[number, number, number, number]} box left, top, right, bottom in 0..1
  * @property {number} score the detector's confidence
  * @property {number} size pixels of the longer side
+ * @property {boolean} chosen by the last run
  */
 /**
  * @typedef {object} Frame a picture a node shows, as nodes/previews.py describes it
@@ -14,7 +15,7 @@ import { make } from "./panel.js";
  * @property {number} frames in the whole batch
  * @property {number} width
  * @property {number} height
- * @property {Record<string, string>} picture
+ * @property {Record<string, string>} [picture]
  * @property {Record<string, string>} [before]
  * @property {FoundFace[]} faces
  */

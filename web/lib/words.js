@@ -13,12 +13,9 @@ const ENGLISH = {
   zoomTo: "Zoom to face {number}",
   frame: "Frame {frame} of {frames}",
   pickEmpty: "Run to see the faces here, then click the ones you want.",
-  pickNoPicture: "Connect an image and run to see the faces here.",
-  noFaces: "No face was found in this frame.",
   all: "All",
   none: "None",
   largest: "Largest",
-  face: "Face {number}",
   faceDetails: "Face {number}: score {score}, {size} px",
   missing: "Face {number} is missing",
   missingHint: "Not found in the last run. Click to remove it.",
@@ -34,9 +31,9 @@ const ENGLISH = {
   downloading: "{done} of {total} MB",
   downloaded: "{name} is here.",
   failed: "Not downloaded: {reason}",
-  stripEmpty: "Run to see the strip.",
+  stripEmpty: "Run to see every fidelity, then click the one you want.",
   use: "Use fidelity {value}",
-  nowhere: "Connect a node with a fidelity to this one's model or faces.",
+  nowhere: "Connect Decode Faces to the same codes to use this fidelity.",
 };
 
 /** @typedef {keyof typeof ENGLISH} Word */

@@ -1,0 +1,90 @@
+"""Faces picked in the picture, and what the browser is shown."""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+SIDE = 64
+
+
+@pytest.fixture
+def three(host: SimpleNamespace) -> Any:
+    """Frames with two faces and one."""
+    core = host.core("faces")
+    points = ((20.0, 20.0), (40.0, 20.0), (30.0, 30.0), (22.0, 40.0), (38.0, 40.0))
+    landmarks = core.Landmarks(*points)
+    placement = core.place(landmarks, 32, SIDE, SIDE)
+
+    def face(left: float, frame: int) -> Any:
+        box = core.Box(left, 16, left + 32, 48)
+        return core.Face(box, 0.9, landmarks, placement, frame)
+
+    return core.Faces(((face(0, 0), face(32, 0)), (face(8, 1),)), SIDE, SIDE)
+
+
+@pytest.fixture
+def picking(host: SimpleNamespace) -> Any:
+    """The pack's module."""
+    return importlib.import_module(f"{host.pack.__name__}.nodes.picking")
+
+
+def test_nothing_picked_takes_all_with_one_fidelity(picking: Any, three: Any) -> None:
+    assert picking.pick(three, "", "", 0.4) == picking.Picked(three, 0.4)
+
+
+def test_missing_faces_leave_with_their_fidelity(
+    picking: Any, three: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    picked = picking.pick(three, "9, 3, 1", "0.1, 0.2, 0.3", 0.5)
+    assert [len(frame) for frame in picked.faces.frames] == [1, 1]
+    assert picked.fidelity == [0.1, 0.2]
+    assert "face 9" in caplog.text
+
+
+def test_as_many_fidelities_as_faces_are_wanted(
+    host: SimpleNamespace, picking: Any, three: Any
+) -> None:
+    with pytest.raises(host.core("errors").SettingError, match="2 fidelities for 3 faces"):
+        picking.pick(three, "", "0.1, 0.2", 0.5)
+
+
+def test_only_picked_faces_are_restored(host: SimpleNamespace, tiny: Any, three: Any) -> None:
+    image = torch.rand(2, SIDE, SIDE, 3)
+    node = host.nodes["CodeFormerRestoreImage"]
+    result = node.execute(image=image, fidelity=0.5, model=tiny, faces=three, picked="3")
+    assert torch.equal(result.args[0][0], image[0])
+    assert not torch.equal(result.args[0][1], image[1])
+    shown = result.ui["codeformer_frames"]
+    chosen = [(face["number"], face["chosen"]) for frame in shown for face in frame["faces"]]
+    assert chosen == [(1, False), (2, False), (3, True)]
+
+
+def test_browser_gets_frames_as_files_and_boxes_in_parts_of_them(
+    host: SimpleNamespace, three: Any
+) -> None:
+    image = torch.zeros(2, SIDE, SIDE, 4)
+    image[0, ..., 0] = float("nan")
+    image[1, ..., 1] = 7
+    node = host.nodes["CodeFormerSelectFaces"]
+    first, second = node.execute(faces=three, rule="all", image=image).ui["codeformer_frames"]
+    assert (first["frame"], second["frame"], first["frames"]) == (0, 1, 2)
+    assert first["faces"][1]["box"] == [0.5, 0.25, 1.0, 0.75]
+    assert first["faces"][1]["size"] == 32
+    path = f"{host.folder_paths.get_temp_directory()}/{second['picture']['filename']}"
+    with Image.open(path) as picture:
+        assert picture.size == (SIDE, SIDE)
+        red, green, blue = picture.getpixel((32, 32))
+    assert green > 250 and max(red, blue) < 6
+
+
+def test_vanished_face_does_not_stop_the_selection(host: SimpleNamespace, three: Any) -> None:
+    node = host.nodes["CodeFormerSelectFaces"]
+    result = node.execute(faces=three, rule="picked", picked="2, 7")
+    assert result.args[0].count == 1
+    assert "picture" not in result.ui["codeformer_frames"][0]
