@@ -91,5 +91,5 @@ def compress(pixels: np.ndarray, quality: int) -> np.ndarray:
 
     bgr = np.round(pixels[..., ::-1] * 255).astype(np.uint8)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return decoded[..., ::-1].astype(np.float32) / 255

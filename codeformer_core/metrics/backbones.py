@@ -97,7 +97,7 @@ def _mobilenet_v2(state: State) -> list[nn.Module]:
         raise MissingModelError("MobileNetV2 needs torchvision: pip install torchvision") from error
     network = mobilenet_v2()
     network.load_state_dict(state)
-    return list(network.features[: BACKBONES["mobilenet_v2"].taps[-1] + 1])
+    return list(network.features.children())[: BACKBONES["mobilenet_v2"].taps[-1] + 1]
 
 
 LITE0_STAGES = ((1, 3, 1, 16), (2, 3, 2, 24), (2, 5, 2, 40), (3, 3, 2, 80), (3, 5, 1, 112))

@@ -102,7 +102,7 @@ class CodeFormer(nn.Module):
                 f"this model restores crops of shape (N, 3, {self.size}, {self.size}), "
                 f"got {tuple(crops.shape)}; crop the faces at {self.size} px"
             )
-        crops = crops.to(self.encoder.blocks[0].weight.dtype)
+        crops = crops.to(next(self.encoder.parameters()).dtype)
         latents, features = self.encoder.with_features(crops, self.config.fusion_sizes)
         logits = self.predict_logits(latents)
         return FaceCodes(latents, logits, logits.argmax(2), features)

@@ -66,11 +66,13 @@ class Batch:
         if self.recipe:
             images = clean.movedim(1, -1) * 0.5 + 0.5
             degraded = to_network(degrade_batch(images, self.recipe, self.seeds))
-        return Batch(_channels_last(clean), _channels_last(degraded), self.keys.to(device))
+        if degraded is not None:
+            degraded = _channels_last(degraded)
+        return Batch(_channels_last(clean), degraded, self.keys.to(device))
 
 
-def _channels_last(pictures: Tensor | None) -> "Tensor | None":
-    return pictures if pictures is None else pictures.contiguous(memory_format=torch.channels_last)
+def _channels_last(pictures: Tensor) -> Tensor:
+    return pictures.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

@@ -66,12 +66,13 @@ class Trainer:
     def _build(self) -> None:
         config = self.config
         torch.manual_seed(config.seed)  # the same first weights in every process
-        stage = make_stage(config).to(self.device, memory_format=torch.channels_last)
+        stage = make_stage(config).to(self.device)
+        stage.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs)
         if self.batches.variants and config.stage > 1:
             stage.remember_codes(self.batches.variants)
         stage.company = company_of(self.accelerator)
         discriminator = PatchDiscriminator(config.discriminator_channels).to(self.device)
-        self.stage: Stage = stage
+        self.stage: Stage[Any] = stage
         self.discriminator = discriminator
         self.trained = [p for p in stage.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.trained, config.learning_rate, config.betas)

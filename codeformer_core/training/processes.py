@@ -1,6 +1,6 @@
 """One process or many: what HF accelerate is asked for."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingModelError, SettingError
 from .config import RunConfig
@@ -35,9 +35,10 @@ def company_of(accelerator: "Accelerator") -> Company:
     """What a stage may ask of all processes together."""
     if accelerator.num_processes == 1:
         return Company()
-    return Company(
-        mean=lambda tensor: accelerator.reduce(tensor, "mean"), gather=accelerator.gather
-    )
+    # Accelerate takes and returns nested containers; we give and get plain tensors.
+    reduce: Any = accelerator.reduce
+    gather: Any = accelerator.gather
+    return Company(mean=lambda tensor: reduce(tensor, "mean"), gather=gather)
 
 
 def places_of(config: RunConfig, process: int, processes: int) -> tuple[range, ...]:

@@ -25,10 +25,8 @@ from .stages import Score, Stage, StepResult
 from .weights import load_named_weights
 
 
-class CodebookStage(Stage):
+class CodebookStage(Stage[VQGAN]):
     """Trains a VQGAN to reproduce clean faces through its codes."""
-
-    network: VQGAN
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
@@ -47,7 +45,7 @@ class CodebookStage(Stage):
         perceptual = self.perceptual_term(pictures, batch.clean)
         commitment = code_feature_loss(latents, quantized)
         reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
-        last_layer = self.network.generator.blocks[-1].weight
+        last_layer = list(self.network.generator.parameters())[-2]  # weight, bias
         adversarial = self.adversarial_term(pictures, reconstruction, last_layer, step, score)
         return StepResult(
             loss=reconstruction + weights.commitment * commitment + adversarial,

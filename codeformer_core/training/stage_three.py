@@ -37,7 +37,7 @@ class FusionStage(CodePredictionStage):
         pixel = F.l1_loss(pictures, batch.clean)
         perceptual = self.perceptual_term(pictures, batch.clean)
         reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
-        last_layer = network.fuse_convs_dict[str(max(sizes))].shift[-1].weight
+        last_layer = network.get_parameter(f"fuse_convs_dict.{max(sizes)}.shift.2.weight")
         adversarial = self.adversarial_term(pictures, reconstruction, last_layer, step, score)
         return StepResult(
             loss=reconstruction + code_loss + adversarial,

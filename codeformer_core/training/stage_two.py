@@ -27,10 +27,9 @@ UNKNOWN = -1
 """In place of codes that have not been computed yet."""
 
 
-class CodePredictionStage(Stage):
+class CodePredictionStage(Stage[CodeFormer]):
     """Trains encoder and transformer of a CodeFormer."""
 
-    network: CodeFormer
     frozen = ("perceptual", "autoencoder")
     known_codes: Tensor | None
     """(variants, T) int16 codes of the clean faces."""
@@ -121,6 +120,6 @@ def _start_from_autoencoder(network: CodeFormer, autoencoder: VQGAN) -> None:
         getattr(network, name).load_state_dict(getattr(autoencoder, name).state_dict())
     nn.init.normal_(network.position_emb, std=0.02)
     for fusion in network.fuse_convs_dict.values():
-        for modulation in (fusion.scale, fusion.shift):
-            nn.init.zeros_(modulation[-1].weight)
-            nn.init.zeros_(modulation[-1].bias)
+        for last_layer in ("scale.2", "shift.2"):
+            nn.init.zeros_(fusion.get_parameter(f"{last_layer}.weight"))
+            nn.init.zeros_(fusion.get_parameter(f"{last_layer}.bias"))

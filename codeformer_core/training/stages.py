@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -44,10 +45,13 @@ class Company:
     """Tensors of all processes, one after the other along the first dimension."""
 
 
-class Stage(nn.Module):
+Network = TypeVar("Network", bound=VQGAN | CodeFormer)
+
+
+class Stage(nn.Module, Generic[Network]):
     """One stage of training: holds the network and says what to minimise."""
 
-    network: VQGAN | CodeFormer
+    network: Network
     """What is trained and saved."""
     frozen: tuple[str, ...] = ("perceptual",)
     """Helpers that come from files of their own and are in no checkpoint."""
@@ -119,7 +123,7 @@ class Stage(nn.Module):
         return bool(self.config.losses.adversarial) and step >= self.config.adversarial_after
 
 
-def make_stage(config: RunConfig) -> Stage:
+def make_stage(config: RunConfig) -> Stage[Any]:
     """The stage a config describes, its networks built and started from what it names.
 
     Raises:

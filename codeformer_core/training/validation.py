@@ -1,7 +1,7 @@
 """How good the averaged network is on faces it does not train on."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class Validation(NamedTuple):
 
 
 @torch.no_grad()
-def validate(stage: Stage, network: nn.Module, batches: Iterable[Batch]) -> Validation:
+def validate(stage: Stage[Any], network: nn.Module, batches: Iterable[Batch]) -> Validation:
     """Restore validation batches with a network of the stage, and measure.
 
     Args:
@@ -49,7 +49,7 @@ def validate(stage: Stage, network: nn.Module, batches: Iterable[Batch]) -> Vali
     return Validation({name: total / count for name, total in sums.items()}, grid)
 
 
-def _scores(stage: Stage, pictures: dict[str, Tensor], clean: Tensor) -> dict[str, float]:
+def _scores(stage: Stage[Any], pictures: dict[str, Tensor], clean: Tensor) -> dict[str, float]:
     """Sums over the batch."""
     scores = {}
     for name, restored in pictures.items():
