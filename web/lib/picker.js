@@ -138,13 +138,16 @@ export class Picker {
         type: "button",
         class: "codeformer-face",
         "data-number": number,
-        "data-details": details,
         "aria-label": details,
         click: (/** @type {MouseEvent} */ event) => this.#click(face, event),
         focus: () => this.#focus(number),
       },
       make("span", {}, String(number)),
     );
+    // Its details open towards the middle, where the stage does not cut them off.
+    button.dataset.details = details;
+    button.toggleAttribute("data-right", box[0] + box[2] > 1);
+    button.toggleAttribute("data-low", box[3] > 0.85);
     Object.assign(button.style, {
       left: `${box[0] * 100}%`,
       top: `${box[1] * 100}%`,
