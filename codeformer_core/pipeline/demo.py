@@ -15,7 +15,7 @@ from .restore import RestoredImage, restore_image
 from .sheet import Panel, draw_sheet
 
 DEMO_DEGRADATION = Degradation(
-    blur_x=1.4, downsample=2.0, gaussian_noise=8.0, sensor_noise=4.0, jpeg_quality=50
+    blur_x=2.0, downsample=4.0, gaussian_noise=8.0, sensor_noise=4.0, jpeg_quality=50
 )
 """As from an old phone: out of focus, small, noisy and compressed."""
 DEMO_SEED = 7
