@@ -147,11 +147,11 @@ def server(
     write_tiny_model: Callable[[Path], Path],
 ) -> Iterator[Any]:
     """A started ComfyUI with the pack, a tiny model and a photo of two faces."""
-    base = host_tests.make_base(tmp_path_factory.mktemp("browser"))
+    base = host_tests.real_host.make_base(tmp_path_factory.mktemp("browser"))
     write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
     _write_photos(base / "input")
     _point_catalogue_at(files, base)
-    with host_tests.running(comfy_root, base) as started:
+    with host_tests.real_host.running(comfy_root, base) as started:
         yield started
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,6 @@ from PIL import Image
 from skimage import data
 
 ROOT = Path(__file__).parents[2]
-CONTROL = {"fixed", "increment", "decrement", "randomize"}
-"""What the frontend saves after a seed; no input of the node."""
 
 RUNNING = {
     "select faces": 1,
@@ -25,12 +24,6 @@ RUNNING = {
     "degrade and restore": 2,
 }
 """Workflows without a diffusion checkpoint, and how many pictures they save or show at least."""
-
-
-@pytest.fixture(scope="module")
-def known(server: Any) -> dict[str, Any]:
-    """Every node of the host."""
-    return server.json("/object_info")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,27 +42,6 @@ def files(server: Any) -> None:
     torch.save(ESRGAN(num_filters=8, num_blocks=1, scale=2).state_dict(), folder / "tiny_up.pth")
 
 
-def prompt_of(workflow: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """A saved workflow (format 0.4) in API format, with the small files in the loaders."""
-    links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
-    prompt: dict[str, Any] = {}
-    for node in workflow["nodes"]:
-        if node["type"] not in known:
-            continue  # notes exist in the frontend only
-        inputs: dict[str, Any] = {}
-        values = iter(node.get("widgets_values", []))
-        for entry in node["inputs"]:
-            if "widget" in entry:
-                inputs[entry["name"]] = next(values)
-                if entry["name"] in ("seed", "noise_seed"):
-                    assert next(values) in CONTROL
-            if entry["link"] is not None:
-                inputs[entry["name"]] = links[entry["link"]]
-        inputs |= SMALL.get(node["type"], {})
-        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
-    return prompt
-
-
 SMALL = {
     "LoadImage": {"image": "small.png"},
     "CodeFormerLoader": {"file": "tiny.safetensors"},
@@ -79,19 +51,20 @@ MODEL_LOADER = "tiny loader"
 
 
 def with_tiny_models(prompt: dict[str, Any]) -> dict[str, Any]:
-    """Connect the tiny model wherever the built-in one would be taken."""
-    prompt = {**prompt, MODEL_LOADER: {"class_type": "CodeFormerLoader"}}
-    prompt[MODEL_LOADER]["inputs"] = SMALL["CodeFormerLoader"]
+    """Put the small files into the loaders, and one wherever the built-in model is taken."""
+    prompt = {**prompt, MODEL_LOADER: {"class_type": "CodeFormerLoader", "inputs": {}}}
     for node in prompt.values():
+        node["inputs"] |= SMALL.get(node["class_type"], {})
         if node["class_type"] in ("CodeFormerRestoreImage", "CodeFormerRestoreFaces"):
             node["inputs"].setdefault("model", [MODEL_LOADER, 0])
     return prompt
 
 
 @pytest.mark.parametrize("name", sorted(RUNNING))
-def test_workflow_runs_to_its_end(server: Any, known: dict[str, Any], name: str) -> None:
-    workflow = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
-    outputs = server.run(with_tiny_models(prompt_of(workflow, known)))
+def test_workflow_runs_to_its_end(
+    server: Any, shipped: Callable[[str], dict[str, Any]], name: str
+) -> None:
+    outputs = server.run(with_tiny_models(shipped(name)))
     pictures = [each for output in outputs.values() for each in output.get("images", [])]
     assert len(pictures) >= RUNNING[name]
 

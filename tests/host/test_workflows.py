@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +19,6 @@ from skimage import data
 from codeformer_core import load_codeformer, load_detector, restore_image
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
-CONTROL = {"fixed", "increment", "decrement", "randomize"}
-"""What the frontend saves after a seed; no input of the node."""
-
-
-def as_prompt(workflow: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """A saved workflow (format 0.4) in API format, as the frontend would post it."""
-    links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
-    prompt: dict[str, Any] = {}
-    for node in workflow["nodes"]:
-        if node["type"] not in known:
-            continue  # notes exist in the frontend only
-        values = iter(node.get("widgets_values", []))
-        inputs: dict[str, Any] = {}
-        for entry in node["inputs"]:
-            if "widget" in entry:
-                inputs[entry["name"]] = next(values)
-                if entry["name"] in ("seed", "noise_seed"):
-                    assert next(values) in CONTROL
-            if entry["link"] is not None:
-                inputs[entry["name"]] = links[entry["link"]]
-        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
-    return prompt
-
-
-def load_workflow(name: str) -> dict[str, Any]:
-    """A shipped workflow by the name of its file."""
-    return json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def known(server: Any) -> dict[str, Any]:
-    """Every node of the host."""
-    return server.json("/object_info")
 
 
 @pytest.fixture(scope="module")
@@ -83,21 +51,23 @@ def expected(photo: numpy.ndarray) -> numpy.ndarray:
 @pytest.mark.parametrize("name", ["restore a photo", "blocks"])
 def test_shipped_workflow_gives_what_the_library_gives(
     server: Any,
-    known: dict[str, Any],
+    shipped: Callable[[str], dict[str, Any]],
     photo: numpy.ndarray,
     expected: numpy.ndarray,
     name: str,
 ) -> None:
-    prompt = as_prompt(load_workflow(name), known)
+    prompt = shipped(name)
     picture = saved_picture(server, server.run(prompt), node_of(prompt, "SaveImage"))
     assert picture.shape == photo.shape
     assert numpy.abs(picture - expected).max() <= 1.01
     assert numpy.abs(picture.astype(int) - photo).max() > 8, "nothing was restored"
 
 
-def test_every_workflow_uses_only_nodes_and_inputs_that_exist(known: dict[str, Any]) -> None:
+def test_every_workflow_uses_only_nodes_and_inputs_that_exist(
+    known: dict[str, Any], shipped: Callable[[str], dict[str, Any]]
+) -> None:
     for path in WORKFLOWS.glob("*.json"):
-        for node in as_prompt(json.loads(path.read_text(encoding="utf-8")), known).values():
+        for node in shipped(path.stem).values():
             described = known[node["class_type"]]["input"]
             offered = {**described.get("required", {}), **described.get("optional", {})}
             unknown = set(node["inputs"]) - set(offered) - {"upload"}
@@ -106,9 +76,9 @@ def test_every_workflow_uses_only_nodes_and_inputs_that_exist(known: dict[str, A
 
 
 def test_txt2img_workflow_wants_nothing_but_a_checkpoint(
-    server: Any, known: dict[str, Any]
+    server: Any, shipped: Callable[[str], dict[str, Any]]
 ) -> None:
-    prompt = as_prompt(load_workflow("fix faces after txt2img"), known)
+    prompt = shipped("fix faces after txt2img")
     with pytest.raises(Exception, match="ckpt_name") as refused:
         server.post(prompt)
     (errors,) = refused.value.reasons["node_errors"].values()
