@@ -14,7 +14,7 @@ from .detection import (
 from .drawing import draw_faces
 from .masks import DEFAULT_FEATHER, geometry_mask, square_mask
 from .parsing import FaceParser, build_parser
-from .paste import PasteOptions, faces_mask, paste_faces
+from .paste import Canvas, PasteOptions, faces_mask, paste_faces
 from .selection import Selection, other_faces, select_faces
 from .types import TEMPLATE_SIZE, Box, Face, Faces, Landmarks, Placement
 
@@ -26,6 +26,7 @@ __all__ = [
     "TEMPLATE",
     "TEMPLATE_SIZE",
     "Box",
+    "Canvas",
     "DlibDetector",
     "Face",
     "FaceDetector",

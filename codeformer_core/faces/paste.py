@@ -97,18 +97,60 @@ def paste_faces(
         PictureError: frames, crops, masks and faces do not belong together, or a crop holds
             values that are not finite.
     """
-    options = options or PasteOptions()
     check_frames(images, faces)
-    _check_crops(crops, masks, faces.count)
-    masks = _crop_masks(masks, options, faces.count, images.device)
-    result = images.clone()
-    replaced = images.new_zeros(images.shape[:3], dtype=torch.float32)
-    for face, crop, mask in zip(faces, crops, masks, strict=True):
-        placement = placement_in(images, face)
-        crop = crop.to(images.device, torch.float32)
-        crop = _with_original_colour(crop, mask, images[face.frame], placement, options)
-        _blend(result[face.frame], replaced[face.frame], crop, mask, placement, options)
-    return result, replaced
+    canvas = Canvas(images.clone(), options)
+    canvas.paste(crops, faces, masks)
+    return canvas.frames, canvas.mask
+
+
+class Canvas:
+    """Frames that get their crops in parts, so that not all crops need to be there at once.
+
+    Attributes:
+        frames: the (B, H, W, 3) frames so far.
+        mask: what was replaced so far, (B, H, W) float32, 0..1.
+    """
+
+    def __init__(self, frames: Tensor, options: PasteOptions | None = None) -> None:
+        """Start with nothing pasted.
+
+        Args:
+            frames: as ``images`` of ``paste_faces``, but painted on in place.
+            options: how to blend; the defaults if left out.
+        """
+        self.frames = frames
+        self.mask = frames.new_zeros(frames.shape[:3], dtype=torch.float32)
+        self._options = options or PasteOptions()
+        self._original = (-1, frames[:0])
+
+    def paste(self, crops: Tensor, faces: Faces, masks: Tensor | None = None) -> None:
+        """Blend some crops into the frames, one after the other.
+
+        Args:
+            crops: as of ``paste_faces``, one for each of ``faces``.
+            faces: some faces of all the frames, after those of earlier calls.
+            masks: as of ``paste_faces``.
+
+        Raises:
+            PictureError: as of ``paste_faces``.
+        """
+        check_frames(self.frames, faces)
+        _check_crops(crops, masks, faces.count)
+        masks = _crop_masks(masks, self._options, faces.count, self.frames.device)
+        for face, crop, mask in zip(faces, crops, masks, strict=True):
+            placement = placement_in(self.frames, face)
+            crop = crop.to(self.frames.device, torch.float32)
+            if self._options.colour_match != "none":
+                original = self._frame_before(face.frame)
+                crop = _with_original_colour(crop, mask, original, placement, self._options)
+            frame, covered = self.frames[face.frame], self.mask[face.frame]
+            _blend(frame, covered, crop, mask, placement, self._options)
+
+    def _frame_before(self, index: int) -> Tensor:
+        """Return a frame as it was before any face was pasted into it."""
+        if self._original[0] != index:  # faces come frame by frame
+            self._original = (index, self.frames[index].clone())
+        return self._original[1]
 
 
 def faces_mask(faces: Faces, feather: float = DEFAULT_FEATHER) -> Tensor:
@@ -166,8 +208,6 @@ def _crop_masks(
 def _with_original_colour(
     crop: Tensor, mask: Tensor, image: Tensor, placement: Placement, options: PasteOptions
 ) -> Tensor:
-    if options.colour_match == "none":
-        return crop
     size = crop.shape[0]
     crop_placement = placement.rescaled(size)
     original = crop_face(image, crop_placement)

@@ -10,18 +10,19 @@ from ..errors import SettingError
 from ..faces import (
     DEFAULT_CONFIDENCE,
     DEFAULT_MIN_SIZE,
+    Canvas,
     FaceDetector,
     FaceParser,
     Faces,
     PasteOptions,
     crop_faces,
     match_gray,
-    paste_faces,
 )
+from ..faces.crop import check_frames
 from ..faces.selection import faces_at
 from ..images import Pixels, as_images, resize
 from ..networks import Fidelity
-from .crops import CHUNK, FaceRestorer, Progress, try_restore_crops
+from .crops import CHUNK, FaceRestorer, Progress, fidelity_per_face, try_restore_crops
 
 Upscaler = Callable[[Tensor], Tensor]
 """Enlarges (B, H, W, 3) pictures by a factor of its own."""
@@ -104,32 +105,80 @@ def restore_image(
     progress = _Progress(on_progress)
     if faces is None:
         faces = _detect(colours, detector, confidence, min_size, progress)
-    crops = crop_faces(colours, faces, network.size)
-    restored = try_restore_crops(
-        network, crops, fidelity, adain=adain, chunk=chunk, on_progress=progress.restoring
-    )
-    results = restored.crops
-    if keep_gray and network.config.variant != "colorization":
-        results = match_gray(results, crops)
-    good = [index for index in range(faces.count) if index not in restored.broken]
-    pasted, mask = paste_enlarged(
-        images,
-        results[good],
-        faces_at(faces, set(good)),
-        paste or PasteOptions(),
-        parser=parser,
-        upscale=upscale,
-        upscaler=upscaler,
-        face_upscaler=face_upscaler,
-    )
+    check_frames(colours, faces)
+    fidelities = fidelity_per_face(fidelity, faces.count)
+    result = _enlarged_copy(images, upscale, upscaler)
+    painter = _Painter(result, faces, network.size, paste or PasteOptions(), parser, face_upscaler)
+    broken: list[int] = []
+    # Chunk by chunk from the crop to the paste: memory does not grow with the number of faces.
+    for places in _chunks(faces.count, chunk):
+        part = faces_at(faces, set(places))
+        crops = crop_faces(colours, part, network.size)
+        weights = fidelities[places.start : places.stop]
+        restored = try_restore_crops(network, crops, weights, adain=adain, chunk=chunk)
+        results = restored.crops
+        if keep_gray and network.config.variant != "colorization":
+            results = match_gray(results, crops)
+        sound = [index for index in range(part.count) if index not in restored.broken]
+        painter.paste(results[sound], faces_at(part, set(sound)))
+        broken += [places[index] for index in restored.broken]
+        progress.restoring(places.stop, faces.count)
     progress.restoring(1, 1)
     single = image.ndim < 4
     return RestoredImage(
-        image=pasted[0] if single else pasted,
-        mask=mask[0] if single else mask,
+        image=result[0] if single else result,
+        mask=painter.mask[0] if single else painter.mask,
         faces=faces,
-        warnings=_warnings(faces, restored.broken, network.size),
+        warnings=_warnings(faces, tuple(broken), network.size),
     )
+
+
+def _chunks(count: int, chunk: int) -> list[range]:
+    if chunk < 1:
+        raise SettingError(f"chunk is {chunk}: it must be at least 1 face")
+    return [range(start, min(start + chunk, count)) for start in range(0, count, chunk)]
+
+
+def _enlarged_copy(images: Tensor, upscale: float, upscaler: Upscaler | None) -> Tensor:
+    """Pictures of their own to paint on, with the opacity that `images` have."""
+    larger = enlarge(images[..., :3], upscale, upscaler)
+    if larger.shape[1:3] == images.shape[1:3]:
+        return images.clone()
+    if images.shape[3] == 3:
+        return larger
+    return torch.cat([larger, enlarge(images[..., 3:], upscale)], dim=3)
+
+
+class _Painter:
+    """Pastes restored faces into pictures of the result's size, in place."""
+
+    def __init__(
+        self,
+        pictures: Tensor,
+        faces: Faces,
+        side: int,
+        options: PasteOptions,
+        parser: FaceParser | None,
+        face_upscaler: Upscaler | None,
+    ) -> None:
+        """Prepare to paste `faces`, whose crops have `side` pixels a side."""
+        self._canvas = Canvas(pictures[..., :3], options)
+        self._parts = options.parts
+        self._parser = parser
+        enlarges = face_upscaler is not None and _pasted_larger(side, faces, pictures)
+        self._upscaler = face_upscaler if enlarges else None
+
+    @property
+    def mask(self) -> Tensor:
+        """(B, H, W): what was replaced so far."""
+        return self._canvas.mask
+
+    def paste(self, crops: Tensor, faces: Faces) -> None:
+        """Paste (N, S, S, 3) crops of some of the faces."""
+        masks = self._parser.masks(crops, **self._parts) if self._parser and len(crops) else None
+        if self._upscaler is not None and len(crops):
+            crops = self._upscaler(crops)
+        self._canvas.paste(crops, faces, masks)
 
 
 def paste_enlarged(
@@ -164,15 +213,10 @@ def paste_enlarged(
         SettingError: the factor is out of range.
     """
     _check_upscale(upscale)
-    larger = enlarge(images[..., :3], upscale, upscaler)
-    masks = parser.masks(crops, **options.parts) if parser else None
-    if face_upscaler is not None and _pasted_larger(crops, faces, larger):
-        crops = face_upscaler(crops)
-    pasted, mask = paste_faces(larger, crops, faces, options, masks)
-    if images.shape[3] > 3:
-        opacity = resize(images[..., 3:], *pasted.shape[1:3])
-        pasted = torch.cat([pasted, opacity], dim=3)
-    return pasted, mask
+    result = _enlarged_copy(images, upscale, upscaler)
+    painter = _Painter(result, faces, crops.shape[1], options, parser, face_upscaler)
+    painter.paste(crops, faces)
+    return result, painter.mask
 
 
 def _check_upscale(upscale: float) -> None:
@@ -180,11 +224,11 @@ def _check_upscale(upscale: float) -> None:
         raise SettingError(f"upscale is {upscale}: it must be between 1 and {LARGEST_UPSCALE:g}")
 
 
-def _pasted_larger(crops: Tensor, faces: Faces, pictures: Tensor) -> bool:
-    """Whether a crop covers more pixels of its picture than it has."""
+def _pasted_larger(side: int, faces: Faces, pictures: Tensor) -> bool:
+    """Whether a crop of this many pixels a side covers more of its picture than it has."""
     height, width = pictures.shape[1:3]
     placements = (face.placement.in_upscaled_picture(height, width) for face in faces)
-    return any(placement.face_size > crops.shape[1] * LARGEST_FACE for placement in placements)
+    return any(placement.face_size > side * LARGEST_FACE for placement in placements)
 
 
 class _Progress:
@@ -231,7 +275,11 @@ def enlarge(images: Tensor, upscale: float, upscaler: Upscaler | None = None) ->
     height, width = (round(side * upscale) for side in images.shape[1:3])
     if (height, width) == images.shape[1:3]:
         return images
-    return resize(images if upscaler is None else upscaler(images), height, width)
+    larger = images.new_empty((len(images), height, width, images.shape[3]))
+    # Frame by frame: an upscaler's own factor may be larger, and interpolation needs room too.
+    for frame, place in zip(images.split(1), larger.split(1), strict=True):
+        place.copy_(resize(frame if upscaler is None else upscaler(frame), height, width))
+    return larger
 
 
 def _warnings(faces: Faces, broken: tuple[int, ...], size: int) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Restoring pictures: what changes, what must not, and what is said."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -158,6 +160,53 @@ def test_one_fidelity_a_face():
     detector = Detector(((40, 60), (120, 60)), ((80, 60),))
     restore_image(frames, network, detector, fidelity=[0.1, 0.2, 0.3])
     assert torch.allclose(network.fidelities[0], torch.tensor([0.1, 0.2, 0.3]))
+
+
+@pytest.mark.parametrize("upscale", [1, 1.5])
+@pytest.mark.parametrize("colour_match", ["none", "lab"])
+def test_the_size_of_chunks_changes_nothing(upscale, colour_match):
+    # The first two overlap, so what is pasted before must not colour what comes after.
+    detector = Detector(((70, 60), (85, 60), (120, 60)), (), ((80, 60), (30, 50)))
+    frames = torch.stack([smooth(), noise(HEIGHT, WIDTH, 3), smooth().flip(1)])
+    options = PasteOptions(colour_match=colour_match)
+    settings = {"paste": options, "upscale": upscale, "fidelity": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    whole = restore_image(frames, Tinting(), detector, chunk=100, **settings)
+    for chunk in (1, 2):
+        parts = restore_image(frames, Tinting(), detector, chunk=chunk, **settings)
+        assert torch.equal(parts.image, whole.image)
+        assert torch.equal(parts.mask, whole.mask)
+
+
+def test_no_more_than_a_chunk_of_crops_is_held():
+    class Watcher(Network):
+        def __init__(self) -> None:
+            super().__init__()
+            self.earlier: list[weakref.ref[torch.Tensor]] = []
+
+        def __call__(self, crops, fidelity=0.5, adain=None):
+            assert all(past() is None for past in self.earlier)
+            assert len(crops) <= 2
+            result = crops.clone()
+            self.earlier += [weakref.ref(crops), weakref.ref(result)]
+            return result
+
+    network = Watcher()
+    detector = Detector(*[((40, 60), (80, 60), (120, 60))] * 5)
+    restore_image(noise(5, HEIGHT, WIDTH, 3), network, detector, chunk=2)
+    assert len(network.earlier) == 2 * 8
+
+
+def test_frames_are_enlarged_one_by_one():
+    asked: list[int] = []
+
+    def upscaler(images: torch.Tensor) -> torch.Tensor:
+        asked.append(len(images))
+        return resize(images, 4 * HEIGHT, 4 * WIDTH)
+
+    restore_image(
+        noise(3, HEIGHT, WIDTH, 3), Network(), Detector((), (), ()), upscale=2, upscaler=upscaler
+    )
+    assert asked == [1, 1, 1]
 
 
 def test_numpy_bytes_give_the_same_as_floats():
