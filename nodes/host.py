@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import comfy.cli_args
 import comfy.model_management as memory
 import comfy.model_patcher
 import comfy.ops
@@ -83,6 +85,18 @@ def preview_file(suffix: str) -> tuple[Path, dict[str, str]]:
     return folder / name, {"filename": name, "subfolder": "", "type": "temp"}
 
 
+def setting(name: str) -> Any:
+    """What the user changed a setting of the browser to; None where it was left alone.
+
+    A run does not say whose it is: of several users it is the default one's.
+    """
+    path = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get(name)
+    except (OSError, ValueError):
+        return None
+
+
 def download_folder(key: str) -> Path:
     """Where a download of this kind goes: the user's first folder for it."""
     return Path(folder_paths.get_folder_paths(key)[0])
@@ -150,6 +164,13 @@ def say(text: str, *, warning: bool = False) -> None:
         send(text, context.node_id)
 
 
+def say_broken(faces: Iterable[int]) -> None:
+    """Name the faces, counted from 0, that did not come out; none says nothing."""
+    numbers = ", ".join(str(index + 1) for index in faces)
+    if numbers:
+        say(f"left as it was, no finite pixels came out: face {numbers}", warning=True)
+
+
 # ------------------------------------------------------------------------------------------ memory
 
 
@@ -164,8 +185,18 @@ def offload_device() -> torch.device:
 
 
 def network_dtype() -> torch.dtype:
-    """Type for an autoencoder of pixels, under the same command line switches as the host's VAE."""
-    return memory.vae_dtype(memory.get_torch_device(), [torch.bfloat16, torch.float32])
+    """Type for an autoencoder of pixels, under the same command line switches as the host's VAE.
+
+    The host itself leaves the processor at float32, even where bfloat16 is several times faster.
+    """
+    from ..codeformer_core.networks import fastest_dtype
+
+    device = memory.get_torch_device()
+    chosen = memory.vae_dtype(device, [torch.bfloat16, torch.float32])
+    wants_float32 = comfy.cli_args.args.fp32_vae or comfy.cli_args.args.force_fp32
+    if is_cpu(device) and chosen == torch.float32 and not wants_float32:
+        return fastest_dtype(device)
+    return chosen
 
 
 def is_cpu(device: torch.device) -> bool:

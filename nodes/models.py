@@ -18,6 +18,8 @@ AUTOMATIC = "automatic"
 DLIB = "dlib"
 DOWNLOAD = "download "
 """How the entries of files that are not there yet begin."""
+ASK = "CodeFormer.Downloads.Ask"
+"""The browser part's setting: whether a click is wanted before anything is fetched."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,30 @@ def options(kind: ModelKind) -> list[str]:
 
 def problem(kind: ModelKind, entry: str) -> str | None:
     """What is wrong with an entry and what to do about it; None if nothing is."""
-    if entry in kind.special or _as_download(kind, entry) or _local(kind, entry) is not None:
+    if entry in kind.special or _local(kind, entry) is not None:
         return None
-    folders = " or ".join(map(str, host.model_folders(kind.folders)))
+    known = _as_download(kind, entry)
+    if known is not None:
+        return _unless_allowed(kind, known)
     return (
-        f"'{entry}' is not there. Put it into {folders}, or choose one of: "
+        f"'{entry}' is not there. Put it into {_folders(kind)}, or choose one of: "
         f"{', '.join(options(kind))}"
     )
+
+
+def _unless_allowed(kind: ModelKind, known: KnownFile) -> str | None:
+    """How to get a file that is not here; None if a run may fetch it itself."""
+    if host.setting(ASK) is False:
+        return None
+    return (
+        f"{known.name} is not on this computer ({_size(known)}, licence: {known.licence}). Press "
+        f"Download in the loader node, put the file into {_folders(kind)}, or switch off 'Ask "
+        "before downloading a model' in the settings"
+    )
+
+
+def _folders(kind: ModelKind) -> str:
+    return " or ".join(map(str, host.model_folders(kind.folders)))
 
 
 def convertible_files() -> list[str]:
@@ -118,8 +137,11 @@ def _label(file: KnownFile) -> str:
 
     It stays listed once the file is there, so that a saved workflow remains valid.
     """
-    size = "size not stated" if file.bytes is None else f"{file.bytes / 1e6:.0f} MB"
-    return f"{DOWNLOAD}{file.name} | {size} | {file.licence}"
+    return f"{DOWNLOAD}{file.name} | {_size(file)} | {file.licence}"
+
+
+def _size(file: KnownFile) -> str:
+    return "size not stated" if file.bytes is None else f"{file.bytes / 1e6:.0f} MB"
 
 
 def _as_download(kind: ModelKind, entry: str) -> KnownFile | None:
@@ -147,10 +169,10 @@ def _version(path: Path) -> tuple[int, int]:
 
 
 def _file(kind: ModelKind, entry: str) -> Path:
-    """The file behind an entry, downloaded if that is what the entry says.
+    """The file behind an entry, downloaded if the entry says so and the settings allow it.
 
     Raises:
-        MissingModelError: there is no such file.
+        MissingModelError: there is no such file, or a click is wanted before it is fetched.
         DownloadError: the download failed.
     """
     from ..codeformer_core.errors import MissingModelError
@@ -158,9 +180,9 @@ def _file(kind: ModelKind, entry: str) -> Path:
     path = _local(kind, entry)
     if path is not None:
         return path
-    known = _as_download(kind, entry)
-    if known is None:
-        raise MissingModelError(problem(kind, entry))
+    known, reason = _as_download(kind, entry), problem(kind, entry)
+    if known is None or reason is not None:
+        raise MissingModelError(reason)
     return _download(kind, known)
 
 
@@ -193,14 +215,16 @@ def load_codeformer(entry: str) -> hosted.HostedCodeFormer:
     """
     from ..codeformer_core.checkpoints.load import BUILTIN, find_model, load_network
     from ..codeformer_core.errors import CheckpointError
+    from ..codeformer_core.networks import prepare_for_inference
 
     path = find_model(BUILTIN) if entry == BUILT_IN else _file(CODEFORMER, entry)
 
     def make() -> hosted.HostedCodeFormer | foreign.HostedFaceModel:
         try:
+            operations = host.operations()
             network = load_network(
                 path,
-                operations=host.operations(),
+                operations=operations,
                 device=host.offload_device(),
                 dtype=host.network_dtype(),
             )
@@ -209,7 +233,7 @@ def load_codeformer(entry: str) -> hosted.HostedCodeFormer:
             if model is None:
                 raise
             return model
-        return hosted.HostedCodeFormer(network, path.stem)
+        return hosted.HostedCodeFormer(prepare_for_inference(network, operations), path.stem)
 
     return _share(path, make)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, MissingModelError, SettingError
-from ..networks import VQGAN, CodeFormer
+from ..networks import VQGAN, CodeFormer, prepare_for_inference
 from ..networks.layers import Operations
 from .catalogue import KNOWN_FILES, known
 from .empty import build_empty
@@ -40,15 +40,17 @@ def load_codeformer(
         dtype: float32, float16 or bfloat16; None keeps the file's own.
 
     Returns:
-        The network in evaluation mode, without gradients. `network(crops, fidelity=...)` takes and
-        returns (N, 3, S, S) in -1..1 with S = `network.size`.
+        The network in evaluation mode, without gradients, made fast: to train or save one, use
+        `load_network`. `network(crops, fidelity=...)` takes and returns (N, 3, S, S) in -1..1 with
+        S = `network.size`.
 
     Raises:
         MissingModelError: there is no such file; the message names the choices.
         CheckpointError: the file is damaged, or is no CodeFormer.
         SettingError: the device or the type cannot be used.
     """
-    return load_network(find_model(path_or_name), device=device, dtype=dtype)
+    network = load_network(find_model(path_or_name), device=device, dtype=dtype)
+    return prepare_for_inference(network)
 
 
 def find_model(path_or_name: str | Path) -> Path:

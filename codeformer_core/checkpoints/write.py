@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from ..errors import CheckpointError, SettingError
 from ..networks import VQGAN, CodeFormer, CodeFormerConfig, VQGANConfig
+from ..networks.layers import FoldedUpsample
 from .names import to_published
 from .reader import Metadata, State
 
@@ -34,8 +35,12 @@ def save_network(
 
     Raises:
         CheckpointError: the file cannot be written; nothing is left under its name.
-        SettingError: another suffix.
+        SettingError: another suffix, or a network made for inference only.
     """
+    if any(isinstance(module, FoldedUpsample) for module in network.modules()):
+        raise SettingError(
+            "a network prepared for inference cannot be saved: load it with load_network instead"
+        )
     described = {**(metadata or {}), **config_metadata(network.config)}
     return write_state(path, network.state_dict(), described)
 

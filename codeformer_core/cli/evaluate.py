@@ -63,7 +63,7 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         metavar="BACKBONE",
         help="FID too: inception (downloads its weights) or efficientnet_lite0",
     )
-    add_dtype_option(parser)
+    add_dtype_option(parser, default="float32")
     add_detector_options(parser)
     parser.set_defaults(run=run)
     return parser

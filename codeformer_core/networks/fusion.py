@@ -30,7 +30,8 @@ class FeatureFusion(nn.Module):
             (B, C, H, W).
         """
         joint = self.encode_enc(torch.cat([encoded, decoded], dim=1))
-        return decoded + fidelity * (decoded * self.scale(joint) + self.shift(joint))
+        change = torch.addcmul(self.shift(joint), decoded, self.scale(joint))
+        return torch.addcmul(decoded, change, torch.as_tensor(fidelity).to(decoded))
 
 
 def _modulation(channels: int, operations: Operations) -> nn.Sequential:

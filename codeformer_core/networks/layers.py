@@ -36,9 +36,18 @@ class ResidualBlock(nn.Module):
             self.conv_out = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.conv1(F.silu(self.norm1(x)))
-        hidden = self.conv2(F.silu(self.norm2(hidden)))
-        return self.conv_out(x) + hidden
+        hidden = self.conv1(_silu(self.norm1(x)))
+        hidden = self.conv2(_silu(self.norm2(hidden)))
+        hidden += self.conv_out(x)
+        return hidden
+
+
+def _silu(fresh: Tensor) -> Tensor:
+    """SiLU of a tensor nobody else holds: in place where no gradient needs the input.
+
+    A new feature map of 512 px costs the CPU four times as much as the arithmetic.
+    """
+    return F.silu(fresh, inplace=not torch.is_grad_enabled())
 
 
 class SpatialAttention(nn.Module):
@@ -85,6 +94,32 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class FoldedUpsample(nn.Module):
+    """The same map as `Upsample` in 4/9 of the multiplications; for inference.
+
+    Each output pixel of a 3x3 convolution over doubled pixels sees only 2x2 different ones. Adding
+    up the weights that meet the same pixel gives a transposed convolution of stride 2 and side 4.
+    """
+
+    def __init__(self, channels: int, operations: Operations = nn) -> None:
+        super().__init__()
+        self.conv = operations.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+    @staticmethod
+    def fold(weight: Tensor) -> Tensor:
+        """Weights (out, in, 3, 3) of the convolution to (in, out, 4, 4) of the transposed one."""
+        folded = weight.new_zeros((*weight.shape[:2], 4, 4), dtype=torch.float32)
+        for row in range(3):
+            for column in range(3):
+                tap = weight[:, :, row, column, None, None].float()
+                folded[:, :, row : row + 2, column : column + 2] += tap
+        # A transposed convolution counts its taps from the other end.
+        return folded.flip(2, 3).transpose(0, 1).to(weight.dtype)
 
 
 def adaptive_instance_norm(content: Tensor, style: Tensor, epsilon: float = 1e-5) -> Tensor:

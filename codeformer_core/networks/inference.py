@@ -1,0 +1,60 @@
+"""Make a loaded network fast without changing what it computes."""
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from .codeformer import CodeFormer
+from .layers import FoldedUpsample, Operations, Upsample
+from .vqgan import VQGAN
+
+Network = TypeVar("Network", CodeFormer, VQGAN)
+
+
+def prepare_for_inference(network: Network, operations: Operations = nn) -> Network:
+    """Fold the generator's upsampling and lay weights out as convolutions read them.
+
+    Args:
+        network: with its weights; changed in place. It can no longer be trained or saved.
+        operations: where layer classes come from, as when the network was built.
+
+    Returns:
+        The network, whose results differ by rounding only.
+    """
+    blocks = network.generator.blocks
+    for index, block in enumerate(blocks):
+        if isinstance(block, Upsample):
+            blocks[index] = _folded(block, operations)
+    # Channels last: what convolutions in bf16 and on tensor cores want; nothing is reordered then.
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs)
+
+
+def _folded(upsample: Upsample, operations: Operations) -> FoldedUpsample:
+    convolution = upsample.conv
+    folded = FoldedUpsample(convolution.out_channels, operations)
+    weights = {
+        "conv.weight": FoldedUpsample.fold(convolution.weight.detach()),
+        "conv.bias": convolution.bias.detach(),
+    }
+    folded.load_state_dict(weights, assign=True)
+    return folded.eval().requires_grad_(False)
+
+
+def fastest_dtype(device: torch.device | str) -> torch.dtype:
+    """bfloat16 where a device multiplies it faster than float32, else float32.
+
+    float16 is never chosen: feature maps of CodeFormer can leave its range.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = device.type == "cpu" and _cpu_multiplies_bf16()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Whether the CPU has instructions for it; emulated, it is slower than float32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
