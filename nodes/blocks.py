@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
-from . import host, hosted, models
+from . import host, hosted, models, previews
 from .boxes import in_known_boxes, known_box_inputs
 from .schema import (
     BoundingBoxes,
@@ -30,9 +29,6 @@ from .upscale import upscaler
 
 if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceParser, Faces
-
-SHOWN_FRAMES = 8
-"""Frames of a batch that Detect Faces shows; each costs a picture file."""
 
 
 class DetectFaces(io.ComfyNode):
@@ -94,23 +90,21 @@ class DetectFaces(io.ComfyNode):
         segs: Any = None,
     ) -> io.NodeOutput:
         """Detect, and draw what was found."""
-        from ..codeformer_core.faces.drawing import draw_faces
+        from ..codeformer_core.images import as_images
 
+        frames = as_images(image)[..., :3]
         detector = models.detector_or_default(detector)
-        frames = image[..., :3]
         settings = {"confidence": confidence, "min_size": min_size, "on_progress": host.Progress()}
         if known_boxes is None and segs is None:
             faces = detector.detect(frames, short_side=search_size or None, **settings)
         else:
             faces = in_known_boxes(frames, detector, known_boxes, segs, settings)
-        first = dataclasses.replace(faces, frames=faces.frames[:SHOWN_FRAMES])
-        shown = draw_faces(frames[:SHOWN_FRAMES], first)
         return io.NodeOutput(
             faces,
             host.to_output(box_masks(faces)),
             box_data(faces),
             faces.count,
-            ui=ui.PreviewImage(shown, cls=cls),
+            ui={"images": previews.drawn_frames(frames, faces)},
         )
 
 
@@ -165,11 +159,13 @@ class CropFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Crop."""
         from ..codeformer_core.faces import crop_faces
+        from ..codeformer_core.images import as_images
 
+        frames = as_images(image)[..., :3]
         if faces is None:
             detector = models.detector_or_default(None)
-            faces = detector.detect(image[..., :3], on_progress=host.Progress())
-        crops = crop_faces(image[..., :3], faces, model.size if model is not None else size)
+            faces = detector.detect(frames, on_progress=host.Progress())
+        crops = crop_faces(frames, faces, model.size if model is not None else size)
         return io.NodeOutput(host.to_output(crops))
 
 
@@ -213,11 +209,12 @@ class RestoreFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Restore."""
         from ..codeformer_core.faces import match_gray
+        from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import try_restore_crops
 
+        crops = as_images(crops)[..., :3]
         model = models.codeformer_or_default(model)
         progress = host.Progress()
-        crops = crops[..., :3]
         result = try_restore_crops(
             hosted.Watched(model, progress),
             crops,
@@ -226,9 +223,7 @@ class RestoreFaces(io.ComfyNode):
             chunk=model.chunk(),
             on_progress=progress,
         )
-        if result.broken:
-            numbers = ", ".join(str(index + 1) for index in result.broken)
-            host.say(f"left as it was, no finite pixels came out: face {numbers}", warning=True)
+        host.say_broken(result.broken)
         restored = result.crops
         if model.config.variant != "colorization":
             restored = match_gray(restored, crops)
@@ -285,13 +280,13 @@ class PasteFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Paste."""
         from ..codeformer_core.faces import PasteOptions
+        from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline.restore import paste_enlarged
 
         enlarge = upscaler(upscale_model, host.Progress())
         pasted, mask = paste_enlarged(
-            image,
-            crops[..., :3],
-            faces,
+            as_images(image),
+            *_finite(as_images(crops)[..., :3], faces),
             PasteOptions(**blending),
             # Called the same way.
             parser=cast("FaceParser | None", parser),
@@ -300,6 +295,17 @@ class PasteFaces(io.ComfyNode):
             face_upscaler=enlarge if upscale_faces else None,
         )
         return io.NodeOutput(host.to_output(pasted), host.to_output(mask))
+
+
+def _finite(crops: torch.Tensor, faces: Faces) -> tuple[torch.Tensor, Faces]:
+    """Without the crops that some node failed on: those faces stay as they are, and are named."""
+    from ..codeformer_core.faces.selection import faces_at
+
+    finite = crops.isfinite().flatten(1).all(1)
+    if len(crops) != faces.count or bool(finite.all()):
+        return crops, faces
+    host.say_broken((~finite).nonzero().flatten().tolist())
+    return crops[finite], faces_at(faces, set(finite.nonzero().flatten().tolist()))
 
 
 def box_masks(faces: Faces) -> torch.Tensor:

@@ -48,12 +48,12 @@ class EncodeFaces(io.ComfyNode):
         cls, crops: torch.Tensor, model: hosted.HostedCodeFormer | None = None
     ) -> io.NodeOutput:
         """Encode."""
+        from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline.codes import encode_crops
 
+        crops = as_images(crops)[..., :3]
         model = models.codeformer_or_default(model)
-        encoded = encode_crops(
-            model, crops[..., :3], chunk=model.chunk(), on_progress=host.Progress()
-        )
+        encoded = encode_crops(model, crops, chunk=model.chunk(), on_progress=host.Progress())
         return io.NodeOutput(HeldCodes(model, encoded))
 
 
@@ -111,7 +111,7 @@ class DecodeFaces(io.ComfyNode):
             chunk=model.chunk(),
             on_progress=progress,
         )
-        say_broken(result.broken)
+        host.say_broken(result.broken)
         restored = result.crops
         if model.config.variant != "colorization":
             restored = match_gray(restored, codes.encoded.crops)
@@ -182,6 +182,7 @@ class FidelitySweep(io.ComfyNode):
             chunk=codes.model.chunk(),
             on_progress=progress,
         )
+        host.say_broken(sweep.broken)
         return io.NodeOutput(
             host.to_output(sweep.grid[None]),
             host.to_output(sweep.faces),
@@ -246,10 +247,3 @@ def codes_input() -> io.Input:
 def codes_output(tooltip: str) -> io.Output:
     """Encoded faces."""
     return FaceCodesSocket.Output("face_codes", display_name="codes", tooltip=tooltip)
-
-
-def say_broken(broken: Sequence[int]) -> None:
-    """Name the faces that did not come out."""
-    if broken:
-        numbers = ", ".join(str(index + 1) for index in broken)
-        host.say(f"left as it was, no finite pixels came out: face {numbers}", warning=True)

@@ -63,11 +63,12 @@ class CompareFaces(io.ComfyNode):
         cls, image: torch.Tensor, other: torch.Tensor, faces: Faces | None = None
     ) -> io.NodeOutput:
         """Compare."""
+        from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline.compare import compare
 
         found = compare(
-            image[..., :3],
-            other[..., :3],
+            as_images(image)[..., :3],
+            as_images(other)[..., :3],
             faces,
             identity=models.identity_network,
             perceptual=models.perceptual_distance,

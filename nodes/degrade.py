@@ -80,7 +80,9 @@ class DegradeImage(io.ComfyNode):
     ) -> io.NodeOutput:
         """Degrade."""
         from ..codeformer_core.degradation import Degradation, degrade
+        from ..codeformer_core.images import as_images
 
+        image = as_images(image)
         degradation = Degradation(
             blur_x=blur,
             motion=motion,
@@ -92,7 +94,7 @@ class DegradeImage(io.ComfyNode):
         )
         # A JPEG has no pixels that are not numbers.
         worse = degrade(image[..., :3].nan_to_num(0.5).clamp(0, 1), degradation, seed)
-        return io.NodeOutput(host.to_output(torch.cat([worse, image[..., 3:].to(worse)], dim=-1)))
+        return io.NodeOutput(host.to_output(torch.cat([worse, image[..., 3:]], dim=-1)))
 
 
 def _amount(name: str, default: float, largest: float, tooltip: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +26,14 @@ MOST_FACES = 4
 MOST_FRAMES = 32
 """Frames of a batch that are shown."""
 
+DRAWN_FRAMES = 8
+"""Frames of a batch that are shown with drawings on them."""
+
 MOST_PIXELS = 64_000_000
 """Pixels of all shown frames together: a long batch of large frames would take seconds to save."""
+
+LARGEST = 16_000_000
+"""Pixels of one shown picture; a larger one is shown reduced, or a browser on it would crawl."""
 
 QUALITY = 92
 """Of the JPEG files; with full colour resolution no difference shows at 1:1."""
@@ -43,12 +51,13 @@ def shown_frames(
         before: (B, h, w, 3 or 4), the same frames to compare with.
 
     Returns:
-        For each frame `frame`, `frames` (in the batch), `width`, `height`, where there are any
-        `picture` and `before` (as the host's /view takes them), and `faces`: `number` from 1 over
-        all frames, `box` as left, top, right, bottom in 0..1, `score`, `size` in pixels of the
-        frame the face was found in, `chosen`.
+        For each frame `frame`, `frames` (in the batch), `width` and `height` as shown, where there
+        are any `picture` and `before` (as the host's /view takes them), and `faces`: `number` from
+        1 over all frames, `box` as left, top, right, bottom in 0..1, `score`, `size` in pixels of
+        the frame the face was found in, `chosen`.
     """
     height, width = (faces.height, faces.width) if pictures is None else pictures.shape[1:3]
+    width, height = _shown_size(width, height)
     budget = MOST_PIXELS // (height * width * (1 if before is None else 2))
     count = min(len(faces), max(1, min(MOST_FRAMES, budget)))
     taken = {id(face) for face in chosen}
@@ -69,6 +78,19 @@ def shown_frames(
         number += len(found)
         frames.append(entry)
     return frames
+
+
+def drawn_frames(frames: Tensor, faces: Faces) -> list[dict[str, str]]:
+    """Save the first frames with numbered boxes, as entries of a node's `images`.
+
+    Args:
+        frames: (B, H, W, 3), RGB in 0..1, of the size in which the faces were found.
+        faces: the faces of these frames.
+    """
+    from ..codeformer_core.faces.drawing import draw_faces
+
+    first = dataclasses.replace(faces, frames=faces.frames[:DRAWN_FRAMES])
+    return [_saved(frame) for frame in draw_faces(frames[:DRAWN_FRAMES], first)]
 
 
 def shown_steps(faces: Tensor, fidelities: Sequence[float]) -> list[dict[str, Any]]:
@@ -106,6 +128,16 @@ def _saved(frame: Tensor) -> dict[str, str]:
     from PIL import Image
 
     pixels = frame[..., :3].detach().float().mul(255).nan_to_num().round().clamp(0, 255)
+    picture = Image.fromarray(pixels.byte().cpu().numpy())
+    size = _shown_size(*picture.size)
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2)
     path, entry = host.preview_file(".jpg")
-    Image.fromarray(pixels.byte().cpu().numpy()).save(path, quality=QUALITY, subsampling=0)
+    picture.save(path, quality=QUALITY, subsampling=0)
     return entry
+
+
+def _shown_size(width: int, height: int) -> tuple[int, int]:
+    """The size itself, or the largest of the same shape that is shown."""
+    scale = min(1, math.sqrt(LARGEST / (width * height)))
+    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -98,8 +98,10 @@ class RestoreImage(io.ComfyNode):
     ) -> io.NodeOutput:
         """Restore."""
         from ..codeformer_core.faces import PasteOptions
+        from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import restore_image
 
+        image = as_images(image)
         model = models.codeformer_or_default(model)
         if faces is None:
             detector = models.detector_or_default(detector)

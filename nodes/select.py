@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from . import host, picking, previews
-from .blocks import SHOWN_FRAMES, box_masks
+from .blocks import box_masks
 from .schema import FacesSocket, schema
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ class SelectFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Select."""
         from ..codeformer_core.faces import Selection, other_faces, select_faces
+        from ..codeformer_core.images import as_images
 
+        image = None if image is None else as_images(image)
         if rule == PICKED:
             rule, numbers = "numbers", picking.present_text(picked, faces)
         selection = Selection(rule, count, numbers, min_score, min_size, max_size)  # pyright: ignore[reportArgumentType]
@@ -81,7 +83,7 @@ class SelectFaces(io.ComfyNode):
             other_faces(faces, chosen),
             host.to_output(box_masks(chosen)),
             chosen.count,
-            ui=_shown(cls, image, faces, chosen)
+            ui=_shown(image, faces, chosen)
             | {previews.SHOWN: previews.shown_frames(image, faces, chosen)},
         )
 
@@ -156,16 +158,9 @@ def limit_inputs() -> list[Any]:
     ]
 
 
-def _shown(
-    cls: type[io.ComfyNode], image: torch.Tensor | None, faces: Faces, chosen: Faces
-) -> dict[str, Any]:
+def _shown(image: torch.Tensor | None, faces: Faces, chosen: Faces) -> dict[str, Any]:
     """What the browser gets: the first frames with numbers, and the boxes to click on."""
-    from ..codeformer_core.faces.drawing import draw_faces
-
-    pictures: list[Any] = []
-    if image is not None:
-        drawn = draw_faces(image[..., :3], faces)[:SHOWN_FRAMES]
-        pictures = ui.PreviewImage(drawn, cls=cls).as_dict()["images"]
+    pictures = [] if image is None else previews.drawn_frames(image[..., :3], faces)
     taken = {id(face) for face in chosen}
     boxes = [
         {

@@ -8,7 +8,6 @@ import torch
 from comfy_api.latest import io
 
 from . import host, hosted, models
-from .codes import say_broken
 from .schema import (
     FacesSocket,
     adain_input,
@@ -65,18 +64,25 @@ class InpaintFaces(io.ComfyNode):
         adain: str = "automatic",
     ) -> io.NodeOutput:
         """Inpaint."""
-        from ..codeformer_core.pipeline.variants import fitting_masks, inpaint_crops
-        from ..codeformer_core.pipeline.variants import inpaint_pictures as inpaint
+        from ..codeformer_core.images import as_images
+        from ..codeformer_core.pipeline.variants import (
+            fitting_masks,
+            inpaint_crops,
+            inpaint_pictures,
+        )
 
-        network, settings = _prepared(model, "inpainting", adain)
+        image = as_images(image)
         colours, opacity = image[..., :3], image[..., 3:]
+        network, settings = _prepared(model, "inpainting", adain)
         if faces is None:
             result = inpaint_crops(network, colours, mask, fidelity, **settings)
-            say_broken(result.broken)
-            filled, reached = result.crops, fitting_masks(mask, image)
+            filled, reached = result.crops, fitting_masks(mask, image).clone()
+            reached[list(result.broken)] = 0
         else:
-            filled, reached = inpaint(network, colours, faces, mask, fidelity, **settings)
-        filled = torch.cat([filled, opacity.to(filled)], dim=-1)
+            result = inpaint_pictures(network, colours, faces, mask, fidelity, **settings)
+            filled, reached = result.images, result.mask
+        host.say_broken(result.broken)
+        filled = torch.cat([filled, opacity], dim=-1)
         return io.NodeOutput(host.to_output(filled), host.to_output(reached))
 
 
@@ -132,19 +138,24 @@ class ColorizeFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Colorize."""
         from ..codeformer_core.faces import PasteOptions, crop_faces, paste_faces
+        from ..codeformer_core.faces.selection import faces_at
+        from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline.variants import colorize_crops
 
+        image = as_images(image)
         network, settings = _prepared(model, "colorization", adain)
         colours, opacity = image[..., :3], image[..., 3:]
         crops = colours if faces is None else crop_faces(colours, faces, network.size)
         result = colorize_crops(network, crops, fidelity, keep_light=keep_light, **settings)
-        say_broken(result.broken)
+        host.say_broken(result.broken)
         if faces is None:
             whole = torch.ones(result.crops.shape[:3])
             return io.NodeOutput(host.to_output(result.crops), host.to_output(whole))
+        good = [index for index in range(faces.count) if index not in result.broken]
+        sound, faces = result.crops[good], faces_at(faces, set(good))
         options = PasteOptions(**blending)
-        masks = None if parser is None else parser.masks(result.crops, **options.parts)
-        pasted, mask = paste_faces(colours, result.crops, faces, options, masks)
+        masks = None if parser is None else parser.masks(sound, **options.parts)
+        pasted, mask = paste_faces(colours, sound, faces, options, masks)
         pasted = torch.cat([pasted, opacity], dim=-1)
         return io.NodeOutput(host.to_output(pasted), host.to_output(mask))
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import MissingModelError
 from .brush import stroke_mask
 from .colour import change_colour
 from .kernels import kernels_of
@@ -20,10 +21,24 @@ def degrade(image: Tensor, degradation: Degradation, seed: int = 0) -> Tensor:
 
     Returns:
         The same shape and device, float32 in 0..1.
+
+    Raises:
+        MissingModelError: OpenCV is not installed.
     """
+    _require_opencv()
     if image.ndim == 4:
-        return torch.stack([_degrade(frame, degradation, seed, i) for i, frame in enumerate(image)])
+        frames = [_degrade(frame, degradation, seed, i) for i, frame in enumerate(image)]
+        return torch.stack(frames) if frames else image.float()
     return _degrade(image, degradation, seed, 0)
+
+
+def _require_opencv() -> None:
+    try:
+        import cv2  # noqa: F401
+    except ImportError as error:
+        raise MissingModelError(
+            f"degrading needs the package cv2: pip install opencv-python ({error})"
+        ) from error
 
 
 def _degrade(image: Tensor, degradation: Degradation, seed: int, frame: int) -> Tensor:

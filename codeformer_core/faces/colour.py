@@ -41,7 +41,7 @@ def match_colour(crops: Tensor, originals: Tensor, weights: Tensor, how: ColourM
     """
     if how == "none":
         return crops
-    crops, originals = crops.float(), originals.float()
+    crops, originals = crops.float(), originals.float().clamp(0.0, 1.0)
     if how == "mean":
         shift = _mean(originals, weights) - _mean(crops, weights)
         return (crops + shift).clamp(0.0, 1.0)
@@ -72,8 +72,8 @@ def match_gray(crops: Tensor, originals: Tensor) -> Tensor:
 def is_gray(crops: Tensor) -> Tensor:
     """Return (N,) whether each of (N, S, S, 3) crops has no colour of its own."""
     red, green, blue = crops.float().clamp(0.0, 1.0).flatten(1, 2).unbind(-1)
-    variances = torch.stack([(red - green).var(1), (green - blue).var(1), (blue - red).var(1)])
-    return variances.mean(0) <= GRAY_VARIANCE
+    differences = torch.stack([red - green, green - blue, blue - red])
+    return differences.var(2, correction=0).mean(0) <= GRAY_VARIANCE
 
 
 def rgb_to_lab(pixels: Tensor) -> Tensor:

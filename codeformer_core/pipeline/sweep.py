@@ -24,6 +24,8 @@ class Sweep:
     """(N * V, S, S, 3): every face at all V fidelities, then the next face."""
     grid: Tensor
     """(H, W, 3): a row a face: the input, then a labelled picture for every fidelity."""
+    broken: tuple[int, ...] = ()
+    """Indices of the crops that are shown as they were for some fidelity: NaN or infinity came."""
 
 
 def sweep_fidelity(
@@ -59,20 +61,24 @@ def sweep_fidelity(
         )
     total = len(encoded) * len(fidelities)
     decoded: list[Tensor] = []
+    broken: set[int] = set()
     for index, fidelity in enumerate(fidelities):
 
         def report(done: int, _: int, before: int = index * len(encoded)) -> None:
             if on_progress is not None:
                 on_progress(before + done, total)
 
-        faces = decode_crops(
+        restored = decode_crops(
             network, encoded, fidelity, adain=adain, chunk=chunk, on_progress=report
-        ).crops
+        )
+        broken.update(restored.broken)
+        faces = restored.crops
         if network.config.variant != "colorization":
             faces = match_gray(faces, encoded.crops)
         decoded.append(faces)
     faces = torch.stack(decoded, 1)  # (N, V, S, S, 3)
-    return Sweep(faces.flatten(0, 1), _draw(encoded.crops, faces, fidelities, panel))
+    grid = _draw(encoded.crops, faces, fidelities, panel)
+    return Sweep(faces.flatten(0, 1), grid, tuple(sorted(broken)))
 
 
 def _draw(crops: Tensor, faces: Tensor, fidelities: Sequence[float], panel: int) -> Tensor:

@@ -1,6 +1,6 @@
 """What the other two published networks do: fill hidden parts of faces, and give faces colour."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,18 @@ HIDDEN = 0.5 / 255
 """A mask above this hides its pixel from the network altogether."""
 WHITE = 1.0
 """What the networks were trained to see where a face is hidden."""
+
+
+@dataclass(frozen=True)
+class InpaintedPictures:
+    """Whole pictures with their faces filled."""
+
+    images: Tensor
+    """(B, H, W, 3), bit for bit the input where the mask is 0."""
+    mask: Tensor
+    """(B, H, W): what was filled."""
+    broken: tuple[int, ...]
+    """Indices of the faces that were left as they were: their results held NaN or infinity."""
 
 
 def inpaint_crops(
@@ -71,7 +83,7 @@ def inpaint_pictures(
     adain: bool | None = None,
     chunk: int = CHUNK,
     on_progress: Progress | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> InpaintedPictures:
     """Fill the masked parts of the faces of whole pictures.
 
     Args:
@@ -85,8 +97,7 @@ def inpaint_pictures(
         on_progress: see there.
 
     Returns:
-        The pictures, bit for bit the same where the mask is 0 or no face is, and the (B, H, W)
-        mask of what was filled.
+        The pictures, the same bit for bit where the mask is 0 or no face is.
 
     Raises:
         PictureError: masks or faces of other pictures.
@@ -95,21 +106,26 @@ def inpaint_pictures(
     check_frames(images, faces)
     masks = fitting_masks(masks, images)
     crops = crop_faces(hide(images, masks), faces, network.size)
-    touched = [bool(part.max() > HIDDEN) for part in _crop_masks(images, masks, faces, crops)]
-    faces = faces_at(faces, {place for place, hit in enumerate(touched) if hit})
+    parts = enumerate(_crop_masks(images, masks, faces, crops))
+    touched = [place for place, part in parts if bool(part.max() > HIDDEN)]
     restored = try_restore_crops(
         network,
-        crops[torch.tensor(touched, dtype=torch.bool, device=crops.device)],
+        crops[touched],
         fidelity,
         adain=adain,
         chunk=chunk,
         on_progress=on_progress,
     )
-    good = [index for index in range(faces.count) if index not in restored.broken]
+    good = [index for index in range(len(touched)) if index not in restored.broken]
     results = restored.crops[good]
     options, whole = PasteOptions(feather=0.04), torch.ones(results.shape[:3])
-    pasted, reached = paste_faces(images, results, faces_at(faces, set(good)), options, whole)
-    return composite(images, pasted, masks), masks * reached
+    filled = faces_at(faces, {touched[index] for index in good})
+    pasted, reached = paste_faces(images, results, filled, options, whole)
+    return InpaintedPictures(
+        composite(images, pasted, masks),
+        masks * reached,
+        tuple(touched[index] for index in restored.broken),
+    )
 
 
 def colorize_crops(
@@ -134,7 +150,7 @@ def colorize_crops(
         on_progress: called with (faces done, faces in all) after every chunk.
 
     Returns:
-        (N, S, S, 3) at the network's size.
+        (N, S, S, 3) at the network's size; a broken face is its crop with the colours it had.
 
     Raises:
         PictureError: crops of another shape.
@@ -144,12 +160,14 @@ def colorize_crops(
     restored = try_restore_crops(
         network, gray, fidelity, adain=adain, chunk=chunk, on_progress=on_progress
     )
-    if not keep_light or not len(crops):
-        return restored
-    light = rgb_to_lab(resize(gray.float(), network.size, network.size).clamp(0, 1))[..., :1]
-    colours = rgb_to_lab(restored.crops)[..., 1:]
-    mixed = lab_to_rgb(torch.cat([light, colours], dim=-1)).clamp(0, 1)
-    return replace(restored, crops=mixed)
+    coloured = restored.crops
+    if keep_light and len(crops):
+        light = rgb_to_lab(resize(gray.float(), network.size, network.size).clamp(0, 1))[..., :1]
+        colours = rgb_to_lab(coloured)[..., 1:]
+        coloured = lab_to_rgb(torch.cat([light, colours], dim=-1)).clamp(0, 1)
+    for index in restored.broken:
+        coloured[index] = resize(crops[index, None].float(), network.size, network.size)[0]
+    return replace(restored, crops=coloured)
 
 
 def fitting_masks(masks: Tensor, images: Tensor) -> Tensor:
@@ -188,7 +206,9 @@ def composite(images: Tensor, filled: Tensor, masks: Tensor) -> Tensor:
     block = (slice(None), rows, columns)
     share, below, above = masks[block][..., None], images[block], filled[block].to(images)
     sound = torch.where(below.isfinite(), below, above)
-    result[block] = torch.where(share > 0, torch.lerp(sound, above, share), below)
+    # What nothing was put into stays: between two infinities there is no number.
+    changed = (share > 0) & (above != below)
+    result[block] = torch.where(changed, torch.lerp(sound, above, share), below)
     return result
 
 

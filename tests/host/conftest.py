@@ -29,6 +29,9 @@ def _load(name: str, path: Path) -> ModuleType:
 
 real_host = _load("codeformer_real_host", Path(__file__).with_name("real_host.py"))
 
+SIDE = 240
+"""Of the pictures that `make_faces` puts faces into."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs the host."""
@@ -172,3 +175,26 @@ def tiny(host: SimpleNamespace, tiny_file: Path) -> Iterator[Any]:
     """The tiny model as Load CodeFormer hands it out; nothing is left loaded afterwards."""
     yield host.models.load_codeformer(tiny_file.name)
     host.memory.unload_all_models()
+
+
+@pytest.fixture(scope="session")
+def make_faces(host: SimpleNamespace) -> Any:
+    """Faces at given (x, y, frame) of pictures, of 240 px unless told, 40 px wide each."""
+    types, alignment = host.core("faces.types"), host.core("faces.alignment")
+
+    def build(
+        *places: tuple[float, float, int], frames: int = 1, height: int = SIDE, width: int = SIDE
+    ) -> Any:
+        def face(x: float, y: float, frame: int) -> Any:
+            scale = 512 / 56
+            matrix = ((scale, 0.0, 255.5 - scale * x), (0.0, scale, 255.5 - scale * y))
+            placement = types.Placement(matrix, 512, height, width)
+            box = types.Box(x - 20, y - 20, x + 20, y + 20)
+            points = alignment.landmarks_of(placement)
+            return types.Face(box, 0.9, points, placement, frame)
+
+        made = [face(*place) for place in places]
+        per_frame = (tuple(each for each in made if each.frame == i) for i in range(frames))
+        return types.Faces(tuple(per_frame), height, width)
+
+    return build

@@ -13,27 +13,6 @@ SIDE = 240
 
 
 @pytest.fixture(scope="module")
-def make_faces(host: SimpleNamespace) -> Any:
-    """Faces at given (x, y, frame) of pictures of 240 px, 40 px wide each."""
-    types, alignment = host.core("faces.types"), host.core("faces.alignment")
-
-    def build(*places: tuple[float, float, int], frames: int = 1) -> Any:
-        def face(x: float, y: float, frame: int) -> Any:
-            scale = 512 / 56
-            matrix = ((scale, 0.0, 255.5 - scale * x), (0.0, scale, 255.5 - scale * y))
-            placement = types.Placement(matrix, 512, SIDE, SIDE)
-            box = types.Box(x - 20, y - 20, x + 20, y + 20)
-            points = alignment.landmarks_of(placement)
-            return types.Face(box, 0.9, points, placement, frame)
-
-        made = [face(*place) for place in places]
-        per_frame = (tuple(each for each in made if each.frame == i) for i in range(frames))
-        return types.Faces(tuple(per_frame), SIDE, SIDE)
-
-    return build
-
-
-@pytest.fixture(scope="module")
 def crowd(make_faces: Any) -> Any:
     """Thirty faces in one picture."""
     return make_faces(*((25 + 38 * (i % 6), 25 + 46 * (i // 6), 0) for i in range(30)))
@@ -255,18 +234,6 @@ def test_cancel_stops_a_comparison(host: SimpleNamespace, pictures: torch.Tensor
 # ------------------------------------------------------------------------------------- odd inputs
 
 
-def test_thirty_faces_go_through_every_block(
-    host: SimpleNamespace, tiny: Any, crowd: Any, pictures: torch.Tensor
-) -> None:
-    image = pictures[:1]
-    (crops,) = run(host, "CropFaces", image=image, faces=crowd, model=tiny)
-    (codes,) = run(host, "EncodeFaces", crops=crops, model=tiny)
-    (decoded,) = run(host, "DecodeFaces", codes=codes, fidelity=0.5)
-    assert decoded.shape == (30, 64, 64, 3)
-    _, mask = run(host, "PasteFaces", image=image, crops=decoded, faces=crowd)
-    assert all(mask[0, round(face.box.centre[1]), round(face.box.centre[0])] > 0 for face in crowd)
-
-
 def test_no_face_goes_through_every_block(
     host: SimpleNamespace, tiny: Any, make_faces: Any, pictures: torch.Tensor
 ) -> None:
@@ -287,23 +254,6 @@ def test_no_face_goes_through_every_block(
     coloured, _ = run(host, "ColorizeFaces", image=image, fidelity=0.0, model=tiny, faces=nobody)
     assert torch.equal(coloured, image)
     assert "nothing to compare" in run(host, "CompareFaces", image=none, other=none)[4]
-
-
-@pytest.mark.parametrize("value", [float("nan"), 7.0, -3.0])
-def test_odd_pixels_and_opacity_come_out_right(
-    host: SimpleNamespace, tiny: Any, make_faces: Any, pictures: torch.Tensor, value: float
-) -> None:
-    image = torch.cat([pictures[:1].clone(), torch.full((1, SIDE, SIDE, 1), 0.25)], dim=-1)
-    image[0, 0, 0, :3] = value
-    faces, mask = make_faces((120, 120, 0)), torch.ones(1, SIDE, SIDE)
-    for node, extra in (("InpaintFaces", {"mask": mask}), ("ColorizeFaces", {})):
-        result, _ = run(host, node, image=image, fidelity=0.5, model=tiny, faces=faces, **extra)
-        assert torch.equal(result[..., 3], image[..., 3])
-        assert torch.equal(result[0, 0, 0].nan_to_num(9.0), image[0, 0, 0].nan_to_num(9.0))
-        assert result[0, 1:].isfinite().all()
-    (worse,) = run(host, "DegradeImage", image=image, **degrading())
-    assert worse[..., :3].isfinite().all()
-    assert 0 <= worse.min() <= worse.max() <= 1
 
 
 def test_one_pixel_goes_through(host: SimpleNamespace, tiny: Any) -> None:

@@ -80,7 +80,8 @@ def test_whole_pictures_change_only_in_masked_faces() -> None:
     masks = torch.zeros(2, 60, 100)
     masks[:, 25:35, 15:35] = 1
     painter = Painter()
-    filled, reached = inpaint_pictures(painter, images, faces, masks)
+    result = inpaint_pictures(painter, images, faces, masks)
+    filled, reached = result.images, result.mask
     assert len(painter.seen[0]) == 1, "the face without a mask needs no network"
     assert torch.equal(filled[masks == 0], images[masks == 0])
     assert torch.equal(filled[1], images[1])
@@ -94,8 +95,8 @@ def test_broken_pixels_under_the_mask_are_repaired() -> None:
     images[0, 30, 25] = float("nan")
     masks = torch.zeros(1, 60, 100)
     masks[0, 28:33, 22:28] = 0.5
-    filled, _ = inpaint_pictures(Painter(), images, Faces(((face(25),),), 60, 100), masks)
-    assert filled.isfinite().all()
+    result = inpaint_pictures(Painter(), images, Faces(((face(25),),), 60, 100), masks)
+    assert result.images.isfinite().all()
 
 
 def test_colorization_sees_gray_and_gives_colours(crops) -> None:
