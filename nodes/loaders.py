@@ -9,8 +9,8 @@ from .schema import CodeFormerModel, FaceDetector, FaceParser, schema
 
 FILE_TOOLTIP = (
     "Files lie in models/{folder} (extra_model_paths.yaml counts too). An entry that begins with "
-    "'download' fetches the file once, after you have chosen it and pressed Run; size and licence "
-    "are in its name."
+    "'download' names a published file that is not here yet, with its size and licence: press "
+    "Download in the node to fetch it."
 )
 
 

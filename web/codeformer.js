@@ -5,7 +5,20 @@ import { api } from "../../scripts/api.js";
 import { NodeChoice, nextWith } from "./lib/choice.js";
 import { Compare } from "./lib/compare.js";
 import { Download } from "./lib/downloads.js";
-import { addPanel, findWidget, hideOutputPictures, lifetime, make, onResult, onWidget, setWidget, showAgain } from "./lib/panel.js";
+import { lastResults, nodeNamed } from "./lib/history.js";
+import {
+  addPanel,
+  asOneStep,
+  findWidget,
+  isWaiting,
+  lifetime,
+  make,
+  onResult,
+  onWidget,
+  setWidget,
+  showAgain,
+  takeOver,
+} from "./lib/panel.js";
 import { Picker } from "./lib/picker.js";
 import { Strip } from "./lib/strip.js";
 import { loadWords, t } from "./lib/words.js";
@@ -24,6 +37,9 @@ const SETTING = {
   detector: "CodeFormer.Defaults.Detector",
   ask: "CodeFormer.Downloads.Ask",
 };
+
+/** The workflow on the screen. */
+const workflow = () => /** @type {import("./lib/history.js").Graph} */ (/** @type {any} */ (app.graph));
 
 /** @param {Record<string, string>} picture */
 const address = (picture) => api.apiURL(`/view?${new URLSearchParams(picture)}`);
@@ -53,7 +69,6 @@ function makePicker(node, life, emptyIsAll) {
 function addPicker(node) {
   const { picker, show } = makePicker(node, lifetime(node), false);
   addPanel(node, "codeformer_picker", picker.element, HEIGHT);
-  hideOutputPictures(node);
   onResult(node, (output) => output[SHOWN] && show(output));
 }
 
@@ -80,7 +95,7 @@ function addStrip(node) {
   const strip = new Strip(address, (fidelity) => {
     const source = /** @type {LGraphNode | null} */ (node.getInputNode(0));
     const target = source && nextWith(source, "fidelity");
-    if (target) setWidget(target, "fidelity", fidelity);
+    if (target) asOneStep(target, () => setWidget(target, "fidelity", fidelity));
     return target !== null;
   });
   addPanel(node, "codeformer_strip", strip.element, STRIP_HEIGHT);
@@ -175,7 +190,7 @@ const SETTINGS = [
   {
     id: SETTING.ask,
     name: "Ask before downloading a model",
-    tooltip: "Off: choosing a file that is not there in a loader fetches it at once.",
+    tooltip: "Off: a published file that is not here is fetched as soon as a loader chooses it or a run needs it.",
     type: "boolean",
     defaultValue: true,
   },
@@ -203,9 +218,17 @@ app.registerExtension({
 
   /** @param {Record<string, any>} outputs */
   onNodeOutputsUpdated(outputs) {
-    for (const [id, output] of Object.entries(outputs)) {
-      const node = app.graph.getNodeById(/** @type {any} */ (id));
-      showAgain(/** @type {LGraphNode | null} */ (node), output);
+    for (const [name, output] of Object.entries(outputs)) {
+      showAgain(nodeNamed(workflow(), name), output);
+    }
+  },
+
+  async afterConfigureGraph() {
+    takeOver(workflow().nodes);
+    // After the page was opened again the frontend itself knows no results.
+    const request = (/** @type {string} */ path) => api.fetchApi(path);
+    for (const [node, output] of await lastResults(request, workflow())) {
+      if (isWaiting(node)) showAgain(node, output);
     }
   },
 });

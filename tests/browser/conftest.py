@@ -1,4 +1,9 @@
-"""A real Chromium on a real ComfyUI with the frontend of the `test` extra, in both renderers."""
+"""A real Chromium on a real ComfyUI, in both renderers of two frontends.
+
+All tests run on the frontend of the `test` extra, those marked `both_frontends` also on the one
+that the host itself asks for. Screenshots to look at are kept in the folder that
+`CODEFORMER_SCREENSHOTS` names.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +28,12 @@ HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REQUIRED = "CODEFORMER_REQUIRE_BROWSER"
 """Set where a missing browser must be a failure."""
+
+INSTALLED = "installed"
+PINNED = "1.32.9"
+"""Frontends: the test extra's, and the one that ComfyUI 0.3.75 asks for."""
+
+SCREENSHOTS = "CODEFORMER_SCREENSHOTS"
 
 RENDERERS = {"canvas": False, "nodes2": True}
 """What `Comfy.VueNodes.Enabled` says in each."""
@@ -55,6 +66,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in here:
         item.add_marker(pytest.mark.browser)
     items[:] = [item for item in items if item not in set(here)] + here
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the frontends and renderers of a test."""
+    if "server" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_frontends") is not None
+        frontends = [INSTALLED, PINNED] if both else [INSTALLED]
+        metafunc.parametrize("server", frontends, indirect=True, scope="session")
 
 
 def missing(what: str) -> None:
@@ -140,18 +159,22 @@ def _point_catalogue_at(files: FileServer, base: Path) -> None:
 
 @pytest.fixture(scope="session")
 def server(
+    request: pytest.FixtureRequest,
     chromium: Any,
     files: FileServer,
     comfy_root: Path,
     tmp_path_factory: pytest.TempPathFactory,
     write_tiny_model: Callable[[Path], Path],
 ) -> Iterator[Any]:
-    """A started ComfyUI with the pack, a tiny model and a photo of two faces."""
+    """A started ComfyUI with one of the frontends, a tiny model and a photo of two faces."""
     base = host_tests.real_host.make_base(tmp_path_factory.mktemp("browser"))
     write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
     _write_photos(base / "input")
     _point_catalogue_at(files, base)
-    with host_tests.real_host.running(comfy_root, base) as started:
+    pinned = request.param == PINNED
+    frontend = host_tests.real_host.frontend_folder(PINNED) if pinned else None
+    with host_tests.real_host.running(comfy_root, base, frontend) as started:
+        started.frontend = request.param
         yield started
 
 
@@ -176,7 +199,9 @@ def open_desk(
 ) -> Iterator[Any]:
     """The frontend in one of the renderers; opening it takes many seconds, so only once."""
     server.request("/settings", {**QUIET, "Comfy.VueNodes.Enabled": RENDERERS[request.param]})
-    folder = tmp_path_factory.mktemp(f"screenshots-{request.param}")
+    chosen = os.environ.get(SCREENSHOTS)
+    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
+    folder = folder / server.frontend / request.param
     desk = Desk(chromium, f"http://{server.address}", folder)
     yield desk
     desk.close()

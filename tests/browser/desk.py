@@ -11,6 +11,8 @@ PATIENCE = 180_000
 ACTION = 20_000
 """Milliseconds for anything else."""
 
+VIEWPORT = {"width": 1280, "height": 1100}
+
 BUILD = """({nodes, links}) => {
   const made = nodes.map(({type, at, size, widgets}) => {
     const node = LiteGraph.createNode(type);
@@ -57,7 +59,7 @@ class Desk:
         """Open the frontend; screenshots go to the folder."""
         self.folder = folder
         self.errors: list[str] = []
-        self.page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        self.page = browser.new_page(viewport=VIEWPORT)
         self.page.set_default_timeout(ACTION)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._hear)
@@ -106,8 +108,27 @@ class Desk:
 
     def reload(self) -> None:
         """Save the workflow and open what was saved."""
-        saved = self.page.evaluate("app.graph.serialize()")
-        self.page.evaluate("(saved) => app.loadGraphData(saved)", saved)
+        self.page.evaluate("app.loadGraphData(JSON.parse(JSON.stringify(app.graph.serialize())))")
+
+    def open_again(self) -> None:
+        """Load the page anew, as a user who comes back to their workflow."""
+        # The frontend saves an unfinished workflow a little after it changed.
+        self.page.wait_for_timeout(2000)
+        self.page.reload(timeout=PATIENCE)
+        self.page.wait_for_function(READY, timeout=PATIENCE)
+
+    def set(self, setting: str, value: Any) -> None:
+        """Change a setting as its dialog does."""
+        self.page.evaluate(
+            "([id, value]) => app.extensionManager.setting.set(id, value)", [setting, value]
+        )
+
+    def density(self, pixels: float) -> None:
+        """Give the screen so many pixels for each one of the page."""
+        viewport = {**VIEWPORT, "deviceScaleFactor": pixels, "mobile": False}
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Emulation.setDeviceMetricsOverride", viewport)
+        self.page.wait_for_function("(pixels) => devicePixelRatio === pixels", arg=pixels)
 
     def picture(self, name: str) -> Path:
         """A screenshot to look at."""

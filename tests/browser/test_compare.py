@@ -8,6 +8,19 @@ import pytest
 
 STAGE = ".codeformer-stage[role=slider]"
 
+COUNT_CHANGES = f"""() => {{
+  const changes = {{attributes: 0, childList: 0}};
+  const count = (records) => records.forEach(({{type}}) => changes[type]++);
+  const observer = new MutationObserver(count);
+  const stage = document.querySelector('{STAGE}');
+  observer.observe(stage, {{attributes: true, childList: true, subtree: true}});
+  window.countedChanges = () => {{
+    count(observer.takeRecords());
+    observer.disconnect();
+    return changes;
+  }};
+}}"""
+
 
 @pytest.fixture
 def compared(desk: Any) -> Any:
@@ -38,6 +51,7 @@ def sheet(desk: Any) -> dict[str, float]:
     return desk.page.locator(f"{STAGE} .codeformer-sheet").bounding_box()
 
 
+@pytest.mark.both_frontends
 def test_divider_follows_the_pointer_and_the_keys(compared: Any) -> None:
     page, place = compared.page, sheet(compared)
     middle = place["y"] + place["height"] / 2
@@ -73,6 +87,41 @@ def test_one_to_one_shows_a_pixel_of_the_file_as_a_pixel_of_the_screen(compared:
     compared.page.wait_for_timeout(500)
     compared.page.click("[data-do=pixels]")
     assert sheet(compared)["width"] == pytest.approx(1024, abs=2)
+
+
+def test_dense_screen_gets_every_pixel_of_the_file(compared: Any) -> None:
+    compared.density(2)
+    try:
+        # Two pixels of the screen for each of the page: what is drawn is not enlarged.
+        assert 2 * sheet(compared)["width"] <= 1024
+        compared.page.click("[data-do=pixels]")
+        assert 2 * sheet(compared)["width"] == pytest.approx(1024, abs=2)
+        compared.picture("dense")
+    finally:
+        compared.density(1)
+
+
+def test_moving_the_divider_asks_for_nothing_and_changes_few_nodes(compared: Any) -> None:
+    page, place = compared.page, sheet(compared)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(COUNT_CHANGES)
+    for step in range(20):
+        page.mouse.move(place["x"] + 5 * step, place["y"] + 20)
+    changes = page.evaluate("window.countedChanges()")
+    # The clip, the line, the value for screen readers: nothing that grows with the picture.
+    assert 20 <= changes["attributes"] <= 60
+    assert changes["childList"] == 0
+    assert not [url for url in asked if "/view" in url]
+
+
+def test_pictures_that_are_gone_leave_a_hint(compared: Any) -> None:
+    page = compared.page
+    page.evaluate(
+        "(stage) => { document.querySelector(stage + ' img').src = '/view?filename=gone.jpg'; }",
+        STAGE,
+    )
+    page.wait_for_selector(f"{STAGE}[data-empty='Run to compare before and after.']")
 
 
 def test_pictures_are_before_and_after(compared: Any) -> None:

@@ -14,6 +14,8 @@ import pytest
 NAME = "detection_mobilenet0.25_Final.pth"
 PATH = "/codeformer/downloads"
 PANEL = ".codeformer-download"
+ASK = "CodeFormer.Downloads.Ask"
+DETECT = {"confidence": 0.8, "min_size": 16, "search_size": 0}
 
 
 def described(server: Any) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def forget(server: Any) -> None:
         path.unlink(missing_ok=True)
 
 
+@pytest.mark.both_frontends
 def test_button_fetches_the_checked_file(loader: Any, server: Any, files: Any) -> None:
     page = loader.page
     text = page.inner_text(PANEL)
@@ -86,6 +89,49 @@ def test_progress_cancel_and_second_try(loader: Any, server: Any, files: Any) ->
     files.slow = False
     page.click("[data-do=download]")
     page.wait_for_selector("text=is here")
+
+
+def test_run_fetches_nothing_unless_the_settings_say_so(
+    loader: Any, server: Any, files: Any
+) -> None:
+    """The file is no detector: the run that fetches it ends there."""
+    entry = loader.page.evaluate("app.graph.nodes[0].widgets[0].value")
+    prompt = {
+        "1": {"class_type": "CodeFormerFaceDetectorLoader", "inputs": {"file": entry}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": "none.png"}},
+        "3": {
+            "class_type": "CodeFormerDetectFaces",
+            "inputs": {"image": ["2", 0], "detector": ["1", 0], **DETECT},
+        },
+    }
+    asked = len(files.asked)
+    with pytest.raises(Exception, match="Press Download in the loader"):
+        server.post(prompt)
+    assert len(files.asked) == asked
+    loader.set(ASK, False)
+    try:
+        server.wait(server.post(prompt))
+    finally:
+        loader.set(ASK, True)
+    assert len(files.asked) == asked + 1
+
+
+def test_choosing_a_file_fetches_it_if_the_user_wants_no_question(
+    loader: Any, server: Any, files: Any
+) -> None:
+    choose = (
+        "(value) => { const [widget] = app.graph.nodes[0].widgets;"
+        " const entry = widget.value; widget.value = value ?? entry;"
+        " widget.callback(widget.value); return entry; }"
+    )
+    loader.set(ASK, False)
+    try:
+        entry = loader.page.evaluate(choose, "dlib")
+        loader.page.wait_for_selector(PANEL, state="hidden")
+        loader.page.evaluate(choose, entry)
+        loader.page.wait_for_selector("text=is here")
+    finally:
+        loader.set(ASK, True)
 
 
 # --------------------------------------------------------------------------------------- the routes

@@ -12,6 +12,22 @@ LOADERS = [
     {"type": "CodeFormerDetectFaces", "at": [40, 520], "widgets": {"confidence": 0}},
 ]
 
+RECORD_LISTENERS = """() => {
+  const original = EventTarget.prototype.addEventListener;
+  const kept = [];
+  EventTarget.prototype.addEventListener = function (type, ...rest) {
+    const ours = /extensions[/]codeformer[/]/.test(new Error().stack.split('\\n')[2]);
+    if (ours && !(this instanceof AbortSignal)) kept.push([type, this]);
+    return original.call(this, type, ...rest);
+  };
+  window.recordedListeners = () => {
+    EventTarget.prototype.addEventListener = original;
+    if (kept.length === 0) return ['nothing was recorded'];
+    const outside = kept.filter(([, target]) => !(target instanceof Element) || target.isConnected);
+    return outside.map(([type, target]) => `${type} on ${target}`);
+  };
+}"""
+
 
 @pytest.fixture
 def blocks(desk: Any) -> dict[str, Any]:
@@ -57,6 +73,7 @@ def set_range(desk: Any, selector: str, value: float) -> None:
     )
 
 
+@pytest.mark.both_frontends
 def test_clicks_keys_and_buttons_write_the_ordinary_widget(blocks: dict[str, Any]) -> None:
     desk, select = blocks["desk"], blocks["select"]
     page = desk.page
@@ -88,6 +105,15 @@ def test_clicks_keys_and_buttons_write_the_ordinary_widget(blocks: dict[str, Any
     page.keyboard.press("Enter")
     assert picked().startswith("3")
     assert "score" in page.get_attribute(FACE.format(1), "data-details")
+
+
+def test_click_can_be_undone(blocks: dict[str, Any]) -> None:
+    desk, select = blocks["desk"], blocks["select"]
+    desk.page.click(FACE.format(2))
+    assert desk.widget(select, "picked") == "1, 2, 40"
+    desk.page.evaluate("app.extensionManager.command.execute('Comfy.Undo')")
+    desk.page.wait_for_selector(FACE.format(2) + "[aria-pressed=false]")
+    assert desk.widget(select, "picked") == "1, 40"
 
 
 def test_rectangle_takes_the_faces_inside(blocks: dict[str, Any]) -> None:
@@ -126,16 +152,23 @@ def test_slider_of_a_face_writes_the_list_that_decode_reads(blocks: dict[str, An
     assert desk.widget(decode, "per_face") == ""
 
 
-def test_choice_survives_saving_and_goes_to_the_api(blocks: dict[str, Any]) -> None:
+@pytest.mark.both_frontends
+def test_choice_and_picture_survive_and_go_to_the_api(blocks: dict[str, Any]) -> None:
     desk, select = blocks["desk"], blocks["select"]
     desk.page.click(FACE.format(2))
+    desk.open_again()
+    desk.page.wait_for_selector(FACE.format(2) + "[aria-pressed=true]")
+    desk.page.wait_for_function("document.querySelector('.codeformer-picker img').naturalWidth")
+    desk.picture("opened again")
     desk.reload()
+    desk.page.wait_for_selector(FACE.format(2) + "[aria-pressed=true]")
     assert desk.widget(select, "picked") == "1, 2, 40"
     inputs = desk.prompt()[select]["inputs"]
     assert (inputs["rule"], inputs["picked"]) == ("picked", "1, 2, 40")
     assert not any(name.startswith("codeformer") for name in inputs)
 
 
+@pytest.mark.both_frontends
 def test_all_in_one_node_restores_only_what_is_picked(desk: Any) -> None:
     restore = desk.build(
         [
@@ -192,7 +225,22 @@ def test_frames_have_a_slider(desk: Any) -> None:
     assert "2 of 2" in page.locator(".codeformer-frames:visible").first.inner_text().lower()
 
 
-def test_removed_node_leaves_nothing(blocks: dict[str, Any]) -> None:
+def test_results_of_another_workflow_are_not_shown(blocks: dict[str, Any]) -> None:
     page = blocks["desk"].page
-    page.evaluate("(id) => app.graph.remove(app.graph.getNodeById(id))", blocks["select"])
+    page.evaluate(
+        "app.loadGraphData({...JSON.parse(JSON.stringify(app.graph.serialize())),"
+        " id: '11111111-2222-4333-8444-555555555555'})"
+    )
+    page.wait_for_selector(".codeformer-picker [data-empty^='Run to see the faces']")
+    page.wait_for_timeout(1000)
+    assert page.locator(".codeformer-face").count() == 0
+
+
+def test_removed_node_leaves_nothing(desk: Any) -> None:
+    page = desk.page
+    page.evaluate(RECORD_LISTENERS)
+    node = desk.build([{"type": "CodeFormerSelectFaces", "at": [300, 200]}], [])[0]
+    page.wait_for_selector(".codeformer-picker")
+    page.evaluate("(id) => app.graph.remove(app.graph.getNodeById(id))", node)
     page.wait_for_function("!document.querySelector('.codeformer-picker')")
+    assert page.evaluate("window.recordedListeners()") == []

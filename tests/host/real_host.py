@@ -55,6 +55,20 @@ def comfy_folder() -> Path:
     return root
 
 
+def frontend_folder(version: str) -> Path:
+    """Files of the frontend of a version, downloaded the first time."""
+    root = comfy_folder().with_name(f"frontend-{version}")
+    if not root.is_dir():
+        work = root.with_name(f"{root.name}.{uuid.uuid4().hex}")
+        download = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(work)]
+        subprocess.run([*download, f"comfyui-frontend-package=={version}"], check=True)
+        with zipfile.ZipFile(next(work.glob("*.whl"))) as archive:
+            archive.extractall(work)
+        (work / "comfyui_frontend_package" / "static").rename(root)
+        shutil.rmtree(work)
+    return root
+
+
 def make_base(folder: Path) -> Path:
     """A fresh base directory with the pack linked in, the way a user installs it."""
     for name in ("custom_nodes", "models/facerestore_models", "models/facedetection", "user"):
@@ -170,18 +184,23 @@ def _await_ready(server: Server, process: subprocess.Popen[bytes], seconds: floa
 
 
 @contextmanager
-def running(comfy_root: Path, base: Path, **environment: str) -> Iterator[Server]:
+def running(
+    comfy_root: Path, base: Path, frontend: Path | None = None, **environment: str
+) -> Iterator[Server]:
     """A started ComfyUI on a base directory; always stopped at the end.
 
     Args:
         comfy_root: from `comfy_folder`.
         base: from `make_base`.
+        frontend: from `frontend_folder`; the installed one otherwise.
         environment: more variables for the process.
     """
     port, log = _free_port(), base / "log.txt"
     command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
     command += ["--base-directory", str(base), "--disable-api-nodes", "--preview-method", "auto"]
     command += ["--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
+    if frontend is not None:
+        command += ["--front-end-root", str(frontend)]
     with log.open("wb") as sink:
         process = subprocess.Popen(
             command,

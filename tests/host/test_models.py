@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -90,11 +90,24 @@ def test_a_path_outside_of_the_model_folders_is_refused(
         assert host.nodes["CodeFormerLoader"].validate_inputs(entry) is not True
 
 
-def test_a_download_entry_stays_valid_when_its_text_changes(host: SimpleNamespace) -> None:
+@pytest.fixture
+def allow(host: SimpleNamespace) -> Iterator[Callable[[], None]]:
+    """Switch off 'Ask before downloading a model' as the frontend saves it, until the test ends."""
+    path = host.base / "user" / "default" / "comfy.settings.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yield lambda: path.write_text('{"CodeFormer.Downloads.Ask": false}', encoding="utf-8")
+    path.unlink(missing_ok=True)
+
+
+def test_a_download_entry_stays_valid_when_its_text_changes(
+    host: SimpleNamespace, allow: Callable[[], None]
+) -> None:
     entry = "download codeformer.pth | 1 MB | some older wording"
-    assert host.nodes["CodeFormerLoader"].validate_inputs(entry) is True
-    unknown = "download evil.pth | 1 MB | MIT"
-    assert host.nodes["CodeFormerLoader"].validate_inputs(unknown) is not True
+    validate = host.nodes["CodeFormerLoader"].validate_inputs
+    assert "Press Download in the loader node" in validate(entry)
+    assert "is not there" in validate("download evil.pth | 1 MB | MIT")
+    allow()
+    assert validate(entry) is True
 
 
 def test_names_of_facerestore_cf_find_the_file(
@@ -129,10 +142,17 @@ def _entry(host: SimpleNamespace, name: str) -> str:
     return next(entry for entry in entries if entry.startswith(f"download {name}"))
 
 
-def test_only_a_download_entry_downloads(
-    host: SimpleNamespace, fetched: list[tuple[str, Path]], tiny_file: Path
+def test_only_an_allowed_download_entry_downloads(
+    host: SimpleNamespace,
+    fetched: list[tuple[str, Path]],
+    tiny_file: Path,
+    allow: Callable[[], None],
 ) -> None:
     host.models.load_codeformer(tiny_file.name)
+    for entry in ("codeformer.pth", _entry(host, "codeformer.pth")):
+        with pytest.raises(host.core("errors").MissingModelError):
+            host.models.load_codeformer(entry)
+    allow()
     with pytest.raises(host.core("errors").MissingModelError):
         host.models.load_codeformer("codeformer.pth")
     assert fetched == []
@@ -142,8 +162,12 @@ def test_only_a_download_entry_downloads(
 
 
 def test_cancel_stops_a_download_as_an_interruption(
-    host: SimpleNamespace, fetched: list[tuple[str, Path]], monkeypatch: pytest.MonkeyPatch
+    host: SimpleNamespace,
+    fetched: list[tuple[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    allow: Callable[[], None],
 ) -> None:
+    allow()
     monkeypatch.setattr(host.adapter.Progress, "__call__", lambda *_: None)
     host.memory.interrupt_current_processing(True)
     with pytest.raises(host.memory.InterruptProcessingException):

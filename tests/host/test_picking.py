@@ -88,3 +88,19 @@ def test_vanished_face_does_not_stop_the_selection(host: SimpleNamespace, three:
     result = node.execute(faces=three, rule="picked", picked="2, 7")
     assert result.args[0].count == 1
     assert "picture" not in result.ui["codeformer_frames"][0]
+
+
+def test_huge_picture_is_shown_reduced(
+    host: SimpleNamespace, three: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    previews = importlib.import_module(f"{host.pack.__name__}.nodes.previews")
+    monkeypatch.setattr(previews, "LARGEST", SIDE * SIDE)
+    wide = torch.rand(2, SIDE, 4 * SIDE, 3)
+    shown = previews.shown_frames(wide, three, three, before=wide[:, :, :SIDE])[0]
+    assert (shown["width"], shown["height"]) == (2 * SIDE, SIDE // 2)
+    sizes = {}
+    for key in ("picture", "before"):
+        name = shown[key]["filename"]
+        with Image.open(f"{host.folder_paths.get_temp_directory()}/{name}") as picture:
+            sizes[key] = picture.size
+    assert sizes == {"picture": (2 * SIDE, SIDE // 2), "before": (SIDE, SIDE)}

@@ -1,6 +1,6 @@
 // @ts-check
 import { formatFidelities, formatNumbers, parseFidelities, parseNumbers, realign } from "./numbers.js";
-import { findWidget, onWidget, setWidget } from "./panel.js";
+import { asOneStep, findWidget, onWidget, setWidget } from "./panel.js";
 
 /** @typedef {import("./panel.js").LGraphNode} LGraphNode */
 
@@ -40,6 +40,11 @@ export class NodeChoice {
 
   /** @param {number[]} numbers */
   choose(numbers) {
+    asOneStep(this.node, () => this.#choose(numbers));
+  }
+
+  /** @param {number[]} numbers */
+  #choose(numbers) {
     const before = this.#listed();
     setWidget(this.node, "rule", PICKED);
     setWidget(this.node, PICKED, formatNumbers(numbers));

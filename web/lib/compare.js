@@ -19,8 +19,7 @@ export class Compare {
     this.frames = [];
     this.index = 0;
     this.at = 0.5;
-    this.stage = new Stage(life);
-    this.stage.element.dataset.empty = t("compareEmpty");
+    this.stage = new Stage(life, t("compareEmpty"));
     this.before = make("img", { draggable: "false", alt: t("before") });
     this.after = make("img", { draggable: "false", alt: t("after") });
     this.line = make("div", { class: "codeformer-divider" });
@@ -56,7 +55,7 @@ export class Compare {
     const frame = this.frames[index];
     if (!frame?.before || !frame.picture) return;
     this.index = index;
-    delete this.stage.element.dataset.empty;
+    this.stage.fill(true);
     this.before.src = this.address(frame.before);
     this.after.src = this.address(frame.picture);
     this.stage.resize(frame.width, frame.height);

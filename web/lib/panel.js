@@ -3,7 +3,7 @@
 
 /** @typedef {import("@comfyorg/comfyui-frontend-types").ComfyExtension} ComfyExtension */
 /** @typedef {Parameters<NonNullable<ComfyExtension["nodeCreated"]>>[0]} BareNode */
-/** @typedef {{name: string, value?: any, callback?: Function, serialize?: boolean, options?: any}} Widget */
+/** @typedef {{name: string, type?: string, element?: HTMLElement, value?: any, callback?: Function, serialize?: boolean, options?: any}} Widget */
 /**
  * @typedef {object} HostNode what the host adds to the graph library's nodes
  * @property {(name: string, type: string, element: HTMLElement, options: object) => Widget} addDOMWidget
@@ -13,7 +13,10 @@
  */
 /** @typedef {BareNode & HostNode} LGraphNode */
 
-const PROGRESS_PICTURE = "$$canvas-image-preview"; // the host's widget for previews during a run
+const TYPE = "codeformer"; // of the widgets that hold our panels
+
+/** @type {Map<string, WeakRef<HTMLElement>>} what removed nodes showed, by node and widget */
+const leftBehind = new Map();
 
 /**
  * Show an element inside a node, in the canvas and in Nodes 2.0. It holds no value of its own.
@@ -30,7 +33,7 @@ export function addPanel(node, name, element, height) {
   for (const type of ["pointerdown", "keydown", "dblclick", "contextmenu"]) {
     element.addEventListener(type, (event) => event.stopPropagation());
   }
-  const widget = node.addDOMWidget(name, "codeformer", element, {
+  const widget = node.addDOMWidget(name, TYPE, element, {
     serialize: false,
     hideOnZoom: false,
     ...(typeof height === "number"
@@ -38,14 +41,34 @@ export function addPanel(node, name, element, height) {
       : { getMinHeight: height, getMaxHeight: height }),
   });
   widget.serialize = false;
-  return widget;
+  lifetime(node).addEventListener("abort", () => {
+    if (element.isConnected) leftBehind.set(`${node.id} ${name}`, new WeakRef(element));
+  });
+}
+
+/**
+ * Put the panels of a graph that was loaded over another where those of the other still are: of two
+ * nodes with one id, Nodes 2.0 goes on to show the first one's element.
+ * @param {Iterable<LGraphNode>} nodes
+ */
+export function takeOver(nodes) {
+  for (const node of nodes) {
+    for (const { type, name, element } of /** @type {Widget[]} */ (node.widgets ?? [])) {
+      const old = leftBehind.get(`${node.id} ${name}`)?.deref();
+      if (type === TYPE && element && old?.isConnected) old.replaceWith(element);
+    }
+  }
+  leftBehind.clear();
 }
 
 /** @type {WeakMap<LGraphNode, (output: any) => void>} */
 const receivers = new WeakMap();
+/** @type {WeakSet<LGraphNode>} nodes that show a result */
+const showing = new WeakSet();
 
 /**
- * Hand the results of a node to a function, after whoever receives them already.
+ * Hand the results of a node to a function, after whoever receives them already. The function shows
+ * the pictures, so the host does not.
  * @param {LGraphNode} node
  * @param {(output: any) => void} use
  */
@@ -53,30 +76,11 @@ export function onResult(node, use) {
   const previous = node.onExecuted;
   node.onExecuted = function (output) {
     previous?.call(this, output);
-    dropProgressPicture(node);
-    use(output);
+    showAgain(node, output);
   };
   receivers.set(node, use);
-}
-
-/**
- * Take away the canvas's last preview of a run: the panel shows the result itself.
- * @param {LGraphNode} node
- */
-function dropProgressPicture(node) {
-  const index = node.widgets?.findIndex((widget) => widget.name === PROGRESS_PICTURE) ?? -1;
-  if (index < 0) return;
-  node.imgs = undefined;
-  node.widgets?.splice(index, 1);
-}
-
-/**
- * Keep the canvas from drawing the pictures of a result a second time, below the panel.
- * @param {LGraphNode} node
- */
-export function hideOutputPictures(node) {
   node.hideOutputImages = true; // Nodes 2.0
-  Object.defineProperty(node, "imgs", { get: () => undefined, set() {}, configurable: true });
+  Object.defineProperty(node, "imgs", { get: () => undefined, set() {}, configurable: true }); // canvas
 }
 
 /**
@@ -85,7 +89,17 @@ export function hideOutputPictures(node) {
  * @param {any} output
  */
 export function showAgain(node, output) {
-  if (node && output) receivers.get(node)?.(output);
+  if (!node || !output) return;
+  showing.add(node);
+  receivers.get(node)?.(output);
+}
+
+/**
+ * Whether a node would show results and has none yet.
+ * @param {LGraphNode} node
+ */
+export function isWaiting(node) {
+  return receivers.has(node) && !showing.has(node);
 }
 
 /**
@@ -125,6 +139,17 @@ export function setWidget(node, name, value) {
   widget.value = value;
   widget.callback?.(value);
   node.setDirtyCanvas(true, true);
+}
+
+/**
+ * Change widgets as one step that the host saves and can undo: a click in a panel tells it nothing.
+ * @param {LGraphNode} node
+ * @param {() => void} change
+ */
+export function asOneStep(node, change) {
+  node.graph?.canvasAction((canvas) => canvas.emitBeforeChange());
+  change();
+  node.graph?.canvasAction((canvas) => canvas.emitAfterChange());
 }
 
 /**

@@ -36,8 +36,7 @@ export class Picker {
     /** @type {{x: number, y: number, clientX: number, clientY: number} | null} */
     this.start = null;
     this.dragged = false;
-    this.stage = new Stage(life);
-    this.stage.element.dataset.empty = t("pickEmpty");
+    this.stage = new Stage(life, t("pickEmpty"));
     this.image = make("img", { draggable: "false", alt: "" });
     this.faces = make("div", { role: "group", "aria-label": t("choose") });
     this.rectangle = make("div", { class: "codeformer-rectangle", hidden: true });
@@ -77,7 +76,7 @@ export class Picker {
     const picture = frame.before ?? frame.picture;
     this.image.hidden = !picture;
     if (picture) this.image.src = this.address(picture);
-    this.stage.element.toggleAttribute("data-empty", frame.faces.length === 0 && !picture);
+    this.stage.fill(frame.faces.length > 0 || picture !== undefined);
     this.stage.resize(frame.width, frame.height);
     this.faces.replaceChildren(...frame.faces.map((face) => this.#face(face)));
     this.refresh();
@@ -217,11 +216,12 @@ export class Picker {
   /** @param {number[]} chosen */
   #showFidelity(chosen) {
     const { element, label, range, value } = this.fidelity;
-    const number = this.current;
+    const number = this.current ?? this.everyFace()[0]?.number ?? 1;
     const all = this.choice.emptyIsAll && chosen.length === 0;
-    const shown = number !== null && (all || chosen.includes(number)) && this.choice.hasFidelity();
-    element.hidden = !shown;
-    if (!shown) return;
+    const shown = this.current !== null && (all || chosen.includes(number));
+    // Its place is kept: a picture that moved under the pointer would lose the click.
+    element.hidden = !this.choice.hasFidelity();
+    element.classList.toggle("codeformer-kept", !shown);
     label.textContent = t("fidelity", { number });
     range.setAttribute("aria-label", label.textContent);
     range.value = String(this.choice.fidelity(number));

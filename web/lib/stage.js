@@ -29,10 +29,16 @@ const FACE_PART = 0.6; // of the stage that a face fills when it is zoomed to
  * browser draws the file's own pixels at every zoom and density.
  */
 export class Stage {
-  /** @param {AbortSignal} life ends the observer */
-  constructor(life) {
+  /**
+   * @param {AbortSignal} life ends the observer
+   * @param {string} hint what to do while there is no picture
+   */
+  constructor(life, hint) {
+    this.hint = hint;
     this.sheet = make("div", { class: "codeformer-sheet" });
-    this.element = make("div", { class: "codeformer-stage" }, this.sheet);
+    this.element = make("div", { class: "codeformer-stage", "data-empty": hint }, this.sheet);
+    // The host clears its previews: what a saved workflow showed may be gone.
+    this.sheet.addEventListener("error", () => this.fill(false), { capture: true });
     /** @type {"fit" | "free"} */
     this.mode = "fit";
     this.pixels = { width: 1, height: 1 };
@@ -42,6 +48,15 @@ export class Stage {
     const observer = new ResizeObserver(() => (this.mode === "fit" ? this.fit() : this.apply()));
     observer.observe(this.element);
     life.addEventListener("abort", () => observer.disconnect());
+  }
+
+  /**
+   * Show the sheet, or what to do to see something.
+   * @param {boolean} filled
+   */
+  fill(filled) {
+    if (filled) delete this.element.dataset.empty;
+    else this.element.dataset.empty = this.hint;
   }
 
   /**

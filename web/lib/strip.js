@@ -18,6 +18,7 @@ export class Strip {
     this.address = address;
     this.use = use;
     this.row = make("div", { class: "codeformer-strip", role: "group" });
+    this.row.addEventListener("error", () => this.#forget(), { capture: true });
     this.status = make("div", { role: "status" }, t("stripEmpty"));
     this.element = make("div", { class: "codeformer-column" }, this.row, this.status);
   }
@@ -26,6 +27,12 @@ export class Strip {
   show(steps) {
     this.row.replaceChildren(...steps.map((step) => this.#button(step)));
     this.status.textContent = "";
+  }
+
+  /** The host clears its previews: what a saved workflow showed may be gone. */
+  #forget() {
+    this.row.replaceChildren();
+    this.status.textContent = t("stripEmpty");
   }
 
   /** @param {Step} step */
