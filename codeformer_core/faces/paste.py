@@ -231,18 +231,19 @@ def _blend(
 ) -> None:
     """Blend one crop into its rectangle of the result and note it in the mask of the frame."""
     rectangle = _rectangle(placement)
-    part = _part(frame, rectangle)
+    part, covered = _part(frame, rectangle), _part(replaced, rectangle)
     if part.numel() == 0:
         return
     face = _crop_in_rectangle(crop, placement, rectangle, options.resampling)
+    if options.resampling == "bicubic":  # overshoots beside hard edges
+        face.clamp_(crop.amin(), crop.amax())
     share = _in_rectangle(mask, placement, rectangle)
     below = part.float()
     # Broken pixels are repaired: x - x is 0 for all but NaN and the infinities.
     below = torch.where(below - below == 0.0, below, face)
     blended = torch.lerp(below, face, share.unsqueeze(-1)).to(part.dtype)
     part.copy_(torch.where(share.unsqueeze(-1) > 0.0, blended, part))
-    covered = _part(replaced, rectangle)
-    covered.copy_(torch.lerp(covered, torch.ones_like(covered), share))
+    covered.lerp_(torch.ones((), device=covered.device), share)
 
 
 def _rectangle(placement: Placement) -> Rectangle:
@@ -258,10 +259,7 @@ def _crop_in_rectangle(
     crop: Tensor, placement: Placement, rectangle: Rectangle, resampling: Resampling
 ) -> Tensor:
     to_crop = _from_rectangle(placement.rescaled(crop.shape[0]), rectangle)
-    face = warp(crop, to_crop, rectangle.height, rectangle.width, resampling=resampling)
-    if resampling == "bicubic":  # overshoots beside hard edges
-        face = face.clamp(crop.amin(), crop.amax())
-    return face
+    return warp(crop, to_crop, rectangle.height, rectangle.width, resampling=resampling)
 
 
 def _in_rectangle(mask: Tensor, placement: Placement, rectangle: Rectangle) -> Tensor:

@@ -22,8 +22,11 @@ Resampling = Literal["bilinear", "bicubic"]
 SHARPEST_SHRINK = 1.05
 """Shrinking by less than this needs no averaging: what aliases then cannot be seen."""
 
-LARGEST_STRIDE = 4
-"""Samples a side that are averaged into one result pixel before the picture is shrunk first."""
+SUMS_AT_ONCE = 1 << 16
+"""Pixels whose sums are made at a time while averaging blocks: the processor's cache holds them."""
+
+BANDS = 16
+"""Parts of a result that are sampled as a batch: on a CPU threads share nothing smaller."""
 
 
 class Rectangle(NamedTuple):
@@ -90,18 +93,21 @@ def warp(
     Returns:
         (height, width, C) float32 on the picture's device.
     """
-    region, to_region = _read_region(picture, result_to_picture, height, width)
-    planes = region.movedim(-1, 0).unsqueeze(0).float()  # (h, w, C) -> (1, C, h, w)
-    planes = planes.nan_to_num(nan=0.5, posinf=1.0, neginf=0.0)
-    colour = None if border is None else border.to(planes).view(1, -1, 1, 1)
+    pixels, to_pixels = _read_region(picture, result_to_picture, height, width)
+    pixels = pixels.float().nan_to_num(nan=0.5, posinf=1.0, neginf=0.0)
+    colour = None if border is None else border.to(pixels)
     if colour is not None:
         # Outside the picture grid_sample reads zeros, so the border colour becomes the zero.
-        planes = planes - colour
-    planes, to_region = _shrunk(planes, to_region, repeat_edge=colour is None)
-    sampled = _mean_of_samples(planes, to_region, (height, width), colour is None, resampling)
-    if colour is not None:
-        sampled = sampled + colour
-    return sampled[0].movedim(0, -1)
+        pixels = pixels - colour
+    # Whole blocks are cheap; even ones also cancel the finest stripes exactly.
+    factor = max(1, int(affine.mean_scale(to_pixels) / 2.0) * 2)
+    if factor > 1:
+        pixels = block_means(_in_whole_blocks(pixels, factor, colour is None), factor)
+        shrink = affine.scaling(1.0 / factor, 1.0 / factor)
+        to_pixels = affine.compose(shrink, to_pixels)
+    size = (height, width)
+    result = _mean_of_samples(pixels, to_pixels, size, colour is None, resampling)
+    return result if colour is None else result + colour
 
 
 def _read_region(
@@ -109,10 +115,9 @@ def _read_region(
 ) -> tuple[Tensor, Affine]:
     """Cut out the part of the picture that the result reads, and the map into that part."""
     rows, columns = picture.shape[:2]
-    corners = _corners(height, width)
     # Two shrunk pixels of reach: bicubic reads that far around each sample.
     margin = 3.0 * max(1.0, affine.mean_scale(result_to_picture))
-    wanted = enclosing(affine.apply_all(result_to_picture, corners), margin)
+    wanted = enclosing(affine.apply_all(result_to_picture, _corners(height, width)), margin)
     # At least one row and column stay: of a result outside the picture the nearest edge pixels.
     left, top = min(max(wanted.left, 0), columns - 1), min(max(wanted.top, 0), rows - 1)
     region = picture[top : max(wanted.bottom, top + 1), left : max(wanted.right, left + 1)]
@@ -125,50 +130,77 @@ def _corners(height: int, width: int) -> tuple[Point, ...]:
     return ((-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom))
 
 
-def _shrunk(planes: Tensor, to_planes: Affine, repeat_edge: bool) -> tuple[Tensor, Affine]:
-    """Average whole blocks first where the result is very much smaller than the picture."""
-    factor = int(affine.mean_scale(to_planes) / (0.5 * LARGEST_STRIDE))
-    if factor < 2:
-        return planes, to_planes
-    height, width = planes.shape[-2:]
-    padding = (0, -width % factor, 0, -height % factor)
-    if repeat_edge:
-        planes = functional.pad(planes, padding, mode="replicate")
-    else:
-        planes = functional.pad(planes, padding)
-    smaller = functional.avg_pool2d(planes, factor)
-    return smaller, affine.compose(affine.scaling(1.0 / factor, 1.0 / factor), to_planes)
+def _in_whole_blocks(pixels: Tensor, block: int, repeat_edge: bool) -> Tensor:
+    """Fill the last blocks up: with the edge, or with zeros."""
+    for side in (0, 1):
+        last = pixels.narrow(side, -1, 1) * float(repeat_edge)
+        missing = [last] * (-pixels.shape[side] % block)
+        pixels = torch.cat([pixels, *missing], dim=side) if missing else pixels
+    return pixels
+
+
+def block_means(pixels: Tensor, block: int) -> Tensor:
+    """Average whole blocks of pixels in float32, in one pass over the picture.
+
+    Args:
+        pixels: (H, W, C) of any float type.
+        block: rows and columns of a block.
+
+    Returns:
+        (H // block, W // block, C): rows and columns at the far edges that fill no block are left
+        out.
+    """
+    if block == 1:
+        return pixels.float()
+    rows, columns = pixels.shape[0] // block, pixels.shape[1] // block
+    means = pixels.new_empty((rows, columns, pixels.shape[2]), dtype=torch.float32)
+    rows_at_once = max(1, SUMS_AT_ONCE // (columns * block))
+    for start in range(0, rows, rows_at_once):
+        part = means[start : start + rows_at_once]
+        strip = pixels[start * block : (start + len(part)) * block, : columns * block]
+        sums = strip[::block].to(torch.float32, copy=True)
+        for row in range(1, block):
+            sums += strip[row::block]
+        part.copy_(sums[:, ::block])
+        for column in range(1, block):
+            part += sums[:, column::block]
+    return means.div_(block * block)
 
 
 def _mean_of_samples(
-    planes: Tensor,
-    to_planes: Affine,
+    pixels: Tensor,
+    to_pixels: Affine,
     size: tuple[int, int],
     repeat_edge: bool,
     resampling: Resampling,
 ) -> Tensor:
-    """Average a small grid of samples inside every result pixel."""
-    scale = affine.mean_scale(to_planes)
+    """Average a small grid of samples inside every result pixel; (h, w, C) to `size` and C."""
+    planes = pixels.movedim(-1, 0).expand(BANDS, -1, -1, -1)  # (h, w, C) -> (bands, C, h, w)
+    height, width = size
+    rows = -(-height // BANDS)
+    scale = affine.mean_scale(to_pixels)
     side = 1 if scale <= SHARPEST_SHRINK else math.ceil(scale)
     total: Tensor | None = None
     for row in range(side):
         for column in range(side):
             within = affine.translation((column + 0.5) / side - 0.5, (row + 0.5) / side - 0.5)
-            grid = _sampling_grid(planes, affine.compose(to_planes, within), *size)
+            grid = _sampling_grid(planes, affine.compose(to_pixels, within), BANDS * rows, width)
             sample = functional.grid_sample(
                 planes,
-                grid,
+                grid.view(BANDS, rows, width, 2),
                 mode=resampling if side == 1 else "bilinear",
                 padding_mode="border" if repeat_edge else "zeros",
                 align_corners=False,
             )
             total = sample if total is None else total.add_(sample)
     assert total is not None
-    return total if side == 1 else total.div_(side * side)
+    total = total if side == 1 else total.div_(side * side)
+    # (bands, C, rows, width) -> (height, width, C)
+    return total.movedim(1, -1).reshape(BANDS * rows, width, -1)[:height]
 
 
 def _sampling_grid(planes: Tensor, to_planes: Affine, height: int, width: int) -> Tensor:
-    """Return the (1, height, width, 2) coordinates for grid_sample, -1..1 over the planes' area.
+    """Return the (height, width, 2) coordinates for grid_sample, -1..1 over the planes' area.
 
     The normalisation is folded into the map in double precision: on the device each coordinate is
     then two products and a sum, which also keeps TF32 matrix products out of the geometry.
@@ -183,5 +215,7 @@ def _sampling_grid(planes: Tensor, to_planes: Affine, height: int, width: int) -
     (a, b, c), (d, e, f) = affine.compose(unit, affine.compose(to_planes, centre))
     x = torch.arange(width, device=planes.device, dtype=torch.float32) - 0.5 * (width - 1)
     y = torch.arange(height, device=planes.device, dtype=torch.float32) - 0.5 * (height - 1)
-    x, y = x.view(1, -1), y.view(-1, 1)
-    return torch.stack((a * x + (b * y + c), d * x + (e * y + f)), dim=-1).unsqueeze(0)
+    grid = torch.empty((height, width, 2), device=planes.device)
+    torch.add(a * x, (b * y + c).view(-1, 1), out=grid[..., 0])
+    torch.add(d * x, (e * y + f).view(-1, 1), out=grid[..., 1])
+    return grid

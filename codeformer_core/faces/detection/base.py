@@ -14,6 +14,7 @@ from .. import affine
 from ..affine import Affine, Point
 from ..alignment import place
 from ..types import TEMPLATE_SIZE, Box, Face, Faces, Landmarks
+from ..warp import block_means
 
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all); an exception raised in it stops the detection."""
@@ -132,8 +133,8 @@ def working_copy(frame: Tensor, short_side: int, device: torch.device) -> Workin
 
 def _resized(frame: Tensor, size: tuple[int, int]) -> WorkingCopy:
     """Resize without aliasing: bilinear, over the area of each result pixel when shrinking."""
-    block = max(1, int(min(frame.shape[0] / size[0], frame.shape[1] / size[1]) / 1.5))
-    blocks = _block_means(frame, block)
+    block = max(1, int(min(frame.shape[0] / size[0], frame.shape[1] / size[1]) / 1.25))
+    blocks = block_means(frame, block)
     planes = blocks.movedim(-1, 0).unsqueeze(0)  # (h, w, 3) -> (1, 3, h, w)
     resized = functional.interpolate(
         planes, size=size, mode="bilinear", align_corners=False, antialias=True
@@ -141,20 +142,6 @@ def _resized(frame: Tensor, size: tuple[int, int]) -> WorkingCopy:
     rows, columns = blocks.shape[:2]
     to_blocks = affine.scaling(columns / size[1], rows / size[0])
     return WorkingCopy(resized[0], affine.compose(affine.scaling(block, block), to_blocks))
-
-
-def _block_means(frame: Tensor, block: int) -> Tensor:
-    """Average whole blocks of pixels in float32: the one pass over a large photo, made cheap.
-
-    Rows and columns at the far edges that fill no block are left out.
-    """
-    if block == 1:
-        return frame.float()
-    whole = frame[: frame.shape[0] // block * block, : frame.shape[1] // block * block]
-    total = whole[::block, ::block].to(torch.float32, copy=True)
-    for offset in range(1, block * block):
-        total += whole[offset // block :: block, offset % block :: block]
-    return total.div_(block * block)
 
 
 def in_picture(finding: Finding, to_picture: Affine) -> Finding:

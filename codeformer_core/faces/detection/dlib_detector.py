@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...errors import MissingModelError, PictureError
 from .. import affine
-from ..affine import Point
+from ..affine import Affine, Point
 from ..alignment import fit_similarity, landmarks_of
 from ..crop import crop_face
 from ..types import TEMPLATE_SIZE, Box, Face, Faces, Placement
@@ -27,7 +27,6 @@ from .base import (
     DEFAULT_CONFIDENCE,
     DEFAULT_MIN_SIZE,
     Progress,
-    WorkingCopy,
     check_request,
     left_to_right,
     working_copy,
@@ -107,35 +106,41 @@ class DlibDetector:
         return Faces(tuple(found), height, width)
 
     def _faces(self, frame: Tensor, index: int, side: int, confidence: float) -> list[Face]:
+        height, width = frame.shape[:2]
         copy = working_copy(frame, side, torch.device("cpu"))
-        pixels = _bytes(copy.pixels.movedim(0, -1))  # (3, h, w) -> (h, w, 3)
-        rectangles, scores, _ = self._detector.run(pixels, 0, _threshold(confidence))
+        pixels = copy.pixels.movedim(0, -1).contiguous()  # (3, h, w) -> (h, w, 3)
+        picture = _bytes(pixels)
+        rectangles, scores, _ = self._detector.run(picture, 0, _threshold(confidence))
         faces: list[Face] = []
         for rectangle, score in zip(rectangles, scores, strict=True):
-            placement = self._placement(frame, copy, pixels, rectangle)
-            if placement is not None:
+            matrix = self._matrix(pixels, self._points(picture, rectangle))
+            if matrix is not None:
+                to_crop = affine.compose(matrix, affine.invert(copy.to_picture))
+                placement = Placement(to_crop, TEMPLATE_SIZE, height, width)
                 faces.append(_face(placement, _confidence(score), index))
         return faces
 
-    def _placement(
-        self, frame: Tensor, copy: WorkingCopy, pixels: Any, rectangle: Any
-    ) -> Placement | None:
+    def _matrix(self, pixels: Tensor, points: list[Point]) -> Affine | None:
         """Fit the crop of one face: roughly in the working copy, then again in the crop itself.
 
         The second look starts from an upright face of known size; it halves the jitter between
         video frames. None where dlib's points have no shape: that is no face.
+
+        Args:
+            pixels: the (h, w, 3) working copy, 0..1.
+            points: dlib's five in it.
+
+        Returns:
+            The map from the working copy to the crop.
         """
-        height, width = frame.shape[:2]
         try:
-            points = affine.apply_all(copy.to_picture, self._points(pixels, rectangle))
-            matrix = fit_similarity(points, DLIB_TEMPLATE)
-            rough = Placement(matrix, TEMPLATE_SIZE, height, width)
-            crop = crop_face(frame, rough).clamp(0.0, 1.0).cpu()
+            rough = fit_similarity(points, DLIB_TEMPLATE)
+            crop = crop_face(pixels, Placement(rough, TEMPLATE_SIZE, *pixels.shape[:2]))
             inside = self._points(_bytes(crop), self._dlib.rectangle(*CROP_RECTANGLE))
             correction = fit_similarity(inside, DLIB_TEMPLATE)
         except PictureError:
             return None
-        return Placement(affine.compose(correction, matrix), TEMPLATE_SIZE, height, width)
+        return affine.compose(correction, rough)
 
     def _points(self, pixels: Any, rectangle: Any) -> list[Point]:
         shape = self._predictor(pixels, rectangle)
