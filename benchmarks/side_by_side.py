@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 """One line of a table: a value for each column."""
 
 
@@ -75,7 +75,7 @@ def report(name: str, rows: Sequence[Row], path: Path | None = None) -> None:
     lines += [[_cell(row.get(column)) for column in columns] for row in rows]
     print("\n".join(f"| {' | '.join(line)} |" for line in lines), end="\n\n", flush=True)
     if path is not None:
-        table = {"name": name, "machine": here, "rows": [dict(row) for row in rows]}
+        table = {"name": name, "machine": here, "rows": list(rows)}
         path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 

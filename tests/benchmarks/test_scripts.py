@@ -1,0 +1,44 @@
+"""Every benchmark runs, and its sides agree; how long anything takes is not a test."""
+
+import xml.etree.ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., list[dict[str, Any]]]
+
+
+def test_detection_finds_the_same_faces_in_pictures_of_all_sizes(rows_of: Run):
+    rows = [row for row in rows_of("detection") if "also in the first" in row]
+    assert len(rows) >= 2
+    assert all(row["found"] == row["also in the first"] == row["people"] for row in rows)
+
+
+def test_pasting_gives_what_the_reference_gives_where_that_is_right(rows_of: Run):
+    *same_size, doubled, striped = rows_of("paste")
+    assert len(same_size) == 2
+    assert all(row["facexlib apart, 1/255"] <= 1 for row in same_size)
+    for row in (doubled, striped):
+        assert row["ours off by, 1/255"] < 0.5 * row["facexlib off by, 1/255"]
+
+
+def test_memory_is_told_of_every_process(rows_of: Run):
+    rows = rows_of("memory")
+    assert len(rows) == 4
+    assert all(row["peak RSS, MiB"] > row["pictures in and out, MiB"] for row in rows)
+
+
+def test_growth_is_drawn(rows_of: Run, tmp_path: Path):
+    rows = rows_of("growth", "--svg", str(tmp_path / "growth.svg"))
+    drawing = xml.etree.ElementTree.parse(tmp_path / "growth.svg")
+    assert sum(element.tag.endswith("circle") for element in drawing.iter()) == len(rows)
+
+
+@pytest.mark.host
+@pytest.mark.slow
+def test_the_host_restores_a_photo(rows_of: Run):
+    (row,) = rows_of("comfyui")
+    assert row["import, s"] > 0
+    assert row["first run, s"] > 0
