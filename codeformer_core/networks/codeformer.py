@@ -5,7 +5,7 @@ Lookup Transformer", NeurIPS 2022.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -15,6 +15,7 @@ from ..errors import SettingError
 from .config import ADAIN_BY_VARIANT, CodeFormerConfig
 from .fusion import FeatureFusion
 from .layers import Operations, adaptive_instance_norm
+from .overflow import in_float32, overflowed
 from .transformer import TransformerLayer
 from .vqgan import Codebook, Encoder, Generator
 
@@ -34,6 +35,11 @@ class FaceCodes:
     """(B, h*h) int64 predicted code indices."""
     features: dict[int, Tensor]
     """{side: (B, C, side, side)} encoder features to fuse."""
+
+    def to(self, dtype: torch.dtype) -> "FaceCodes":
+        """Cast what the generator reads to a floating type."""
+        features = {side: feature.to(dtype) for side, feature in self.features.items()}
+        return replace(self, latents=self.latents.to(dtype), features=features)
 
 
 class CodeFormer(nn.Module):
@@ -70,6 +76,14 @@ class CodeFormer(nn.Module):
         """Side of the crops in pixels."""
         return self.config.vqgan.image_size
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type the network computes in, that of its weights.
+
+        Where float16 overflows, the work is repeated in float32, with a warning.
+        """
+        return next(self.encoder.parameters()).dtype
+
     def forward(self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None) -> Tensor:
         """Restore aligned faces.
 
@@ -102,7 +116,14 @@ class CodeFormer(nn.Module):
                 f"this model restores crops of shape (N, 3, {self.size}, {self.size}), "
                 f"got {tuple(crops.shape)}; crop the faces at {self.size} px"
             )
-        crops = crops.to(next(self.encoder.parameters()).dtype)
+        codes = self._encode(crops)
+        if not overflowed(codes.latents, codes.logits):
+            return codes
+        with in_float32(self):
+            return self._encode(crops)
+
+    def _encode(self, crops: Tensor) -> FaceCodes:
+        crops = crops.to(self.dtype)
         latents, features = self.encoder.with_features(crops, self.config.fusion_sizes)
         logits = self.predict_logits(latents)
         return FaceCodes(latents, logits, logits.argmax(2), features)
@@ -128,11 +149,19 @@ class CodeFormer(nn.Module):
             adain: as in `forward`.
 
         Returns:
-            (N, 3, S, S) about -1..1, in the network's dtype.
+            (N, 3, S, S) about -1..1, in the network's type or wider.
 
         Raises:
             SettingError: a fidelity that is negative, not finite or not one a face.
         """
+        pictures = self._decode(face_codes, fidelity, adain)
+        if not overflowed(pictures):
+            return pictures
+        with in_float32(self):
+            return self._decode(face_codes, fidelity, adain)
+
+    def _decode(self, face_codes: FaceCodes, fidelity: Fidelity, adain: bool | None) -> Tensor:
+        face_codes = face_codes.to(self.dtype)
         latents = face_codes.latents
         quantized = self.quantize.lookup(face_codes.codes, self.config.vqgan.code_size)
         quantized = quantized.to(latents.dtype)
