@@ -89,11 +89,8 @@ async def _requested(request: web.Request) -> tuple[models.ModelKind, KnownFile]
         raise web.HTTPForbidden(text="only ComfyUI's own pages may ask for downloads")
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="send JSON")
-    body = await request.content.read(LONGEST_BODY + 1)
-    if len(body) > LONGEST_BODY:
-        raise web.HTTPRequestEntityTooLarge(LONGEST_BODY, len(body))
     try:
-        asked = json.loads(body)
+        asked = json.loads(await _short_body(request))
     except (ValueError, RecursionError):
         raise web.HTTPBadRequest(text="send JSON") from None
     name = asked.get("name") if isinstance(asked, dict) else None
@@ -101,6 +98,20 @@ async def _requested(request: web.Request) -> tuple[models.ModelKind, KnownFile]
         if file.name == name:
             return kind, file
     raise web.HTTPNotFound(text="no such file is in the catalogue")
+
+
+async def _short_body(request: web.Request) -> bytes:
+    """The whole body, which may come in pieces; nothing beyond the limit is read.
+
+    Raises:
+        web.HTTPRequestEntityTooLarge: it is longer than a name can make it.
+    """
+    body = b""
+    while piece := await request.content.read(LONGEST_BODY + 1 - len(body)):
+        body += piece
+        if len(body) > LONGEST_BODY:
+            raise web.HTTPRequestEntityTooLarge(LONGEST_BODY, len(body))
+    return body
 
 
 def _described(kind: models.ModelKind, file: KnownFile) -> dict[str, Any]:

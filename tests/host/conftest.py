@@ -44,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def host_tools() -> ModuleType:
+    """What starts a host of one's own; see `real_host.py`."""
+    return real_host
+
+
+@pytest.fixture(scope="session")
 def comfy_root() -> Path:
     """Folder of an unmodified ComfyUI, downloaded the first time."""
     return real_host.comfy_folder()

@@ -1,0 +1,227 @@
+"""Requests that try: only names of the catalogue, only from the host's own pages, only briefly."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import importlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+PATH = "/codeformer/downloads"
+CANCEL = f"{PATH}/cancel"
+"""Answers as the start does, and starts nothing: what is let through does no harm."""
+
+NAME = "detection_mobilenet0.25_Final.pth"
+NAMED = json.dumps({"name": NAME}).encode()
+JSON = {"Content-Type": "application/json"}
+
+
+def status(server: Any, method: str, path: str, body: bytes = b"", **headers: str) -> int:
+    """Status of a request whose path goes out exactly as it is given."""
+    connection = http.client.HTTPConnection(server.address, timeout=60)
+    try:
+        connection.request(method, path, body, {**JSON, **headers})
+        return connection.getresponse().status
+    except (BrokenPipeError, ConnectionResetError):
+        return 413  # refused while it was still being sent
+    finally:
+        connection.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written(server: Any) -> Iterator[None]:
+    """No request of a test may leave a file anywhere among the models or above them."""
+
+    def listed() -> set[Path]:
+        return set(server.base.parent.glob("**/*.p[at]*"))
+
+    before = listed()
+    yield
+    assert listed() == before
+
+
+NAMES: list[Any] = [
+    "",
+    "evil.pth",
+    "../evil.pth",
+    "../../../../etc/passwd",
+    "..\\..\\evil.pth",
+    "/etc/passwd",
+    "C:\\Windows\\evil.pth",
+    "\\\\server\\share\\evil.pth",
+    "%2e%2e%2fevil.pth",
+    "..%2f" + NAME,
+    f"facedetection/{NAME}",
+    f"./{NAME}",
+    f"{NAME}/",
+    f"{NAME}\0",
+    f"\0{NAME}",
+    f" {NAME}",
+    NAME.upper(),
+    "download " + NAME,
+    "http://127.0.0.1/evil.pth",
+    "file:///etc/passwd",
+    "built-in",
+    "tiny.safetensors",
+    "codeformer_colorization.pth",
+    NAME + "\u202e",
+    None,
+    True,
+    7,
+    [NAME],
+    {"name": NAME},
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_names_outside_of_the_catalogue_are_unknown(server: Any, name: Any) -> None:
+    body = json.dumps({"name": name}).encode()
+    assert status(server, "POST", PATH, body) == 404
+    assert status(server, "POST", CANCEL, body) == 404
+
+
+def test_nothing_but_the_name_is_read(server: Any) -> None:
+    more = {"name": "evil.pth", "url": "http://127.0.0.1/", "folder": "/tmp", "sha256": "0"}
+    assert status(server, "POST", PATH, json.dumps(more).encode()) == 404
+    assert status(server, "POST", CANCEL, json.dumps({**more, "name": NAME}).encode()) == 200
+
+
+BELOW = ["/..", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc", "/..\\..\\x"]
+BELOW += [f"/{NAME}", "//etc/passwd", "/cancel/../../x", "/%00", "/cancel%00"]
+
+
+@pytest.mark.parametrize("below", BELOW)
+def test_paths_below_the_route_lead_nowhere(server: Any, below: str) -> None:
+    for method in ("GET", "POST"):
+        assert status(server, method, PATH + below, NAMED) in (400, 404, 405)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])
+def test_other_methods_are_refused(server: Any, method: str) -> None:
+    assert status(server, method, PATH, NAMED) == 405
+    assert status(server, method, CANCEL, NAMED) == 405
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "text/json"],
+)
+def test_what_a_foreign_page_may_post_unasked_is_refused(server: Any, kind: str) -> None:
+    assert status(server, "POST", CANCEL, NAMED, **{"Content-Type": kind}) == 415
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "https://127.0.0.1.evil.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    ],
+    ids=str,
+)
+def test_other_sites_are_refused(server: Any, headers: dict[str, str]) -> None:
+    assert status(server, "POST", PATH, NAMED, **headers) == 403
+    assert status(server, "POST", CANCEL, NAMED, **headers) == 403
+
+
+def test_the_hosts_own_pages_are_not(server: Any) -> None:
+    own = {"Origin": f"http://{server.address}", "Sec-Fetch-Site": "same-origin"}
+    assert status(server, "POST", CANCEL, NAMED, **own) == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        NAMED + b" " * 2_000_000,
+        b'{"name": "' + b"x" * 2_000_000 + b'"}',
+        b"[" * 2_000_000,
+    ],
+    ids=["padded", "long name", "deep"],
+)
+def test_huge_bodies_are_refused(server: Any, body: bytes) -> None:
+    assert status(server, "POST", CANCEL, body) == 413
+
+
+def test_announcing_more_than_the_limit_is_not_waited_for(server: Any) -> None:
+    connection = http.client.HTTPConnection(server.address, timeout=60)
+    connection.putrequest("POST", CANCEL)
+    for key, value in {**JSON, "Content-Length": str(10**12)}.items():
+        connection.putheader(key, value)
+    connection.endheaders(b" " * 4096)
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_a_body_in_pieces_is_one_body(server: Any) -> None:
+    connection = http.client.HTTPConnection(server.address, timeout=60)
+    connection.putrequest("POST", CANCEL)
+    for key, value in {**JSON, "Content-Length": str(len(NAMED))}.items():
+        connection.putheader(key, value)
+    connection.endheaders(NAMED[:9])
+    time.sleep(0.2)
+    connection.send(NAMED[9:])
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"NaN", b"null", b"[" * 1000, b'"x"'])
+def test_what_is_no_request_is_refused(server: Any, body: bytes) -> None:
+    assert status(server, "POST", CANCEL, body) in (400, 404)
+
+
+# ------------------------------------------------------------------------------------- many at once
+
+
+class Downloads:
+    """Stands in for the downloader: counts, and waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.go = threading.Event()
+
+    def __call__(self, file: Any, folder: Path, on_progress: Any, cancelled: Any) -> Path:
+        self.started.append(file.name)
+        assert self.go.wait(30)
+        return folder / file.name
+
+
+async def _ask_at_once(routes: Any, downloads: Downloads, names: list[str]) -> list[str]:
+    """States of all files after everybody asked for theirs at the same time."""
+    application = web.Application()
+    application.router.add_get(PATH, routes.list_files)
+    application.router.add_post(PATH, routes.start)
+    async with TestClient(TestServer(application)) as client:
+        asked = await asyncio.gather(*(client.post(PATH, json={"name": name}) for name in names))
+        assert {answer.status for answer in asked} == {202}
+        downloads.go.set()
+        while True:
+            known = await (await client.get(PATH)).json()
+            states = [file["state"] for file in known if file["name"] in names]
+            if "running" not in states:
+                return states
+            await asyncio.sleep(0.02)
+
+
+def test_many_requests_for_one_file_are_one_download(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads, routes = Downloads(), importlib.import_module(f"{host.pack.__name__}.nodes.routes")
+    monkeypatch.setattr(host.core("checkpoints.download"), "download", downloads)
+    monkeypatch.setattr(routes, "_transfers", {})
+    other = "codeformer.pth"
+    states = asyncio.run(_ask_at_once(routes, downloads, [NAME, other] * 20))
+    assert states == ["done", "done"]
+    assert sorted(downloads.started) == sorted([NAME, other])
