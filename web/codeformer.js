@@ -227,7 +227,7 @@ app.registerExtension({
     takeOver(workflow().nodes);
     // After the page was opened again the frontend itself knows no results.
     const request = (/** @type {string} */ path) => api.fetchApi(path);
-    for (const [node, output] of await lastResults(request, workflow())) {
+    for (const [node, output] of await lastResults(request, workflow(), isWaiting)) {
       if (isWaiting(node)) showAgain(node, output);
     }
   },

@@ -15,21 +15,24 @@
  * @property {Record<string, any>} outputs by the ids of the nodes that ran
  */
 
-const LOOK_BACK = 32; // runs
+const LOOK_BACK = 16; // runs
 
 /**
- * The newest results of a workflow's nodes that the host still has.
+ * The newest results that the host still has, for the nodes of a workflow that want them.
  * @param {(path: string) => Promise<Response>} request the host's `fetchApi`
  * @param {Graph} graph of the workflow
+ * @param {(node: LGraphNode) => boolean} wants
  * @returns {Promise<[LGraphNode, any][]>}
  */
-export async function lastResults(request, graph) {
+export async function lastResults(request, graph, wants) {
+  const nodes = [...everyNode(graph)].filter(([, node]) => wants(node));
+  if (nodes.length === 0) return [];
   const answer = await request(`/history?max_items=${LOOK_BACK}`).catch(() => undefined);
   if (!answer?.ok) return [];
   /** @type {Run[]} oldest first */
   const runs = Object.values(await answer.json());
   const ours = runs.filter(({ prompt }) => prompt[3].extra_pnginfo?.workflow?.id === graph.id);
-  return [...everyNode(graph)].flatMap(([id, node]) => {
+  return nodes.flatMap(([id, node]) => {
     const run = ours.findLast(({ outputs }) => outputs[id]);
     const same = run?.prompt[2][id]?.class_type === node.comfyClass;
     return run && same ? [[node, run.outputs[id]]] : [];
