@@ -12,7 +12,7 @@ class Report:
     total: int
     """Pictures the user asked for."""
     skipped: int = 0
-    """Left out because their result was there already."""
+    """Left out because an earlier run finished them."""
     restored: int = 0
     """With at least one face."""
     faces: int = 0
@@ -31,10 +31,10 @@ class Report:
         if self.faceless:
             lines.append(f"{self.faceless} without a face, taken over unchanged")
         if self.skipped:
-            lines.append(f"{self.skipped} left out: the result was there already")
+            lines.append(f"{self.skipped} left out: finished by an earlier run")
         waiting = self.total - self.skipped - self.restored - self.faceless - len(self.failures)
         if waiting:
-            lines.append(f"{waiting} not done; --skip-existing goes on from here")
+            lines.append(f"{waiting} not done; --resume goes on from here")
         return "\n".join([*lines, *(f"note: {note}" for note in _grouped(self.notes))])
 
     def failure_list(self) -> str:

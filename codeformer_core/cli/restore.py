@@ -1,6 +1,7 @@
 """`codeformer restore`: restore the faces of files and folders."""
 
 import argparse
+import hashlib
 import shutil
 import sys
 import traceback
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     from ..images import Picture
     from ..networks import CodeFormer
     from .jobs import Job
+    from .record import Record
 
 Progress = Callable[[int, int], None]
+
+SETTINGS = (
+    "fidelity", "model", "dtype", "detector", "upscale", "aligned", "confidence", "min_size",
+)  # fmt: skip
+"""Options that change results."""
 
 
 def add_parser(commands: Commands) -> argparse.ArgumentParser:
@@ -27,7 +34,7 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         "restore",
         help="restore the faces of pictures and folders",
         description="Restore the faces of pictures. Everything but the faces stays as it is, and "
-        "so do the input files.",
+        "so do the input files. A result appears under its name only when it is whole.",
     )
     parser.add_argument(
         "inputs", nargs="+", type=Path, metavar="INPUT", help="a picture, or a folder of pictures"
@@ -67,9 +74,12 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         help="leave smaller faces alone (default: 16)",
     )
     parser.add_argument(
-        "--skip-existing",
+        "--resume",
         action="store_true",
-        help="leave out pictures whose result is there already, to go on after an interruption",
+        help="go on after an interruption: leave out pictures that an earlier run finished with "
+        "the same settings. A picture that has changed since, or whose result has, is restored "
+        "again. The output folder's .codeformer-restore.jsonl keeps track, with or without this "
+        "option",
     )
     parser.set_defaults(run=run)
     return parser
@@ -77,19 +87,23 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code is 1 if any picture failed."""
+    from ..images import remove_leftovers
     from .jobs import plan_jobs
     from .progress import make_folder
+    from .record import Record
 
     jobs = plan_jobs(options.inputs, options.output)
     report = Report(total=len(jobs))
-    if options.skip_existing:
-        jobs = [job for job in jobs if not job.target.exists()]
+    record = Record(options.output, settings_of(options))
+    if options.resume:
+        jobs = record.unfinished(jobs)
         report.skipped = report.total - len(jobs)
     restorer = _load_restorer(options) if jobs else None
     make_folder(options.output)
+    remove_leftovers(job.target for job in jobs)
     try:
         if restorer:
-            _restore_all(jobs, restorer, report)
+            _restore_all(jobs, restorer, record, report)
     finally:
         print(report.summary(options.output), flush=True)
         if report.failures:
@@ -97,14 +111,26 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.failures else 0
 
 
+def settings_of(options: argparse.Namespace) -> str:
+    """All that changes results, as a digest: options, a model file's age and size, this version."""
+    from .. import __version__
+
+    values: list[object] = [__version__, *(getattr(options, name) for name in SETTINGS)]
+    model = Path(options.model)
+    if model.is_file():
+        values += [model.stat().st_size, model.stat().st_mtime_ns]
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
+
+
 def _load_restorer(options: argparse.Namespace) -> "Restorer":
     network = load_network(options)
     return Restorer(network, None if options.aligned else load_face_detector(options), options)
 
 
-def _restore_all(jobs: "list[Job]", restorer: "Restorer", report: Report) -> None:
+def _restore_all(jobs: "list[Job]", restorer: "Restorer", record: "Record", report: Report) -> None:
     from tqdm import tqdm
 
+    from ..images import DiskFullError
     from . import describe_error
     from .progress import steps
 
@@ -112,6 +138,9 @@ def _restore_all(jobs: "list[Job]", restorer: "Restorer", report: Report) -> Non
         try:
             with steps(job.source.name) as on_progress:
                 restorer.restore(job, report, on_progress)
+            record.add(job)
+        except DiskFullError:  # the others would only lose their time
+            raise
         except Exception as error:  # one bad picture must not stop the others
             if restorer.options.debug:
                 traceback.print_exc()

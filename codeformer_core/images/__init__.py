@@ -3,11 +3,19 @@
 from .picture import READABLE_SUFFIXES, WRITABLE_SUFFIXES, Picture, PictureFormat, format_of
 from .reading import read_picture
 from .tensors import Pixels, as_images, from_network, resize, to_network, to_uint8
-from .writing import atomic_write, what_is_lost, write_picture
+from .writing import (
+    DiskFullError,
+    atomic_write,
+    remove_leftovers,
+    what_is_lost,
+    write_picture,
+    writing_errors,
+)
 
 __all__ = [
     "READABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "DiskFullError",
     "Picture",
     "PictureFormat",
     "Pixels",
@@ -16,9 +24,11 @@ __all__ = [
     "format_of",
     "from_network",
     "read_picture",
+    "remove_leftovers",
     "resize",
     "to_network",
     "to_uint8",
     "what_is_lost",
     "write_picture",
+    "writing_errors",
 ]

@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import PictureError
-from .picture import Picture
+from .picture import READABLE_SUFFIXES, Picture
 
 Pixels = NDArray[Any]
 
@@ -67,7 +67,7 @@ def read_picture(path: str | Path) -> Picture:
     taken. What cannot be kept is said in `Picture.notes`.
 
     Args:
-        path: file of any format Pillow reads.
+        path: JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000, AVIF, PPM or TGA, whatever its name.
 
     Raises:
         PictureError: the file is missing, is no picture, is damaged, or is too large to be safe.
@@ -94,8 +94,10 @@ def _cause(error: Exception) -> str:
 
 
 def _read(path: Path) -> Picture:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise PictureError("this is a pipe or a device, not a picture")  # it may never end
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=_formats())
     except UnidentifiedImageError:
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise
@@ -112,15 +114,23 @@ def _read(path: Path) -> Picture:
         )
 
 
+def _formats() -> list[str]:
+    """What Pillow may open; it would run Ghostscript for others."""
+    registered = Image.registered_extensions()
+    return sorted({registered[each] for each in READABLE_SUFFIXES if each in registered})
+
+
 def _as_picture(decoded: _Decoded, orientation: int = 1) -> Picture:
     pixels = _turned(_as_float(decoded.pixels), orientation)
-    height, width, channels = pixels.shape
+    channels = pixels.shape[2]
     if not pixels.size:
         raise PictureError("the picture has no pixels")
     has_alpha = channels in (2, 4)
-    colours = np.broadcast_to(pixels[..., : channels - has_alpha], (height, width, 3))
+    colours = pixels[..., : channels - has_alpha]
+    if colours.shape[2] == 1:
+        colours = colours.repeat(3, axis=2)
     return Picture(
-        pixels=torch.from_numpy(colours.copy()),
+        pixels=torch.from_numpy(np.ascontiguousarray(colours)),
         alpha=torch.from_numpy(pixels[..., -1].copy()) if has_alpha else None,
         bits=32 if decoded.pixels.dtype.kind == "f" else 8 * decoded.pixels.dtype.itemsize,
         gray=channels <= 2,

@@ -1,12 +1,13 @@
 """Write a picture so that a crash never leaves half a file, and say what its format cannot hold."""
 
 import errno
+import io
 import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +24,16 @@ JPEG_QUALITY = 95
 
 INCH = 0.0254
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What the system answers when a disk, or the user's share of it, is full."""
+
+PART_SUFFIX = ".part"
+"""Of a file that is being written."""
+
+
+class DiskFullError(PictureError):
+    """There is no room for a result; none of those that follow will find any either."""
+
 
 def write_picture(
     path: str | Path, picture: Picture, *, quality: int = JPEG_QUALITY
@@ -38,19 +49,20 @@ def write_picture(
         What the format could not hold, in the user's words.
 
     Raises:
+        DiskFullError: the disk is full.
         PictureError: unknown ending, pixels that are not numbers, or a file that cannot be
-            written (full disk, missing folder, no permission).
+            written (missing folder, no permission).
     """
     path = Path(path)
     file_format = format_of(path)
     pixels = _quantised(picture, file_format, path)
+    encoded = io.BytesIO()  # in memory, for Pillow hides why it could not write to a file
+    try:
+        _encode(encoded, pixels, picture, file_format, quality)
+    except (ValueError, TypeError, OSError, struct.error) as error:  # too large for the format
+        raise PictureError(f"{path}: cannot be written as {file_format.name}: {error}") from error
     with atomic_write(path) as file:
-        try:
-            _encode(file, pixels, picture, file_format, quality)
-        except (ValueError, TypeError, struct.error) as error:  # too large for the format
-            raise PictureError(
-                f"{path}: cannot be written as {file_format.name}: {error}"
-            ) from error
+        file.write(encoded.getbuffer())
     return what_is_lost(picture, path)
 
 
@@ -84,26 +96,59 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` that takes its name on success and vanishes otherwise.
 
     Raises:
-        PictureError: the disk is full, or the folder is missing or not writable.
+        DiskFullError: the disk is full.
+        PictureError: the folder is missing or not writable.
+    """
+    with (
+        writing_errors(path),
+        tempfile.NamedTemporaryFile(
+            prefix=_part_prefix(path), suffix=PART_SUFFIX, dir=path.parent, delete=False
+        ) as file,
+    ):
+        temporary = Path(file.name)
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            temporary.chmod(0o666 & ~_umask())  # it is made with 0600
+            temporary.replace(path)
+        except BaseException:  # Ctrl-C too must not leave the temporary file behind
+            with suppress(OSError):  # what is buffered still finds no room
+                file.close()
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says while `path` is written into an error for the user.
+
+    Raises:
+        DiskFullError: the disk is full.
+        PictureError: anything else.
     """
     try:
-        with tempfile.NamedTemporaryFile(
-            prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent, delete=False
-        ) as file:
-            temporary = Path(file.name)
-            try:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-                temporary.chmod(0o666 & ~_umask())  # it is made with 0600
-                temporary.replace(path)
-            except BaseException:  # Ctrl-C too must not leave the temporary file behind
-                file.close()
-                temporary.unlink(missing_ok=True)
-                raise
+        yield
     except OSError as error:
-        raise PictureError(f"{path}: cannot be written: {_cause(error)}") from error
+        kind = DiskFullError if error.errno in NO_ROOM else PictureError
+        raise kind(f"{path}: cannot be written: {_cause(error)}") from error
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove what a killed process left of files that it was writing under these paths."""
+    prefixes: dict[Path, set[str]] = {}
+    for path in paths:
+        prefixes.setdefault(path.parent, set()).add(_part_prefix(path))
+    for folder, names in prefixes.items():
+        for part in folder.glob(f".*{PART_SUFFIX}"):
+            if f"{part.stem.rpartition('.')[0]}." in names:
+                part.unlink(missing_ok=True)
+
+
+def _part_prefix(path: Path) -> str:
+    """How the temporary file of a path begins: short, and another for every name."""
+    return f".{path.name[:40]}.{zlib.crc32(os.fsencode(path.name)):08x}."
 
 
 def _umask() -> int:
@@ -113,7 +158,7 @@ def _umask() -> int:
 
 
 def _cause(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
+    if error.errno in NO_ROOM:
         return "the disk is full"
     if error.errno == errno.ENOENT:
         return "its folder does not exist"
