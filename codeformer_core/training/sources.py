@@ -6,7 +6,9 @@ exactly, and any number of processes can share the work. Nothing is kept open be
 a set of faces survives threads, forks and pickling.
 """
 
+import os
 import tarfile
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,12 @@ import numpy as np
 from ..errors import PictureError
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
 SHARD_SUFFIX = ".tar"
+LONGEST_NOTE = 1 << 14
+"""Bytes of an extended header of a shard: long names need no more."""
+NOTES = (b"x", b"g", b"X", b"L", b"K")
+"""Types of extended headers of tar files, which describe the member after them."""
 
 
 @dataclass(frozen=True)
@@ -58,43 +65,84 @@ def find_pictures(data: Path) -> list[StoredPicture]:
     Raises:
         PictureError: nothing there, a damaged shard, or a picture that cannot be read.
     """
+    pictures = list(_pictures_of(data))
+    if not pictures:
+        raise PictureError(f"{data}: holds no picture ({', '.join(PICTURE_SUFFIXES)})")
+    return pictures
+
+
+def _pictures_of(data: Path) -> Iterator[StoredPicture]:
     if data.suffix.lower() == SHARD_SUFFIX and data.is_file():
-        return list(_in_shard(data))
+        return _in_shard(data)
     if not data.is_dir():
         raise PictureError(f"{data}: neither a folder nor a .tar file; correct the setting `data`")
     shards = sorted(data.glob(f"*{SHARD_SUFFIX}"))
     if shards:
-        return [picture for shard in shards for picture in _in_shard(shard)]
-    return list(_in_folder(data))
+        return (picture for shard in shards for picture in _in_shard(shard))
+    return _in_folder(data)
 
 
 def _in_folder(folder: Path) -> Iterator[StoredPicture]:
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
+        is_picture = path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+        if is_picture and (path.is_file() or path.is_symlink()):
             name = str(path.relative_to(folder))
             yield StoredPicture(path, name, _side(path, str(path)))
 
 
 def _in_shard(shard: Path) -> Iterator[StoredPicture]:
+    """The ordinary files of a shard; its links name pictures that are in it anyway."""
+    end = shard.stat().st_size
     try:
-        with tarfile.open(shard) as archive:
+        # ":" is for "not compressed": one that is could not be read at random.
+        with tarfile.open(shard, "r:", tarinfo=_CheckedMember) as archive:
             for member in archive:
-                stream = archive.extractfile(member)
-                if stream and Path(member.name).suffix.lower() in PICTURE_SUFFIXES:
+                if not 0 <= member.size <= end - member.offset_data or member.issparse():
+                    raise _damaged(shard, f"{member.name[:80]!r} is not all there")
+                if member.isreg() and Path(member.name).suffix.lower() in PICTURE_SUFFIXES:
+                    stream = archive.extractfile(member)
+                    assert stream is not None  # it is an ordinary file
                     side = _side(stream, f"{shard}: {member.name}")
                     yield StoredPicture(shard, member.name, side, member.offset_data, member.size)
-    except (tarfile.TarError, OSError) as error:
-        raise PictureError(f"{shard}: a damaged shard ({error}); pack or copy it again") from error
+    except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
+        raise _damaged(shard, str(error)) from error
+
+
+def _damaged(shard: Path, reason: str) -> PictureError:
+    return PictureError(f"{shard}: a damaged shard ({reason}); pack or copy it again")
+
+
+class _CheckedMember(tarfile.TarInfo):
+    """A header that ends the reading where `tarfile` would end quietly, or never."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_CheckedMember":
+        """Read a header block.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        try:
+            member = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if not any(buf):  # the blocks of zeros after the last member, or the end of the file
+                raise
+            raise ValueError(f"a damaged header: {error}") from error
+        if member.size < 0 or (member.type in NOTES and member.size > LONGEST_NOTE):
+            raise ValueError("a header of impossible size")
+        return member
 
 
 def _side(source: Path | IO[bytes], name: str) -> int:
     """Shorter side of a picture, from its header."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
-        with Image.open(source) as picture:
-            return min(picture.size)
-    except UnidentifiedImageError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=PICTURE_FORMATS) as picture:
+                return min(picture.size)
+    except Exception as error:  # decoders raise almost anything on a damaged file
         raise PictureError(f"{name}: not a readable picture; remove it or save it again") from error
 
 
@@ -104,7 +152,7 @@ def hold_out(
     """Split into those to train on and those to validate on, by the pictures' names alone."""
 
     def held(picture: StoredPicture) -> bool:
-        return zlib.crc32(picture.name.encode()) % 10_000 < share * 10_000
+        return zlib.crc32(os.fsencode(picture.name)) % 10_000 < share * 10_000
 
     return [each for each in pictures if not held(each)], [each for each in pictures if held(each)]
 
@@ -151,7 +199,10 @@ def _decode(picture: StoredPicture, size: int) -> np.ndarray:
     import cv2
 
     data = np.frombuffer(picture.read(), np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise PictureError(f"{picture}: not a readable picture; remove it or save it again")
     if pixels.shape[:2] != (size, size):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import reprlib
 import sys
 import types
 import typing
@@ -21,6 +22,10 @@ Table = dict[str, Any]
 
 CONFIGS = Path(__file__).parent / "configs"
 """Settings that come with the package: a folder a family, a file a stage."""
+LONGEST_FILE = 1 << 20
+"""Bytes of a settings file; those that come with the package have about 1 kB."""
+LARGEST_NUMBER = 1 << 63
+"""Whole numbers from here on are refused, as TOML demands no more."""
 
 
 def load_config(path: Path, changes: Mapping[str, Any] | None = None) -> RunConfig:
@@ -34,12 +39,24 @@ def load_config(path: Path, changes: Mapping[str, Any] | None = None) -> RunConf
         SettingError: not TOML, an unknown or missing setting, or a value of the wrong kind.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = tomllib.loads(_text_of(path))
+    except RecursionError as error:
+        raise SettingError(f"{path}: cannot be read as TOML: nested too deeply") from error
+    except (OSError, ValueError) as error:  # no TOML, no text, or a number of too many digits
         raise SettingError(f"{path}: cannot be read as TOML: {error}") from error
     for name, value in (changes or {}).items():
         _put(values, name, value)
     return build(RunConfig, values, str(path))
+
+
+def _text_of(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise OSError("it is not a file")
+    with path.open("rb") as stream:
+        data = stream.read(LONGEST_FILE + 1)
+    if len(data) > LONGEST_FILE:
+        raise OSError(f"it is longer than {LONGEST_FILE:,} bytes")
+    return data.decode("utf-8")
 
 
 def find_config(stage: int, name: str) -> Path:
@@ -83,7 +100,8 @@ def build(kind: Any, values: Table, where: str) -> Any:
     known = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise SettingError(f"{where}: unknown setting {unknown[0]!r}; known are {sorted(known)}")
+        wrong = _shown(unknown[0])
+        raise SettingError(f"{where}: unknown setting {wrong}; known are {sorted(known)}")
     converted = {
         name: _convert(known[name], value, f"{where}: {name}") for name, value in values.items()
     }
@@ -103,23 +121,33 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     """
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
-            raise SettingError(f"{where} must be a table, got {value!r}")
+            raise SettingError(f"{where} must be a table, got {_shown(value)}")
         return build(kind, value, where)
     if typing.get_origin(kind) is tuple:
         return _convert_list(typing.get_args(kind), value, where)
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or isinstance(value, bool) is not (kind is bool):
-        raise SettingError(f"{where} must be {_word(kind)}, got {value!r}")
+        raise SettingError(f"{where} must be {_word(kind)}, got {_shown(value)}")
+    if kind in (int, float) and not abs(value) < LARGEST_NUMBER:  # true of NaN too
+        raise SettingError(f"{where} must be a finite number of less than 19 digits")
     return float(value) if kind is float else value
+
+
+def _shown(value: Any) -> str:
+    """A value as a message can show it, whatever its length."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no numbers of thousands of digits
+        return "a number of too many digits"
 
 
 def _convert_list(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise SettingError(f"{where} must be a list, got {value!r}")
+        raise SettingError(f"{where} must be a list, got {_shown(value)}")
     if kinds[-1] is ...:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
-        raise SettingError(f"{where} must have {len(kinds)} values, got {value!r}")
+        raise SettingError(f"{where} must have {len(kinds)} values, got {_shown(value)}")
     return tuple(_convert(kind, each, where) for kind, each in zip(kinds, value, strict=True))
 
 

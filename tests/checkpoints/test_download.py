@@ -1,6 +1,7 @@
 """Downloads against a server that misbehaves on purpose."""
 
 import errno
+import gzip
 import hashlib
 import os
 import subprocess
@@ -331,8 +332,9 @@ def test_waiting_for_another_download_can_be_cancelled(known: KnownFile, tmp_pat
         download(known, tmp_path, cancelled=lambda: True)
 
 
+@pytest.mark.parametrize("another_waits", [False, True])
 def test_a_killed_download_leaves_a_part_that_is_resumed(
-    known: KnownFile, tmp_path: Path, server
+    another_waits: bool, known: KnownFile, tmp_path: Path, server
 ) -> None:
     def half_and_wait(handler: BaseHTTPRequestHandler, content: bytes) -> None:
         handler.send_response(200)
@@ -354,13 +356,44 @@ def test_a_killed_download_leaves_a_part_that_is_resumed(
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
+    waiting = threading.Thread(target=lambda: download(known, tmp_path))
+    if another_waits:
+        waiting.start()
     process.kill()
     process.wait()
-    assert not (tmp_path / "model.pth").exists()
-    assert 0 < part.stat().st_size < len(CONTENT)
+    if another_waits:
+        waiting.join(20)
+    else:
+        assert not (tmp_path / "model.pth").exists()
+        assert 0 < part.stat().st_size < len(CONTENT)
     assert download(known, tmp_path).read_bytes() == CONTENT
     assert server.ranges[-1] != "bytes=0-" and server.ranges[-1] is not None
     assert _names(tmp_path) == ["model.pth"]
+
+
+def test_forwarding_in_a_circle_ends(known: KnownFile, tmp_path: Path, server) -> None:
+    server.answers = [_status(302, Location="/model.pth")] * 50
+    with pytest.raises(DownloadError, match=r"model\.pth: not downloaded.*302"):
+        download(known, tmp_path)
+    assert _names(tmp_path) == []
+
+
+def test_a_packed_answer_is_not_taken_for_the_file(
+    known: KnownFile, tmp_path: Path, server
+) -> None:
+    packed = gzip.compress(CONTENT)
+
+    def pack(handler: BaseHTTPRequestHandler, content: bytes) -> None:
+        assert handler.headers["Accept-Encoding"] == "identity"
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.end_headers()
+        handler.wfile.write(packed)
+
+    server.answers = [pack] * transfer.ATTEMPTS
+    with pytest.raises(DownloadError, match="not downloaded"):
+        download(known, tmp_path)
+    assert not (tmp_path / "model.pth").exists()
 
 
 def test_a_file_without_hash_wants_a_yes(known: KnownFile, tmp_path: Path, server) -> None:

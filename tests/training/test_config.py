@@ -1,5 +1,6 @@
 """Settings files: what is read, what is refused by name, and what comes with the package."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,15 @@ def test_printed_settings_read_back_the_same(settings: Path) -> None:
         ("stage = 1\ndata = 'x'\n[model.vqgan]\nchannels = 33", "multiples"),
         ("stage = 1\ndata = 'x'\nlosses = 3", "losses"),
         ("stage = ", "TOML"),
+        ("stage = 1\ndata = 'x'\nlearning_rate = nan", "finite"),
+        ("stage = 1\ndata = 'x'\n[losses]\npixel = inf", "finite"),
+        ("stage = 1\ndata = 'x'\nlearning_rate = " + "9" * 400, "finite"),
+        ("stage = 1\ndata = 'x'\nsteps = 0x" + "f" * 5000, "finite"),
+        ("stage = 1\ndata = 'x'\nsteps = " + "9" * 5000, "TOML"),
+        ("stage = 1\ndata = 'x'\nbetas = [0x" + "f" * 5000 + ", 'x']", "finite"),
+        ("stage = 1\ndata = 'x'\ndevice = [0x" + "f" * 5000 + "]", "too many digits"),
+        ("stage = 1\ndata = 'x'\nbetas = " + "[" * 50_000, "nested too deeply"),
+        ("#" * (1 << 21), "longer than"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
@@ -101,6 +111,14 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SettingError, match=message) as caught:
         load_config(path)
     assert "run.toml" in str(caught.value)
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes of that kind")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.toml")
+    with pytest.raises(SettingError, match=r"run\.toml.*not a file"):
+        load_config(tmp_path / "run.toml")
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Faces from folders and shards."""
 
+import gzip
 import io
+import os
 import pickle
 import tarfile
 from pathlib import Path
@@ -84,3 +86,68 @@ def test_held_out_faces_depend_on_their_names_alone(face_folder: Path) -> None:
     assert not set(train) & set(held)
     assert set(hold_out(pictures[::2], 0.5)[1]) == set(held) & set(pictures[::2])
     assert hold_out(pictures, 0.0) == (pictures, [])
+
+
+def test_names_that_are_no_text_can_be_held_out(face_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "odd.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(face_folder / "0.png", os.fsdecode(b"\xff\xfe.png"))
+    train, held = hold_out(find_pictures(path), 0.5)
+    assert len(train) + len(held) == 1
+
+
+def test_a_folder_or_shard_without_pictures_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=f"{tmp_path.name}: holds no picture"):
+        find_pictures(tmp_path)
+
+
+def test_links_that_lead_nowhere_are_named(face_folder: Path) -> None:
+    (face_folder / "link.png").symlink_to(face_folder / "nothing.png")
+    with pytest.raises(PictureError, match=r"link\.png"):
+        find_pictures(face_folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes of that kind")
+def test_pipes_are_not_waited_for(face_folder: Path) -> None:
+    os.mkfifo(face_folder / "pipe.png")
+    assert len(find_pictures(face_folder)) == 8
+
+
+def test_links_of_a_shard_are_left_out(shard: Path) -> None:
+    with tarfile.open(shard, "a") as archive:
+        for kind, name, target in (
+            (tarfile.SYMTYPE, "outside.png", "/etc/passwd"),
+            (tarfile.SYMTYPE, "itself.png", "itself.png"),
+            (tarfile.LNKTYPE, "again.png", "0.png"),
+            (tarfile.FIFOTYPE, "pipe.png", ""),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    assert len(find_pictures(shard)) == 8
+
+
+def test_a_compressed_shard_is_refused_before_it_is_unpacked(shard: Path) -> None:
+    shard.write_bytes(gzip.compress(shard.read_bytes()))
+    with pytest.raises(PictureError, match=r"faces-000000\.tar: a damaged shard"):
+        find_pictures(shard)
+
+
+def test_a_damaged_header_is_not_taken_for_the_end_of_the_shard(shard: Path) -> None:
+    data = bytearray(shard.read_bytes())
+    second = data.index(b"1.png\0")
+    data[second + 150] ^= 1  # in its checksum
+    shard.write_bytes(data)
+    with pytest.raises(PictureError, match="damaged header"):
+        find_pictures(shard)
+
+
+@pytest.mark.parametrize("size", [b"\xff" * 12, b"\x80" + b"\x7f" * 11, b"77777777777\0"])
+@pytest.mark.parametrize("kind", [b"0", b"x", b"L", b"S"])
+def test_sizes_that_cannot_be_are_refused_at_once(size: bytes, kind: bytes, shard: Path) -> None:
+    data = bytearray(shard.read_bytes())
+    data[124:136], data[156:157], data[148:156] = size, kind, b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    shard.write_bytes(data)
+    with pytest.raises(PictureError, match=r"faces-000000\.tar: a damaged shard"):
+        find_pictures(shard)
