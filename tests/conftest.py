@@ -1,6 +1,8 @@
 """Fixtures for all tests: small networks, and a real photo that comes with a dependency."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +11,22 @@ from torch import Tensor
 from codeformer_core.networks import CodeFormer, CodeFormerConfig, VQGANConfig
 
 ROOT = Path(__file__).parent.parent
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+HOST_OF = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0, "socket.connect": 1}
+"""Which argument of an audit event names the host, by itself or first in an address."""
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    """No test reaches the network; what fixtures fetch, other programs fetch for them."""
+    if event in HOST_OF:
+        named = arguments[HOST_OF[event]]
+        host = named[0] if isinstance(named, tuple) else named
+        local = event == "socket.connect" and not isinstance(named, tuple)  # a socket file
+        if host and not local and host not in LOOPBACK:
+            raise RuntimeError(f"a test wants to reach {host!r}")
+
+
+sys.addaudithook(_stay_on_this_machine)
 
 
 @pytest.hookimpl(tryfirst=True)
