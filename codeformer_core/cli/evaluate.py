@@ -55,6 +55,11 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the degradations (default: 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many faces")
+    parser.add_argument(
+        "--landmarks",
+        action="store_true",
+        help="landmark distance too: searches every picture for its face, slow with dlib",
+    )
     parser.add_argument("--lpips", action="store_true", help="LPIPS too (downloads AlexNet)")
     parser.add_argument(
         "--fid",
@@ -127,13 +132,15 @@ def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
     makers = {
         "perceptual": lambda: PerceptualDistance(EVALUATION_BACKBONE).distance,
         "identity": lambda: IdentityNetwork().distance,
-        "landmarks": lambda: landmark_measure(load_face_detector(options)),
     }
     for name, make in makers.items():
         try:
             measures[name] = make()
         except MissingModelError as error:
             print(f"note: {name} is left out: {error}", file=sys.stderr)
-    if options.lpips:  # asked for: not having it is an error
+    # Asked for: not having it is an error.
+    if options.landmarks:
+        measures["landmarks"] = landmark_measure(load_face_detector(options))
+    if options.lpips:
         measures["LPIPS"] = LPIPS().distance
     return measures
