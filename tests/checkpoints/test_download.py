@@ -362,7 +362,7 @@ def test_a_killed_download_leaves_a_part_that_is_resumed(
     process.kill()
     process.wait()
     if another_waits:
-        waiting.join(20)
+        waiting.join(120)
     else:
         assert not (tmp_path / "model.pth").exists()
         assert 0 < part.stat().st_size < len(CONTENT)
