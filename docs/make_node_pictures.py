@@ -1,0 +1,239 @@
+"""Take the pictures of the help pages and the workflows' thumbnails in a real ComfyUI.
+
+Run from the repository, with the `test` extra and Chromium: `python docs/make_node_pictures.py`,
+with names to take only those. The photo is scikit-image's astronaut (NASA, public domain).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from PIL import Image, ImageFilter
+
+ROOT = Path(__file__).resolve().parents[1]
+HELP = ROOT / "web" / "docs"
+WORKFLOWS = ROOT / "workflows"
+MARGIN = 24
+QUALITY = 82
+THUMBNAIL = (960, 600)
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Minimap.Visible": False,
+    "Comfy.VueNodes.Enabled": False,
+    "Comfy.Graph.CanvasInfo": False,
+    "Comfy.LinkRenderMode": 2,
+    "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
+}
+
+NODES: dict[str, dict[str, Any]] = {
+    "photo": {"type": "LoadImage", "widgets": {"image": "example.png"}},
+    "sharp": {"type": "LoadImage", "widgets": {"image": "sharp.png"}},
+    "hole": {"type": "LoadImageMask", "widgets": {"image": "hole.png", "channel": "red"}},
+    "model": {"type": "CodeFormerLoader"},
+    "detector": {"type": "CodeFormerFaceDetectorLoader"},
+    "parser": {"type": "CodeFormerFaceParserLoader", "size": [420, 150]},
+    "restore_all": {"type": "CodeFormerRestoreImage", "size": [420, 860]},
+    "detect": {"type": "CodeFormerDetectFaces", "size": [300, 460]},
+    "select": {
+        "type": "CodeFormerSelectFaces",
+        "size": [420, 640],
+        "widgets": {"rule": "picked", "picked": "1"},
+    },
+    "crop": {"type": "CodeFormerCropFaces"},
+    "restore": {"type": "CodeFormerRestoreFaces", "size": [280, 130]},
+    "paste": {"type": "CodeFormerPasteFaces"},
+    "encode": {"type": "CodeFormerEncodeFaces"},
+    "decode": {"type": "CodeFormerDecodeFaces", "size": [280, 130]},
+    "sweep": {"type": "CodeFormerFidelitySweep", "size": [560, 340]},
+    "codes": {"type": "CodeFormerCodesToImage"},
+    "degrade": {"type": "CodeFormerDegradeImage"},
+    "compare": {"type": "CodeFormerCompareFaces", "size": [300, 140]},
+    "inpaint": {"type": "CodeFormerInpaintFaces", "size": [300, 190]},
+    "colorize": {"type": "CodeFormerColorizeFaces", "size": [300, 340]},
+    "convert": {"type": "CodeFormerConvertFile"},
+}
+LINKS = """
+photo.IMAGE restore_all.image, photo.IMAGE detect.image, detect.faces select.faces,
+photo.IMAGE select.image, photo.IMAGE crop.image, select.faces crop.faces, model.model crop.model,
+crop.crops restore.crops, model.model restore.model, photo.IMAGE paste.image,
+restore.restored paste.crops, select.faces paste.faces, crop.crops encode.crops,
+model.model encode.model, encode.codes decode.codes, encode.codes sweep.codes,
+encode.codes codes.codes, sharp.IMAGE degrade.image, sharp.IMAGE compare.image,
+paste.image compare.other, detect.faces compare.faces, photo.IMAGE inpaint.image,
+hole.MASK inpaint.mask, model.model inpaint.model
+"""
+"""`node.output node.input` of the nodes above."""
+SHOWN = {
+    "crop": "crops",
+    "restore": "restored",
+    "paste": "image",
+    "decode": "restored",
+    "codes": "map",
+    "degrade": "image",
+}
+"""Outputs that a Preview Image beside the node shows; inpainting needs a model of its own."""
+WITHOUT_DOWNLOADS = (
+    "restore a photo",
+    "blocks",
+    "batch",
+    "select faces",
+    "fidelity sweep",
+    "degrade and restore",
+)
+
+
+def main(names: list[str]) -> None:
+    """Take all pictures, or those of the named nodes and workflows."""
+    host, desks = _load("host/real_host.py"), _load("browser/desk.py")
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        base = host.make_base(Path(folder) / "base")
+        _write_photos(base / "input")
+        # For Convert File to list.
+        (base / "models" / "facerestore_models" / "my_codeformer.pth").touch()
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        with host.running(host.comfy_folder(), base) as server:
+            server.request("/settings", SETTINGS)
+            desk = desks.Desk(browser, f"http://{server.address}", Path(folder))
+            desk.page.evaluate("app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+            _take_nodes(desk, names)
+            for name in WITHOUT_DOWNLOADS:
+                if not names or name in names:
+                    _take_workflow(desk, name)
+        browser.close()
+
+
+def _load(path: str) -> ModuleType:
+    """A module of the tests; they are no package."""
+    name = Path(path).stem
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _write_photos(folder: Path) -> None:
+    """A photo as it is, as an old one, and a mask over the mouth."""
+    from skimage import data
+
+    folder.mkdir()
+    sharp = Image.fromarray(data.astronaut())
+    sharp.save(folder / "sharp.png")
+    small = sharp.filter(ImageFilter.GaussianBlur(1.5)).resize((170, 170))
+    small.resize(sharp.size, Image.Resampling.BICUBIC).save(folder / "example.png")
+    mask = Image.new("L", sharp.size)
+    mask.paste(255, (195, 130, 255, 175))
+    mask.convert("RGB").save(folder / "hole.png")
+
+
+def _take_nodes(desk: Any, names: list[str]) -> None:
+    """Build one graph of all nodes, run it, and take each node with its result."""
+    wanted = [key for key, node in NODES.items() if node["type"].startswith("CodeFormer")]
+    wanted = [key for key in wanted if not names or NODES[key]["type"] in names]
+    if not wanted:
+        return
+    desk.clear()
+    previews = {f"{key} shown": {"type": "PreviewImage", "size": [300, 340]} for key in SHOWN}
+    nodes = {**NODES, **previews}
+    order = list(nodes)
+    # Far from each other: what is taken of one node shows no other.
+    entries = [
+        {**node, "at": [2000 * (place % 5), 2000 * (place // 5)]}
+        for place, node in enumerate(nodes.values())
+    ]
+    pairs = [pair.split() for pair in LINKS.replace("\n", " ").split(",")]
+    pairs += [[f"{key}.{output}", f"{key} shown.images"] for key, output in SHOWN.items()]
+    links = []
+    for source, target in pairs:
+        (start, output), (end, slot) = source.split("."), target.rsplit(".", 1)
+        links.append([order.index(start), output, order.index(end), slot])
+    ids = dict(zip(order, desk.build(entries, links), strict=True))
+    desk.page.evaluate(MUTE, [ids["convert"], True])
+    desk.run()
+    desk.page.evaluate(MUTE, [ids["convert"], False])
+    desk.page.wait_for_timeout(3000)
+    for key in wanted:
+        beside = ids.get(f"{key} shown")
+        box = desk.page.evaluate(PLACE, [ids[key], beside, MARGIN])
+        desk.page.wait_for_timeout(800)
+        _save(desk.page.screenshot(clip=box), HELP / f"{NODES[key]['type']}.jpg")
+
+
+def _take_workflow(desk: Any, name: str) -> None:
+    """Open a workflow, run it, and take it whole."""
+    workflow = json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    desk.page.evaluate("(workflow) => app.loadGraphData(workflow)", workflow)
+    desk.page.wait_for_timeout(1500)
+    desk.run()
+    desk.page.wait_for_timeout(3000)
+    box = desk.page.evaluate(FIT, list(THUMBNAIL))
+    desk.page.wait_for_timeout(1000)
+    _save(desk.page.screenshot(clip=box), WORKFLOWS / f"{name}.jpg", THUMBNAIL)
+
+
+MUTE = "([id, muted]) => { app.graph.getNodeById(id).mode = muted ? 2 : 0; }"
+"""Leave a node out of a run."""
+
+PLACE = """([id, beside, margin]) => {
+  const node = app.graph.getNodeById(id);
+  const other = beside && app.graph.getNodeById(beside);
+  const title = LiteGraph.NODE_TITLE_HEIGHT;
+  if (other) other.pos = [node.pos[0] + node.size[0] + 40, node.pos[1]];
+  const {ds} = app.canvas;
+  ds.scale = 1;
+  ds.offset = [100 - node.pos[0], 100 - node.pos[1]];
+  app.canvas.deselectAll?.();
+  app.canvas.setDirty(true, true);
+  const width = node.size[0] + (other ? other.size[0] + 40 : 0);
+  const height = Math.max(node.size[1], other?.size[1] ?? 0);
+  const {left, top} = app.canvas.canvas.getBoundingClientRect();
+  return {
+    x: left + 100 - margin, y: top + 100 - title - margin,
+    width: width + 2 * margin, height: height + title + 2 * margin,
+  };
+}"""
+"""Bring a node and the picture beside it into view; where they are on the page."""
+
+FIT = """([width, height]) => {
+  const boxes = [...app.graph.nodes, ...app.graph.groups].map((item) => item.boundingRect);
+  const left = Math.min(...boxes.map(([x]) => x)) - 20;
+  const top = Math.min(...boxes.map(([, y]) => y)) - 20;
+  const right = Math.max(...boxes.map(([x, , w]) => x + w)) + 20;
+  const bottom = Math.max(...boxes.map(([, y, , h]) => y + h)) + 20;
+  const {ds, canvas} = app.canvas;
+  const box = canvas.getBoundingClientRect();
+  const [w, h] = [box.width, (box.width * height) / width];
+  ds.scale = Math.min(w / (right - left), h / (bottom - top));
+  ds.offset = [
+    w / ds.scale / 2 - (left + right) / 2,
+    h / ds.scale / 2 - (top + bottom) / 2,
+  ];
+  app.canvas.deselectAll?.();
+  app.canvas.setDirty(true, true);
+  return {x: box.left, y: box.top, width: w, height: h};
+}"""
+"""Bring the whole workflow into view; where it is on the page."""
+
+
+def _save(screenshot: bytes, path: Path, size: tuple[int, int] | None = None) -> None:
+    picture = Image.open(io.BytesIO(screenshot)).convert("RGB")
+    if size is not None:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    picture.save(path, quality=QUALITY, optimize=True)
+    print(path.name, picture.size, path.stat().st_size)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
