@@ -13,11 +13,14 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import PictureError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
@@ -116,7 +119,7 @@ class _CheckedMember(tarfile.TarInfo):
     """A header that ends the reading where `tarfile` would end quietly, or never."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_CheckedMember":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Self":
         """Read a header block.
 
         Raises:

@@ -353,7 +353,7 @@ def test_a_killed_download_leaves_a_part_that_is_resumed(
         [sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parents[2]
     )
     part = tmp_path / "model.pth.part"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     waiting = threading.Thread(target=lambda: download(known, tmp_path))
