@@ -54,14 +54,14 @@ def test_boxes_and_mask_agree(found: Any) -> None:
 
 
 def test_preview_is_a_picture_for_every_frame(found: Any) -> None:
-    assert len(found.ui.as_dict()["images"]) == 3
+    assert len(found.ui["images"]) == 3
 
 
 def test_batch_preview_is_limited(host: SimpleNamespace) -> None:
     many = torch.zeros(12, 8, 8, 3)
     result = run(host, "CodeFormerDetectFaces", image=many)
     assert len(result.args[0]) == 12
-    assert len(result.ui.as_dict()["images"]) == 8
+    assert len(result.ui["images"]) == 8
 
 
 def test_blocks_do_what_the_single_node_does(
