@@ -49,7 +49,8 @@ def _panel(panel: Panel) -> str:
         return round(x, 1), round(y, 1)
 
     offset, slope = line(panel.values, panel.seconds)
-    (x1, y1), (x2, y2) = place(0, offset), place(right, offset + slope * right)
+    last = max(panel.values)
+    (x1, y1), (x2, y2) = place(0, offset), place(last, offset + slope * last)
     (x0, y0), (x3, y3) = place(0, 0), place(right, top)
     parts = [
         f'<text x="{LEFT}" y="18" font-weight="bold" fill="#1f2328">{panel.title}</text>',
