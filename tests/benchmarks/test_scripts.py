@@ -55,5 +55,5 @@ def test_the_gpu_benchmark_runs_on_any_machine(rows_of: Run):
 @pytest.mark.slow
 def test_the_host_restores_a_photo(rows_of: Run):
     (row,) = rows_of("comfyui")
-    assert row["import, s"] > 0
+    assert row["import, s"] >= 0  # told to a tenth; not a number if not told
     assert row["first run, s"] > 0
