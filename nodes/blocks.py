@@ -208,9 +208,8 @@ class RestoreFaces(io.ComfyNode):
         adain: str = "automatic",
     ) -> io.NodeOutput:
         """Restore."""
-        from ..codeformer_core.faces import match_gray
         from ..codeformer_core.images import as_images
-        from ..codeformer_core.pipeline import try_restore_crops
+        from ..codeformer_core.pipeline.crops import keep_tone, try_restore_crops
 
         crops = as_images(crops)[..., :3]
         model = models.codeformer_or_default(model)
@@ -224,10 +223,7 @@ class RestoreFaces(io.ComfyNode):
             on_progress=progress,
         )
         host.say_broken(result.broken)
-        restored = result.crops
-        if model.config.variant != "colorization":
-            restored = match_gray(restored, crops)
-        return io.NodeOutput(host.to_output(restored))
+        return io.NodeOutput(host.to_output(keep_tone(model, result.crops, crops)))
 
 
 class PasteFaces(io.ComfyNode):

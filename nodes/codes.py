@@ -99,8 +99,8 @@ class DecodeFaces(io.ComfyNode):
         adain: str = "automatic",
     ) -> io.NodeOutput:
         """Decode."""
-        from ..codeformer_core.faces import match_gray
         from ..codeformer_core.pipeline.codes import decode_crops, parse_fidelities
+        from ..codeformer_core.pipeline.crops import keep_tone
 
         progress, model = host.Progress(), codes.model
         result = decode_crops(
@@ -112,9 +112,7 @@ class DecodeFaces(io.ComfyNode):
             on_progress=progress,
         )
         host.say_broken(result.broken)
-        restored = result.crops
-        if model.config.variant != "colorization":
-            restored = match_gray(restored, codes.encoded.crops)
+        restored = keep_tone(model, result.crops, codes.encoded.crops)
         return io.NodeOutput(host.to_output(restored))
 
 

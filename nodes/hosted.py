@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .host import Hosted, Progress, free_memory, in_parts, is_cpu, say
+from .host import Hosted, Progress, free_memory, in_parts, is_cpu, network_dtype, say
 
 if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
@@ -222,7 +222,10 @@ class HostedParser:
         """Take over a parser of the core."""
         self.name = parser.name
         self._parser = parser
-        self.hosted = Hosted(parser.network, parser.name, casting=False)
+        # It costs more than the restoration; labels are the largest of many scores, and blurred.
+        network: Any = parser.network
+        network.to(network_dtype(), memory_format=torch.channels_last)
+        self.hosted = Hosted(network, parser.name, casting=False)
 
     def masks(self, crops: Tensor, **parts: bool) -> Tensor:
         """Make masks as the parser does; see `FaceParser.masks` of the core."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PictureError, SettingError
+from ..faces import match_gray
 from ..images import from_network, resize, to_network
 from ..networks import CodeFormerConfig, Fidelity
 
@@ -137,6 +138,17 @@ def finite_or_input(outputs: Tensor, inputs: Tensor) -> tuple[Tensor, list[int]]
     finite = outputs.isfinite().flatten(1).all(1)
     pictures = torch.where(finite[:, None, None, None], from_network(outputs), inputs)
     return pictures, [int(index) for index in (~finite).nonzero()]
+
+
+def keep_tone(network: FaceRestorer, restored: Tensor, crops: Tensor) -> Tensor:
+    """Faces of gray and toned pictures in the tone they had, unless the network is to colour them.
+
+    Args:
+        network: what restored them.
+        restored: (N, S, S, 3) in 0..1.
+        crops: the same faces before, at any size.
+    """
+    return restored if network.config.variant == "colorization" else match_gray(restored, crops)
 
 
 def shortest(fidelity: Tensor) -> Fidelity:

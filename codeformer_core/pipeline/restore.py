@@ -16,13 +16,12 @@ from ..faces import (
     Faces,
     PasteOptions,
     crop_faces,
-    match_gray,
 )
 from ..faces.crop import check_frames
 from ..faces.selection import faces_at
 from ..images import Pixels, as_images, resize
 from ..networks import Fidelity
-from .crops import CHUNK, FaceRestorer, Progress, fidelity_per_face, try_restore_crops
+from .crops import CHUNK, FaceRestorer, Progress, fidelity_per_face, keep_tone, try_restore_crops
 
 Upscaler = Callable[[Tensor], Tensor]
 """Enlarges (B, H, W, 3) pictures by a factor of its own."""
@@ -117,8 +116,8 @@ def restore_image(
         weights = fidelities[places.start : places.stop]
         restored = try_restore_crops(network, crops, weights, adain=adain, chunk=chunk)
         results = restored.crops
-        if keep_gray and network.config.variant != "colorization":
-            results = match_gray(results, crops)
+        if keep_gray:
+            results = keep_tone(network, results, crops)
         sound = [index for index in range(part.count) if index not in restored.broken]
         painter.paste(results[sound], faces_at(part, set(sound)))
         broken += [places[index] for index in restored.broken]

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingError
-from ..faces.colour import match_gray
 from .codes import EncodedCrops, FaceCoder, decode_crops
-from .crops import CHUNK, Progress
+from .crops import CHUNK, Progress, keep_tone
 from .sheet import Panel, draw_sheet
 
 LARGEST_SHEET = 16384
@@ -72,10 +71,7 @@ def sweep_fidelity(
             network, encoded, fidelity, adain=adain, chunk=chunk, on_progress=report
         )
         broken.update(restored.broken)
-        faces = restored.crops
-        if network.config.variant != "colorization":
-            faces = match_gray(faces, encoded.crops)
-        decoded.append(faces)
+        decoded.append(keep_tone(network, restored.crops, encoded.crops))
     faces = torch.stack(decoded, 1)  # (N, V, S, S, 3)
     grid = _draw(encoded.crops, faces, fidelities, panel)
     return Sweep(faces.flatten(0, 1), grid, tuple(sorted(broken)))

@@ -38,7 +38,9 @@ def test_the_type_of_the_weights_is_the_hosts_choice(
     host: SimpleNamespace, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crops = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    monkeypatch.setattr(host.memory.args, "fp32_vae", True)
     exact = host.models.load_codeformer(tiny_file.name)(crops)
+    monkeypatch.setattr(host.memory.args, "fp32_vae", False)
     monkeypatch.setattr(host.memory.args, "bf16_vae", True)
     model = host.models.load_codeformer(tiny_file.name)
     assert {weights.dtype for weights in model.network.parameters()} == {torch.bfloat16}
