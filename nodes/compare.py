@@ -42,19 +42,21 @@ class CompareFaces(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Float.Output("psnr", tooltip="Decibels, mean of all pairs; higher is closer."),
-                io.Float.Output("ssim", tooltip="Structural similarity, mean; 1 is equal."),
-                io.Float.Output(
+                _number("psnr", "Decibels, mean of all pairs; higher is closer."),
+                _number("ssim", "Structural similarity, mean; 1 is equal."),
+                _number(
                     "identity",
-                    tooltip="Mean distance of the faces: below 0.4 the same person, above 0.6 "
-                    "another. Not a number where it is not available.",
+                    "Mean distance of the faces: below 0.4 the same person, above 0.6 another. "
+                    "Not a number where it is not available.",
                 ),
-                io.Float.Output(
+                _number(
                     "perceptual",
-                    tooltip="Mean perceptual distance, lower is closer. Not a number where it is "
-                    "not available.",
+                    "Mean perceptual distance, lower is closer. Not a number where it is not "
+                    "available.",
                 ),
-                io.String.Output("text", tooltip="All of it in words, pair by pair."),
+                io.String.Output(
+                    "text", display_name="text", tooltip="All of it in words, pair by pair."
+                ),
             ],
         )
 
@@ -78,3 +80,7 @@ class CompareFaces(io.ComfyNode):
         return io.NodeOutput(
             *(measure.mean for measure in numbers), found.text, ui=ui.PreviewText(found.text)
         )
+
+
+def _number(name: str, tooltip: str) -> io.Float.Output:
+    return io.Float.Output(name, display_name=name, tooltip=tooltip)

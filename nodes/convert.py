@@ -7,6 +7,9 @@ from comfy_api.latest import io, ui
 from . import host, models
 from .schema import schema
 
+NOTHING = "nothing to convert"
+"""The entry of an empty list, which the browser would show as undefined."""
+
 
 class ConvertFile(io.ComfyNode):
     """Convert a file."""
@@ -25,7 +28,7 @@ class ConvertFile(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=models.convertible_files(),
+                    options=models.convertible_files() or [NOTHING],
                     tooltip="A .pth, .pt or .ckpt file from models/facerestore_models or "
                     "models/facedetection. It is kept.",
                 )
