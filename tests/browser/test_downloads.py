@@ -129,7 +129,7 @@ def test_choosing_a_file_fetches_it_if_the_user_wants_no_question(
         entry = loader.page.evaluate(choose, "dlib")
         loader.page.wait_for_selector(PANEL, state="hidden")
         loader.page.evaluate(choose, entry)
-        loader.page.wait_for_selector("text=is here")
+        loader.page.wait_for_selector("text=is here", timeout=60_000)
     finally:
         loader.set(ASK, True)
 
