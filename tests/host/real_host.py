@@ -185,7 +185,11 @@ def _await_ready(server: Server, process: subprocess.Popen[bytes], seconds: floa
 
 @contextmanager
 def running(
-    comfy_root: Path, base: Path, frontend: Path | None = None, **environment: str
+    comfy_root: Path,
+    base: Path,
+    frontend: Path | None = None,
+    flags: tuple[str, ...] = (),
+    **environment: str,
 ) -> Iterator[Server]:
     """A started ComfyUI on a base directory; always stopped at the end.
 
@@ -193,12 +197,14 @@ def running(
         comfy_root: from `comfy_folder`.
         base: from `make_base`.
         frontend: from `frontend_folder`; the installed one otherwise.
+        flags: more for ComfyUI's command line.
         environment: more variables for the process.
     """
     port, log = _free_port(), base / "log.txt"
     command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
     command += ["--base-directory", str(base), "--disable-api-nodes", "--preview-method", "auto"]
     command += ["--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
+    command += flags
     if frontend is not None:
         command += ["--front-end-root", str(frontend)]
     with log.open("wb") as sink:

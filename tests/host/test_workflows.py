@@ -17,7 +17,6 @@ from PIL import Image
 from skimage import data
 
 from codeformer_core import load_codeformer, load_detector, restore_image
-from codeformer_core.networks import fastest_dtype
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 
@@ -45,8 +44,7 @@ def node_of(prompt: dict[str, Any], kind: str) -> str:
 @pytest.fixture(scope="module")
 def expected(photo: numpy.ndarray) -> numpy.ndarray:
     """What the library makes of the photo without any host, as 8 bits."""
-    network = load_codeformer("builtin", dtype=fastest_dtype("cpu"))  # as the host's loader does
-    result = restore_image(photo, network, load_detector("dlib"), fidelity=0.5)
+    result = restore_image(photo, load_codeformer("builtin"), load_detector("dlib"), fidelity=0.5)
     return (result.image.clamp(0, 1) * 255).numpy()
 
 
