@@ -24,6 +24,8 @@ CONFIGS = Path(__file__).parent / "configs"
 """Settings that come with the package: a folder a family, a file a stage."""
 LONGEST_FILE = 1 << 20
 """Bytes of a settings file; those that come with the package have about 1 kB."""
+MOST_DOTS = 200
+"""In a line; the parser's memory and time grow with the square of a dotted key's parts."""
 LARGEST_NUMBER = 1 << 63
 """Whole numbers from here on are refused, as TOML demands no more."""
 
@@ -56,6 +58,8 @@ def _text_of(path: Path) -> str:
         data = stream.read(LONGEST_FILE + 1)
     if len(data) > LONGEST_FILE:
         raise OSError(f"it is longer than {LONGEST_FILE:,} bytes")
+    if any(line.count(b".") > MOST_DOTS for line in data.splitlines()):
+        raise OSError(f"a line has more than {MOST_DOTS} dots")
     return data.decode("utf-8")
 
 

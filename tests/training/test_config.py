@@ -102,6 +102,7 @@ def test_printed_settings_read_back_the_same(settings: Path) -> None:
         ("stage = 1\ndata = 'x'\nbetas = [0x" + "f" * 5000 + ", 'x']", "finite"),
         ("stage = 1\ndata = 'x'\ndevice = [0x" + "f" * 5000 + "]", "too many digits"),
         ("stage = 1\ndata = 'x'\nbetas = " + "[" * 50_000, "nested too deeply"),
+        ("stage = 1\ndata = 'x'\nmodel" + ".a" * 20_000 + " = 1", "more than 200 dots"),
         ("#" * (1 << 21), "longer than"),
     ],
 )
