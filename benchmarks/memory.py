@@ -1,7 +1,7 @@
 """Peak memory: flat in faces and frames beyond one chunk, and weights held once while loading.
 
-Every line is a process of its own, and its peak is what the operating system saw: Python, torch
-and the weights included.
+Every line is a process of its own, and its peak is what the operating system (Linux) saw: Python,
+torch and the weights included.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from scenes import placed_faces, published_codeformer, sides
 from side_by_side import Row, parser, report
 
-from codeformer_core.checkpoints import load_codeformer, save_network
+from codeformer_core.checkpoints import BUILTIN_PATH, load_codeformer, save_network
 from codeformer_core.pipeline import restore_image
 
 MEBIBYTE = 2**20
@@ -35,6 +35,7 @@ def main() -> None:
     frames = partial(restored_frames, device=arguments.device)
     jobs: list[Job] = [partial(faces, "builtin", 0.1, count, 8) for count in (1, 16)]
     jobs += [partial(frames, count) for count in (1, 4)]
+    jobs += [partial(loaded, BUILTIN_PATH, arguments.device)]
     if not arguments.quick:
         jobs = [partial(faces, "builtin", 8, count, 8) for count in (1, 8, 64)]
         jobs += [partial(frames, count) for count in (1, 64, 512)]
@@ -78,14 +79,17 @@ def restored_frames(count: int, device: str) -> Row:
 
 
 def loaded(file: Path, device: str) -> Row:
-    """Load a file of the published size."""
-    before = peak_mebibytes()
-    load_codeformer(file, device=device)
+    """Load a file of the published size; the pages of the mapped file count while it lasts."""
+    before = resident_mebibytes("VmRSS")
+    network = load_codeformer(file, device=device)
+    weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
     return {
         "what": f"loading {file.name}",
         "file, MiB": file.stat().st_size / MEBIBYTE,
-        "more than before, MiB": peak_mebibytes() - before,
-    } | peaks()
+        "weights, MiB": weights / MEBIBYTE,
+        "more at the peak, MiB": peak_mebibytes() - before,
+        "more afterwards, MiB": resident_mebibytes("VmRSS") - before,
+    }
 
 
 def write_published(files: list[Path]) -> Row:
@@ -113,13 +117,13 @@ def peaks(held: float = 0.0) -> Row:
 
 def peak_mebibytes() -> float:
     """Largest resident size of this process, in MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # unlike getrusage, without what the parent had
-        line = next(each for each in status.read_text().splitlines() if each.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    import resource
+    return resident_mebibytes("VmHWM")
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEBIBYTE  # macOS counts bytes
+
+def resident_mebibytes(name: str) -> float:
+    """A size that Linux tells of this process (unlike getrusage's, without what the parent had)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 
 
 if __name__ == "__main__":

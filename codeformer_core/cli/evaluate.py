@@ -126,12 +126,12 @@ def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
         psnr,
         ssim,
     )
-    from ..pipeline.evaluation import landmark_measure
+    from ..pipeline.evaluation import identity_measure, landmark_measure
 
     measures: dict[str, Measure] = {"PSNR": psnr, "SSIM": ssim}
     makers = {
         "perceptual": lambda: PerceptualDistance(EVALUATION_BACKBONE).distance,
-        "identity": lambda: IdentityNetwork().distance,
+        "identity": lambda: identity_measure(IdentityNetwork()),
     }
     for name, make in makers.items():
         try:

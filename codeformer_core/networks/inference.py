@@ -26,8 +26,12 @@ def prepare_for_inference(network: Network, operations: Operations = nn) -> Netw
     for index, block in enumerate(blocks):
         if isinstance(block, Upsample):
             blocks[index] = _folded(block, operations)
-    # Channels last: what convolutions in bf16 and on tensor cores want; nothing is reordered then.
-    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs)
+    for weight in network.parameters():
+        # Channels last is what convolutions in bf16 and on tensor cores want. The others are copied
+        # too, so that a mapped file is let go as a whole instead of held beside the copies.
+        layout = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
+        weight.data = weight.data.clone(memory_format=layout)
+    return network
 
 
 def _folded(upsample: Upsample, operations: Operations) -> FoldedUpsample:

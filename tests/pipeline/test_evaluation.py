@@ -14,7 +14,7 @@ from codeformer_core.images import Picture, write_picture
 from codeformer_core.metrics import FrechetDistance, psnr
 from codeformer_core.networks import VQGAN, CodeFormer
 from codeformer_core.pipeline.baseline import NearestNeighbour
-from codeformer_core.pipeline.evaluation import evaluate, landmark_measure
+from codeformer_core.pipeline.evaluation import evaluate, identity_measure, landmark_measure
 from codeformer_core.pipeline.evaluation_report import as_json, as_markdown, write_report
 
 
@@ -99,6 +99,23 @@ def test_landmark_measure_finds_faces_in_both() -> None:
     distances = measure(torch.full((2, 32, 32, 3), 0.5), levels)
     assert distances[0] == pytest.approx(5 / 5 / 10)  # 5 px of one of five points, eyes 10 apart
     assert distances[1].isnan()
+
+
+def test_clean_faces_are_embedded_once_a_chunk(tiny_codeformer: CodeFormer, faces: Path) -> None:
+    class Brightness:
+        """Describes a face by how bright it is."""
+
+        embedded = 0
+
+        def embed(self, crops: Tensor) -> Tensor:
+            self.embedded += len(crops)
+            return crops.mean((1, 2, 3))[:, None]
+
+    network = Brightness()
+    measures = {"identity": identity_measure(network)}
+    rows = evaluate(tiny_codeformer, faces, measures, fidelities=(0.0, 1.0), chunk=3).rows
+    assert network.embedded == 4 + 4 * len(rows)
+    assert all(row["identity"] > 0 for row in rows.values())
 
 
 def test_fid_is_an_option(tiny_codeformer: CodeFormer, faces: Path) -> None:
