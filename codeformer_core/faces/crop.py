@@ -52,8 +52,7 @@ def crop_face(image: Tensor, placement: Placement) -> Tensor:
         (S, S, 3) float32 with S = ``placement.crop_size``.
     """
     size = placement.crop_size
-    border = torch.tensor(BORDER_COLOUR, device=image.device)
-    return warp(image, placement.inverse, size, size, border=border)
+    return warp(image, placement.inverse, size, size, border=BORDER_COLOUR)
 
 
 def placement_in(images: Tensor, face: Face) -> Placement:

@@ -1,11 +1,13 @@
 """Put restored crops back into their pictures.
 
 Work and memory follow the area of the faces: each one is blended inside the smallest rectangle
-that holds its crop, and no pixel outside the masks changes by a single bit.
+that holds its mask, and no pixel outside the masks changes by a single bit.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -136,15 +138,20 @@ class Canvas:
         """
         check_frames(self.frames, faces)
         _check_crops(crops, masks, faces.count)
-        masks = _crop_masks(masks, self._options, faces.count, self.frames.device)
-        for face, crop, mask in zip(faces, crops, masks, strict=True):
+        blends = _masks_and_reaches(masks, faces.count, self._options, self.frames.device)
+        for face, crop, (mask, reach) in zip(faces, crops, blends, strict=True):
             placement = placement_in(self.frames, face)
             crop = crop.to(self.frames.device, torch.float32)
             if self._options.colour_match != "none":
                 original = self._frame_before(face.frame)
                 crop = _with_original_colour(crop, mask, original, placement, self._options)
-            frame, covered = self.frames[face.frame], self.mask[face.frame]
-            _blend(frame, covered, crop, mask, placement, self._options)
+            rectangle = _rectangle(placement, reach, mask.shape[-1])
+            part = _part(self.frames[face.frame], rectangle)
+            if part.numel() == 0:
+                continue
+            share = _in_rectangle(mask, placement, rectangle)
+            _blend(part, _crop_in_rectangle(crop, placement, rectangle, self._options), share)
+            _cover(_part(self.mask[face.frame], rectangle), share)
 
     def _frame_before(self, index: int) -> Tensor:
         """Return a frame as it was before any face was pasted into it."""
@@ -157,12 +164,11 @@ def faces_mask(faces: Faces, feather: float = DEFAULT_FEATHER) -> Tensor:
     """Return (B, H, W) float32: where faces lie, as ``paste_faces`` would replace them."""
     mask = torch.zeros(len(faces), faces.height, faces.width)
     shape = geometry_mask(TEMPLATE_SIZE, feather)
+    (reach,) = _reaches(shape.unsqueeze(0))
     for face in faces:
-        rectangle = _rectangle(face.placement)
+        rectangle = _rectangle(face.placement, reach, TEMPLATE_SIZE)
         part = _part(mask[face.frame], rectangle)
-        part.copy_(
-            torch.lerp(part, torch.ones(()), _in_rectangle(shape, face.placement, rectangle))
-        )
+        _cover(part, _in_rectangle(shape, face.placement, rectangle))
     return mask
 
 
@@ -191,18 +197,21 @@ def _check_crops(crops: Tensor, masks: Tensor | None, count: int) -> None:
         )
 
 
-def _crop_masks(
-    masks: Tensor | None, options: PasteOptions, count: int, device: torch.device
-) -> Tensor:
-    """Return the masks to blend with, opacity included, (N, M, M) in crop space."""
+def _masks_and_reaches(
+    masks: Tensor | None, count: int, options: PasteOptions, device: torch.device
+) -> Iterator[tuple[Tensor, Rectangle]]:
+    """Yield each mask to blend with, opacity included, (M, M) in crop space, and its reach."""
     if masks is None:
         # One mask for all, at the template's resolution: smooth even where a small crop is
         # enlarged.
         shape = geometry_mask(TEMPLATE_SIZE, options.feather, device) * options.opacity
-        return shape.expand(count, -1, -1)
-    rim = square_mask(masks.shape[-1], options.feather, device)
-    masks = masks.to(device, torch.float32).nan_to_num(nan=0.0).clamp(0.0, 1.0)
-    return torch.minimum(masks, rim) * options.opacity
+        yield from itertools.repeat((shape, _reaches(shape.unsqueeze(0))[0]), count)
+    else:
+        rim = square_mask(masks.shape[-1], options.feather, device)
+        masks = masks.to(device, torch.float32)
+        for mask, reach in zip(masks, _reaches(masks), strict=True):
+            mask = mask.nan_to_num(nan=0.0).clamp_(0.0, 1.0)
+            yield torch.minimum(mask, rim, out=mask).mul_(options.opacity), reach
 
 
 def _with_original_colour(
@@ -213,42 +222,50 @@ def _with_original_colour(
     original = crop_face(image, crop_placement)
     # What lies outside the picture, even in part, has no colour to match.
     inside = torch.ones((), device=image.device).expand(*image.shape[:2], 1)
-    nothing = torch.zeros(1, device=image.device)
-    known = warp(inside, crop_placement.inverse, size, size, border=nothing) > 0.999
+    known = warp(inside, crop_placement.inverse, size, size, border=(0.0,)) > 0.999
     factor = mask.shape[0] / size
     weights = warp(mask.unsqueeze(-1), affine.scaling(factor, factor), size, size) * known
     batch = (crop.unsqueeze(0), original.unsqueeze(0), weights.movedim(-1, 0))
     return match_colour(*batch, options.colour_match)[0]
 
 
-def _blend(
-    frame: Tensor,
-    replaced: Tensor,
-    crop: Tensor,
-    mask: Tensor,
-    placement: Placement,
-    options: PasteOptions,
-) -> None:
-    """Blend one crop into its rectangle of the result and note it in the mask of the frame."""
-    rectangle = _rectangle(placement)
-    part, covered = _part(frame, rectangle), _part(replaced, rectangle)
-    if part.numel() == 0:
-        return
-    face = _crop_in_rectangle(crop, placement, rectangle, options.resampling)
-    if options.resampling == "bicubic":  # overshoots beside hard edges
-        face.clamp_(crop.amin(), crop.amax())
-    share = _in_rectangle(mask, placement, rectangle)
-    below = part.float()
-    # Broken pixels are repaired: x - x is 0 for all but NaN and the infinities.
-    below = torch.where(below - below == 0.0, below, face)
-    blended = torch.lerp(below, face, share.unsqueeze(-1)).to(part.dtype)
-    part.copy_(torch.where(share.unsqueeze(-1) > 0.0, blended, part))
-    covered.lerp_(torch.ones((), device=covered.device), share)
+def _reaches(masks: Tensor) -> list[Rectangle]:
+    """Return the block outside of which each of (N, M, M) masks is 0."""
+    edges: list[Tensor] = []
+    for highest in (masks.amax(1), masks.amax(2)):  # of every column, of every row
+        covered = (~(highest <= 0.0)).byte()  # which leaves NaN in
+        edges += [covered.argmax(1), masks.shape[-1] - covered.flip(1).argmax(1)]
+    left, right, top, bottom = edges
+    return [Rectangle(*each) for each in torch.stack((left, top, right, bottom), 1).tolist()]
 
 
-def _rectangle(placement: Placement) -> Rectangle:
-    whole = enclosing(placement.corners())
+def _rectangle(placement: Placement, reach: Rectangle, side: int) -> Rectangle:
+    """Return the picture's pixels that a mask of this side can cover."""
+    in_mask = placement.rescaled(side)
+    margin = 3.0 * max(1.0, in_mask.scale)  # for what sampling and shrinking add
+    left, top = (max(edge - margin, -0.5) for edge in (reach.left, reach.top))
+    right, bottom = (min(edge + margin, side - 0.5) for edge in (reach.right, reach.bottom))
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    whole = enclosing(affine.apply_all(in_mask.inverse, corners))
     return whole.clipped(placement.picture_height, placement.picture_width)
+
+
+def _blend(part: Tensor, face: Tensor, share: Tensor) -> None:
+    """Blend a face into its part of a frame, both (h, w, 3), by its (h, w) share, in place."""
+    touched = share > 0.0
+    # One sum is much cheaper than a look at every value, and not finite if one is not.
+    if not bool(part.sum(dtype=torch.float32).isfinite()):
+        broken = touched.unsqueeze(-1) & ~part.isfinite()
+        part.copy_(torch.where(broken, face, part))
+    # Channel by channel: loops over three values at a time cost more than the blending.
+    for channel, plane in zip(part.unbind(-1), face.unbind(-1), strict=True):
+        blended = torch.lerp(channel.float(), plane, share).to(channel.dtype)
+        torch.where(touched, blended, channel, out=channel)
+
+
+def _cover(covered: Tensor, share: Tensor) -> None:
+    """Note in a part of the mask of a frame what was replaced."""
+    covered.lerp_(torch.ones((), device=covered.device), share)
 
 
 def _part(frame: Tensor, rectangle: Rectangle) -> Tensor:
@@ -256,18 +273,21 @@ def _part(frame: Tensor, rectangle: Rectangle) -> Tensor:
 
 
 def _crop_in_rectangle(
-    crop: Tensor, placement: Placement, rectangle: Rectangle, resampling: Resampling
+    crop: Tensor, placement: Placement, rectangle: Rectangle, options: PasteOptions
 ) -> Tensor:
     to_crop = _from_rectangle(placement.rescaled(crop.shape[0]), rectangle)
-    return warp(crop, to_crop, rectangle.height, rectangle.width, resampling=resampling)
+    size = (rectangle.height, rectangle.width)
+    face = warp(crop, to_crop, *size, resampling=options.resampling)
+    if options.resampling == "bicubic":  # overshoots beside hard edges
+        face.clamp_(crop.amin(), crop.amax())
+    return face
 
 
 def _in_rectangle(mask: Tensor, placement: Placement, rectangle: Rectangle) -> Tensor:
     to_mask = _from_rectangle(placement.rescaled(mask.shape[0]), rectangle)
-    nothing = torch.zeros(1, device=mask.device)
     size = (rectangle.height, rectangle.width)
-    share = warp(mask.unsqueeze(-1), to_mask, *size, border=nothing).squeeze(-1)
-    return share.clamp(0.0, 1.0)
+    share = warp(mask.unsqueeze(-1), to_mask, *size, border=(0.0,)).squeeze(-1)
+    return share.clamp_(0.0, 1.0)
 
 
 def _from_rectangle(placement: Placement, rectangle: Rectangle) -> affine.Affine:

@@ -75,7 +75,7 @@ def warp(
     height: int,
     width: int,
     *,
-    border: Tensor | None = None,
+    border: tuple[float, ...] | None = None,
     resampling: Resampling = "bilinear",
 ) -> Tensor:
     """Return the picture seen through an affine map, without aliasing.
@@ -87,26 +87,27 @@ def warp(
         result_to_picture: 2x3 map from result pixels to picture pixels.
         height: rows of the result.
         width: columns of the result.
-        border: (C,) colour of everything outside the picture; None repeats its edge pixels.
+        border: C values, the colour of everything outside the picture; None repeats its edge
+            pixels.
         resampling: how values between pixels are found where nothing is averaged.
 
     Returns:
-        (height, width, C) float32 on the picture's device.
+        (height, width, C) float32 on the picture's device, channel by channel in memory.
     """
     pixels, to_pixels = _read_region(picture, result_to_picture, height, width)
     pixels = pixels.float().nan_to_num(nan=0.5, posinf=1.0, neginf=0.0)
-    colour = None if border is None else border.to(pixels)
+    colour = pixels.new_tensor(border) if border and any(border) else None
     if colour is not None:
         # Outside the picture grid_sample reads zeros, so the border colour becomes the zero.
         pixels = pixels - colour
     # Whole blocks are cheap; even ones also cancel the finest stripes exactly.
     factor = max(1, int(affine.mean_scale(to_pixels) / 2.0) * 2)
     if factor > 1:
-        pixels = block_means(_in_whole_blocks(pixels, factor, colour is None), factor)
+        pixels = block_means(_in_whole_blocks(pixels, factor, border is None), factor)
         shrink = affine.scaling(1.0 / factor, 1.0 / factor)
         to_pixels = affine.compose(shrink, to_pixels)
     size = (height, width)
-    result = _mean_of_samples(pixels, to_pixels, size, colour is None, resampling)
+    result = _mean_of_samples(pixels, to_pixels, size, border is None, resampling)
     return result if colour is None else result + colour
 
 
@@ -175,7 +176,8 @@ def _mean_of_samples(
     resampling: Resampling,
 ) -> Tensor:
     """Average a small grid of samples inside every result pixel; (h, w, C) to `size` and C."""
-    planes = pixels.movedim(-1, 0).expand(BANDS, -1, -1, -1)  # (h, w, C) -> (bands, C, h, w)
+    # (h, w, C) -> (bands, C, h, w); grid_sample is three times faster on planes of their own
+    planes = pixels.movedim(-1, 0).contiguous().expand(BANDS, -1, -1, -1)
     height, width = size
     rows = -(-height // BANDS)
     scale = affine.mean_scale(to_pixels)
@@ -195,8 +197,8 @@ def _mean_of_samples(
             total = sample if total is None else total.add_(sample)
     assert total is not None
     total = total if side == 1 else total.div_(side * side)
-    # (bands, C, rows, width) -> (height, width, C)
-    return total.movedim(1, -1).reshape(BANDS * rows, width, -1)[:height]
+    # (bands, C, rows, width) -> (height, width, C), seen through planes: copied row by row
+    return total.transpose(0, 1).reshape(-1, BANDS * rows, width)[:, :height].movedim(0, -1)
 
 
 def _sampling_grid(planes: Tensor, to_planes: Affine, height: int, width: int) -> Tensor:

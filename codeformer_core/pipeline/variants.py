@@ -220,10 +220,10 @@ def _reach(line: Tensor) -> slice:
 
 def _crop_masks(images: Tensor, masks: Tensor, faces: Faces, crops: Tensor) -> list[Tensor]:
     """The masks as the crops show them."""
-    size, nothing = crops.shape[1], torch.zeros(1, device=masks.device)
+    size = crops.shape[1]
     places = [(face.frame, placement_in(images, face).rescaled(size).inverse) for face in faces]
     return [
-        warp(masks[frame][..., None], to_picture, size, size, border=nothing)
+        warp(masks[frame][..., None], to_picture, size, size, border=(0.0,))
         for frame, to_picture in places
     ]
 

@@ -155,6 +155,20 @@ def test_given_masks_choose_what_is_replaced(make_faces):
     assert torch.allclose(pasted[..., 0], mask)
 
 
+@pytest.mark.parametrize("side", [15, 30, 64, 180])
+def test_a_mask_of_a_spot_loses_nothing_to_its_rectangle(make_faces, side):
+    spot = torch.zeros(1, 64, 64)
+    spot[:, 20:28, 40:44] = 1.0
+    whole = spot.clamp(min=1e-7)  # covers the crop, but for no more than rounding
+    image, crops = torch.zeros(1, 200, 240, 3), torch.ones(1, 64, 64, 3)
+    faces = make_faces((120.3, 100.6, side, 15))
+    pasted, mask = paste_faces(image, crops, faces, masks=spot)
+    expected, expected_mask = paste_faces(image, crops, faces, masks=whole)
+    assert mask.max() > 0.1
+    assert torch.allclose(mask, expected_mask, atol=1e-5)
+    assert torch.allclose(pasted, expected, atol=1e-5)
+
+
 def test_overlapping_faces_stay_inside_their_ranges(make_faces):
     faces = make_faces((100, 100, 90), (130, 100, 90))
     image, crops = torch.full((1, 200, 240, 3), 0.2), torch.ones(2, 32, 32, 3)
@@ -243,12 +257,15 @@ class _Elements(TorchDispatchMode):
 
 
 def test_work_follows_the_area_of_the_faces_not_of_the_picture(make_faces):
-    def elements(height: int, width: int, side: float) -> int:
+    def elements(height: int, width: int, side: float, covered: int = 64) -> int:
         faces = make_faces((120, 100, side), height=height, width=width)
         image, crops = torch.zeros(1, height, width, 3), torch.ones(1, 64, 64, 3)
+        masks = torch.zeros(1, 64, 64)
+        masks[:, :covered] = 1.0
         with _Elements() as count:
-            paste_faces(image, crops, faces)
+            paste_faces(image, crops, faces, masks=masks)
         return count.written
 
     assert elements(1600, 1920, 80) == elements(200, 240, 80)
     assert elements(1600, 1920, 160) > elements(1600, 1920, 80)
+    assert elements(1600, 1920, 160) > 2 * elements(1600, 1920, 160, covered=20)

@@ -66,9 +66,9 @@ def test_values_beyond_zero_to_one_are_kept():
 
 
 def test_border_colour_fills_what_lies_outside():
-    colour = torch.tensor([0.1, 0.2, 0.3])
+    colour = (0.1, 0.2, 0.3)
     seen = warp(torch.ones(10, 10, 3), affine.translation(-5.0, 0.0), 10, 10, border=colour)
-    assert torch.allclose(seen[:, :5], colour.expand(10, 5, 3), atol=1e-6)
+    assert torch.allclose(seen[:, :5], torch.tensor(colour).expand(10, 5, 3), atol=1e-6)
     assert torch.allclose(seen[:, 5:], torch.ones(10, 5, 3), atol=1e-6)
 
 
@@ -80,9 +80,9 @@ def test_without_border_colour_the_edge_repeats():
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 6.0])
 def test_a_result_wholly_outside_is_border(scale):
-    colour = torch.tensor([0.1, 0.2, 0.3])
+    colour = (0.1, 0.2, 0.3)
     seen = warp(torch.ones(10, 10, 3), _turn(scale, 5, 5000.0, -3000.0), 4, 4, border=colour)
-    assert torch.allclose(seen, colour.expand(4, 4, 3))
+    assert torch.allclose(seen, torch.tensor(colour).expand(4, 4, 3))
 
 
 def test_one_pixel_is_a_picture():
@@ -113,7 +113,7 @@ def test_agrees_with_opencv(sampled):
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(0.4, 0.5, 0.6),
     )
-    seen = warp(picture, to_picture, 110, 120, border=torch.tensor([0.4, 0.5, 0.6]))
+    seen = warp(picture, to_picture, 110, 120, border=(0.4, 0.5, 0.6))
     # OpenCV rounds positions to 1/32 pixel, which shows at the picture's edge.
     difference = (seen - torch.from_numpy(expected)).abs()
     assert difference.max() < 0.5 / 32
