@@ -1,6 +1,6 @@
 """Pictures: files in and out without loss, and the tensors the rest of the package works on."""
 
-from .picture import READABLE_SUFFIXES, WRITABLE_SUFFIXES, Picture, PictureFormat, format_of
+from .picture import READABLE_SUFFIXES, WRITABLE_SUFFIXES, Block, Picture, PictureFormat, format_of
 from .reading import read_picture
 from .tensors import Pixels, as_images, from_network, resize, to_network, to_uint8
 from .writing import (
@@ -15,6 +15,7 @@ from .writing import (
 __all__ = [
     "READABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "Block",
     "DiskFullError",
     "Picture",
     "PictureFormat",

@@ -9,6 +9,19 @@ from ..errors import PictureError
 
 
 @dataclass(frozen=True)
+class Block:
+    """A piece of metadata that only files of one format hold."""
+
+    format: str
+    """Pillow's name of the format."""
+    name: str
+    """What it is, in the user's words."""
+    content: bytes
+    """As it stands in such a file: a PNG chunk's kind and body, a JPEG segment, or the number of a
+    TIFF tag (two bytes, big-endian) and its value."""
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture with everything a restored copy should keep."""
 
@@ -26,6 +39,10 @@ class Picture:
     """EXIF block, starting with ``Exif\\0\\0``; its orientation is 1, already applied."""
     dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch."""
+    xmp: bytes | None = None
+    """XMP packet; its orientation is 1, already applied."""
+    blocks: tuple[Block, ...] = ()
+    """Other metadata, such as the text of a PNG, where ComfyUI keeps workflows."""
     notes: tuple[str, ...] = ()
     """What could not be taken over from the file, in the user's words."""
 
@@ -40,19 +57,24 @@ class PictureFormat:
     """Most bits of a channel it can be written with."""
     alpha: bool
     """Whether it holds opacity."""
-    exif: bool
-    """Whether an EXIF block can be written to it here."""
+    exif: int
+    """Most bytes of an EXIF block that can be written to it here; 0 for none."""
+    xmp: int
+    """The same of an XMP packet."""
     icc_profile: bool
     """Whether it holds a colour profile."""
     dpi: bool
     """Whether it holds a resolution."""
 
 
-_JPEG = PictureFormat("JPEG", bits=8, alpha=False, exif=True, icc_profile=True, dpi=True)
-_PNG = PictureFormat("PNG", bits=16, alpha=True, exif=True, icc_profile=True, dpi=True)
-_WEBP = PictureFormat("WEBP", bits=8, alpha=True, exif=True, icc_profile=True, dpi=False)
-_TIFF = PictureFormat("TIFF", bits=32, alpha=True, exif=False, icc_profile=True, dpi=True)
-_BMP = PictureFormat("BMP", bits=8, alpha=False, exif=False, icc_profile=False, dpi=True)
+_ANY = 1 << 30
+_JPEG = PictureFormat(
+    "JPEG", bits=8, alpha=False, exif=65533, xmp=65504, icc_profile=True, dpi=True
+)  # one segment each
+_PNG = PictureFormat("PNG", bits=16, alpha=True, exif=_ANY, xmp=_ANY, icc_profile=True, dpi=True)
+_WEBP = PictureFormat("WEBP", bits=8, alpha=True, exif=_ANY, xmp=_ANY, icc_profile=True, dpi=False)
+_TIFF = PictureFormat("TIFF", bits=32, alpha=True, exif=0, xmp=_ANY, icc_profile=True, dpi=True)
+_BMP = PictureFormat("BMP", bits=8, alpha=False, exif=0, xmp=0, icc_profile=False, dpi=True)
 
 _FORMATS = {
     ".jpg": _JPEG,

@@ -3,11 +3,10 @@
 import io
 import logging
 import math
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,20 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import PictureError
+from .metadata import (
+    ORIENTATION_TAG,
+    TIFF_PROFILE,
+    Metadata,
+    in_tiff,
+    metadata_of,
+    resolution,
+    with_metadata,
+)
 from .picture import READABLE_SUFFIXES, Picture
 
 Pixels = NDArray[Any]
 
-EXIF_PREFIX = b"Exif\0\0"
-ORIENTATION_TAG = 0x0112
-EXIF_POINTER_TAG = 0x8769
-BITS_TAG = 258
+BITS_TAG, RESOLUTION_TAG = 258, 282
 PNG_DEPTH_OFFSET, PNG_COLOUR_OFFSET = 24, 25
 PNG_GRAY_ALPHA = 4
 PROFILE_SPACE = slice(16, 20)
@@ -97,21 +102,32 @@ def _read(path: Path) -> Picture:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise PictureError("this is a pipe or a device, not a picture")  # it may never end
     try:
-        image = Image.open(path, formats=_formats())
+        # Not by its path: Pillow 13 maps such a file into memory, and garbles turned gray TIFFs.
+        with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+            deep = _is_deep(image, path)
+            decoded = _decode_deep(image, path) if deep else _decode(image)
+            # Only now, for Pillow turns what it decodes of a TIFF by itself.
+            orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
+            return _as_picture(decoded, metadata_of(image, path), orientation)
     except UnidentifiedImageError:
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise
-        return _as_picture(_Decoded(_read_deep_tiff(path), None))  # floats, unknown to Pillow
-    with image:
-        orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
-        deep = _is_deep(image, path)
-        decoded = _decode_deep(image, path) if deep else _decode(image)
-        return replace(
-            _as_picture(decoded, orientation),
-            exif=_upright_exif(image.info.get("exif")),
-            dpi=_dpi_of(image),
-            notes=_notes_of(image) + decoded.notes,
-        )
+        return _read_foreign_tiff(path)
+
+
+def _read_foreign_tiff(path: Path) -> Picture:
+    """Read a TIFF that Pillow does not know, such as one of floats in colour."""
+    import tifffile
+
+    pixels = _read_deep_tiff(path)
+    with _silent("tifffile"), tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        tags = {tag.code: tag.value for tag in page.tags}
+        found = in_tiff(tags)
+        if RESOLUTION_TAG in tags:
+            found.dpi = resolution(page.get_resolution("inch"))
+    decoded = _with_profile(pixels, tags.get(TIFF_PROFILE))
+    return _as_picture(decoded, found, int(tags.get(ORIENTATION_TAG, 1)))
 
 
 def _formats() -> list[str]:
@@ -120,7 +136,7 @@ def _formats() -> list[str]:
     return sorted({registered[each] for each in READABLE_SUFFIXES if each in registered})
 
 
-def _as_picture(decoded: _Decoded, orientation: int = 1) -> Picture:
+def _as_picture(decoded: _Decoded, found: Metadata, orientation: int) -> Picture:
     pixels = _turned(_as_float(decoded.pixels), orientation)
     channels = pixels.shape[2]
     if not pixels.size:
@@ -129,13 +145,15 @@ def _as_picture(decoded: _Decoded, orientation: int = 1) -> Picture:
     colours = pixels[..., : channels - has_alpha]
     if colours.shape[2] == 1:
         colours = colours.repeat(3, axis=2)
-    return Picture(
+    picture = Picture(
         pixels=torch.from_numpy(np.ascontiguousarray(colours)),
         alpha=torch.from_numpy(pixels[..., -1].copy()) if has_alpha else None,
         bits=32 if decoded.pixels.dtype.kind == "f" else 8 * decoded.pixels.dtype.itemsize,
         gray=channels <= 2,
         icc_profile=decoded.icc_profile,
+        notes=decoded.notes,
     )
+    return with_metadata(picture, found)
 
 
 def _is_deep(image: Image.Image, path: Path) -> bool:
@@ -152,27 +170,6 @@ def _is_deep(image: Image.Image, path: Path) -> bool:
 
 def _as_tuple(value: Any) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (int(value),)
-
-
-def _notes_of(image: Image.Image) -> tuple[str, ...]:
-    notes: list[str] = []
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        notes.append(f"only the first of its {frames} frames is used")
-    if image.info.get("xmp"):
-        notes.append("its XMP metadata is not kept")
-    if image.format == "TIFF" and EXIF_POINTER_TAG in image.getexif():
-        notes.append("its EXIF metadata is not kept (TIFF)")
-    return tuple(notes)
-
-
-def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
-    dpi = image.info.get("dpi")
-    try:
-        across, down = (float(value) for value in dpi or ())
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return (across, down) if across > 0 and down > 0 else None
 
 
 def _decode(image: Image.Image) -> _Decoded:
@@ -210,12 +207,12 @@ def _decode_foreign(image: Image.Image, profile: bytes | None) -> _Decoded:
 def _decode_deep(image: Image.Image, path: Path) -> _Decoded:
     """Decode a picture of 16 bits or floats, which Pillow would cut to 8 bits or refuse."""
     profile = image.info.get("icc_profile")
-    if image.mode.startswith("I;16") or image.mode == "F":
-        return _with_profile(np.atleast_3d(np.asarray(image)), profile)
-    if image.mode == "I":  # 32-bit integers that hold 16-bit values
-        return _with_profile(
-            np.atleast_3d(np.asarray(image).clip(0, 65535).astype(np.uint16)), profile
-        )
+    if image.mode == "F" or image.mode.startswith("I"):
+        image.load()  # may turn a TIFF, whose shape asarray would look up before
+        pixels = np.atleast_3d(np.asarray(image))
+        if image.mode == "I":  # 32-bit integers that hold 16-bit values
+            pixels = pixels.clip(0, 65535).astype(np.uint16)
+        return _with_profile(pixels, profile)
     if image.format == "PNG":
         return _with_profile(_read_deep_png(path), profile)
     return _with_profile(_read_deep_tiff(path), profile)
@@ -265,11 +262,12 @@ def _read_deep_tiff(path: Path) -> Pixels:
 def _silent(logger: str) -> Iterator[None]:
     """Keep a decoder's log off the user's screen; what matters becomes an error of ours."""
     log = logging.getLogger(logger)
-    before, log.disabled = log.disabled, True
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)  # of this logger and of those below it
     try:
         yield
     finally:
-        log.disabled = before
+        log.setLevel(before)
 
 
 def _with_profile(pixels: Pixels, profile: bytes | None) -> _Decoded:
@@ -301,26 +299,3 @@ def _turned(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return pixels
-
-
-def _upright_exif(exif: bytes | None) -> bytes | None:
-    """The EXIF block with its orientation set to 1, every other byte as it was.
-
-    A block that cannot be parsed is dropped: its orientation could turn the picture again.
-    """
-    if not exif:
-        return None
-    block = bytearray(exif if exif.startswith(EXIF_PREFIX) else EXIF_PREFIX + exif)
-    start = len(EXIF_PREFIX)
-    order = {b"II": "<", b"MM": ">"}.get(bytes(block[start : start + 2]))
-    if order is None:
-        return None
-    try:
-        directory = start + struct.unpack_from(order + "I", block, start + 4)[0]
-        count = struct.unpack_from(order + "H", block, directory)[0]
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            if struct.unpack_from(order + "H", block, entry)[0] == ORIENTATION_TAG:
-                struct.pack_into(order + "H", block, entry + 8, 1)
-    except struct.error:
-        return None
-    return bytes(block)

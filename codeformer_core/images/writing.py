@@ -6,7 +6,7 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -14,10 +14,18 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ..errors import PictureError
+from .metadata import (
+    EXIF_PREFIX,
+    PNG_SIGNATURE,
+    jpeg_segments,
+    png_chunks,
+    tiff_tags,
+)
 from .picture import Picture, PictureFormat, format_of
-from .reading import EXIF_PREFIX, PROFILE_SPACE
+from .reading import PROFILE_SPACE
 
 JPEG_QUALITY = 95
 """High enough that a restored face shows no new blocks."""
@@ -80,15 +88,25 @@ def what_is_lost(picture: Picture, path: str | Path) -> tuple[str, ...]:
         lost.append(f"{picture.bits} bits a channel became {holds.bits} ({name})")
     if picture.alpha is not None and not holds.alpha:
         lost.append(f"its transparency is not kept ({name} has none)")
-    if picture.exif and not holds.exif:
-        lost.append(f"its EXIF metadata is not kept ({name})")
     if picture.icc_profile and not holds.icc_profile:
         lost.append(f"its colour profile is not kept ({name} has none)")
     elif picture.icc_profile and _profile_for(picture) is None:
         lost.append("its gray colour profile is not kept: the result has colours")
     if picture.dpi and not holds.dpi:
         lost.append(f"its resolution in dpi is not kept ({name} has none)")
+    if others := _unfit(picture, holds):
+        lost.append(f"not kept ({name}): {', '.join(others)}")
     return tuple(lost)
+
+
+def _unfit(picture: Picture, holds: PictureFormat) -> list[str]:
+    """Names of the metadata that a format has no place for."""
+    unfit = [block.name for block in picture.blocks if block.format != holds.name]
+    if len(picture.exif or b"") > holds.exif:
+        unfit.append("EXIF")
+    if len(picture.xmp or b"") > holds.xmp:
+        unfit.append("XMP")
+    return list(dict.fromkeys(unfit))  # each once
 
 
 @contextmanager
@@ -205,21 +223,35 @@ def _encode(
     quality: int,
 ) -> None:
     profile = _profile_for(picture)
-    if pixels.dtype != np.uint8:
-        encode: Callable[..., None] = (
-            _encode_png16 if file_format.name == "PNG" else _encode_deep_tiff
-        )
-        encode(file, pixels, picture, profile)
-        return
+    if file_format.name == "TIFF":
+        _encode_tiff(file, pixels, picture, profile)
+    elif pixels.dtype != np.uint8:
+        _encode_png16(file, pixels, picture, profile)
+    else:
+        options = _options(picture, file_format, profile)
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        image.save(file, file_format.name, **options, **_compression(file_format.name, quality))
+
+
+def _options(picture: Picture, file_format: PictureFormat, profile: bytes | None) -> dict[str, Any]:
+    """What Pillow writes beside the pixels."""
     options: dict[str, Any] = {}
     if profile and file_format.icc_profile:
         options["icc_profile"] = profile
-    if picture.exif and file_format.exif:
+    if picture.exif and len(picture.exif) <= file_format.exif:
         options["exif"] = picture.exif
     if picture.dpi and file_format.dpi:
         options["dpi"] = picture.dpi
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image.save(file, file_format.name, **options, **_compression(file_format.name, quality))
+    xmp = picture.xmp if len(picture.xmp or b"") <= file_format.xmp else None
+    if file_format.name == "JPEG":
+        options["extra"] = jpeg_segments(xmp, picture.blocks)
+    elif file_format.name == "PNG":
+        options["pnginfo"] = PngInfo()
+        for kind, body in png_chunks(xmp, picture.blocks):
+            options["pnginfo"].add(kind, body)
+    elif xmp and file_format.name == "WEBP":
+        options["xmp"] = xmp
+    return options
 
 
 def _compression(name: str, quality: int) -> dict[str, Any]:
@@ -227,7 +259,6 @@ def _compression(name: str, quality: int) -> dict[str, Any]:
         "JPEG": {"quality": quality, "subsampling": 0},
         "WEBP": {"quality": quality, "exact": True},
         "PNG": {"compress_level": 6},
-        "TIFF": {"compression": "tiff_adobe_deflate"},
         "BMP": {},
     }[name]
 
@@ -243,7 +274,7 @@ def _encode_png16(
     filtered[:, 0] = 2  # filter "up": the difference to the row above
     filtered[:, 1:] = rows
     filtered[1:, 1:] -= rows[:-1]
-    file.write(b"\x89PNG\r\n\x1a\n")
+    file.write(PNG_SIGNATURE)
     _png_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
     if profile:
         _png_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
@@ -252,6 +283,8 @@ def _encode_png16(
         _png_chunk(file, b"pHYs", struct.pack(">IIB", across, down, 1))
     if picture.exif:
         _png_chunk(file, b"eXIf", picture.exif[len(EXIF_PREFIX) :])
+    for kind, body in png_chunks(picture.xmp, picture.blocks):
+        _png_chunk(file, kind, body)
     _png_chunk(file, b"IDAT", zlib.compress(filtered.tobytes(), 6))
     _png_chunk(file, b"IEND", b"")
 
@@ -261,15 +294,13 @@ def _png_chunk(file: IO[bytes], kind: bytes, body: bytes) -> None:
     file.write(struct.pack(">I", zlib.crc32(kind + body)))
 
 
-def _encode_deep_tiff(
+def _encode_tiff(
     file: IO[bytes], pixels: NDArray[Any], picture: Picture, profile: bytes | None
 ) -> None:
     try:
         import tifffile
     except ImportError as error:
-        raise PictureError(
-            "TIFF files of more than 8 bits need one more package: pip install tifffile"
-        ) from error
+        raise PictureError("TIFF files need one more package: pip install tifffile") from error
     channels = pixels.shape[2]
     options: dict[str, Any] = (
         {"resolution": picture.dpi, "resolutionunit": "INCH"} if picture.dpi else {}
@@ -282,7 +313,7 @@ def _encode_deep_tiff(
         photometric="rgb" if channels >= 3 else "minisblack",
         planarconfig="contig" if channels > 1 else None,
         compression="zlib",
-        iccprofile=profile,
+        extratags=tiff_tags(profile, picture.xmp, picture.blocks),
         metadata=None,
         software=False,
         **options,

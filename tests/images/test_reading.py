@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import torch
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from codeformer_core.errors import PictureError
 from codeformer_core.images import read_picture
@@ -104,6 +105,17 @@ def test_orientation_is_applied_like_pillow_does(tmp_path, orientation, deep):
     assert np.array_equal(picture.pixels.numpy(), np.stack(turned, axis=-1))
 
 
+@pytest.mark.parametrize("pixels", [RGB8, RGBA16[..., 0], RGBA16[..., :3], RGB8 / np.float32(255)])
+def test_orientation_of_a_tiff_is_applied_once(tmp_path, pixels):
+    tag = (0x0112, 3, 1, 6, True)
+    kind = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=kind, metadata=None, extratags=[tag])
+    whole = pixels / (1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max)
+    turned = np.rot90(np.atleast_3d(whole), -1)
+    read = read_picture(tmp_path / "a.tif").pixels
+    assert np.allclose(read, np.broadcast_to(turned, read.shape), atol=1e-6)
+
+
 def test_orientation_becomes_one_and_the_rest_of_the_exif_stays(tmp_path):
     Image.fromarray(RGB8).save(tmp_path / "a.jpg", exif=orientation_exif(6))
     block = read_picture(tmp_path / "a.jpg").exif
@@ -115,7 +127,29 @@ def test_orientation_becomes_one_and_the_rest_of_the_exif_stays(tmp_path):
 
 def test_exif_that_cannot_be_parsed_is_dropped(tmp_path):
     Image.fromarray(RGB8).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    assert read_picture(tmp_path / "a.png").exif is None
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.exif is None
+    assert any("EXIF metadata is damaged" in note for note in picture.notes)
+
+
+@pytest.mark.parametrize("keyword", ["Raw profile type exif", "Raw profile type xmp"])
+def test_metadata_hidden_in_text_is_dropped_and_said(tmp_path, keyword):
+    info = PngInfo()
+    info.add_text(keyword, f"\nexif\n  26\n{orientation_exif(6)[6:].hex()}\n", zip=True)
+    Image.fromarray(RGB8).save(tmp_path / "a.png", pnginfo=info)
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.blocks == ()
+    assert any(keyword in note for note in picture.notes)
+
+
+def test_content_credentials_are_dropped_and_said(tmp_path):
+    (tmp_path / "a.png").write_bytes(png16(RGBA16, chunk(b"caBX", b"jumb")))
+    jumb = b"\xff\xeb\0\x08JPjumb"
+    Image.fromarray(RGB8).save(tmp_path / "a.jpg", extra=jumb)
+    for name in ("a.png", "a.jpg"):
+        picture = read_picture(tmp_path / name)
+        assert picture.blocks == ()
+        assert any("content credentials" in note for note in picture.notes)
 
 
 def test_palette_with_transparency_becomes_rgba(tmp_path):

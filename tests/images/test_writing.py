@@ -10,10 +10,22 @@ import torch
 from PIL import Image, ImageCms
 
 from codeformer_core.errors import PictureError
-from codeformer_core.images import Picture, atomic_write, read_picture, what_is_lost, write_picture
+from codeformer_core.images import (
+    Block,
+    Picture,
+    atomic_write,
+    read_picture,
+    what_is_lost,
+    write_picture,
+)
 
 GENERATOR = torch.Generator().manual_seed(0)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+TEXT = Block("PNG", "text 'workflow'", b"tEXtworkflow\0{}")
+COMMENT = Block("JPEG", "comment", b"\xff\xfe\0\x05you")
+ARTIST = Block("TIFF", "artist", b"\1\x3bme")
 
 
 def levels(bits: int, *shape: int) -> torch.Tensor:
@@ -64,12 +76,22 @@ def test_floats_come_back_exactly_from_tiff(tmp_path):
 @pytest.mark.parametrize("bits", [8, 16])
 def test_metadata_survives_or_its_loss_is_said(tmp_path, suffix, bits):
     picture = Picture(
-        levels(8, 7, 5, 3), bits=bits, icc_profile=PROFILE, exif=some_exif(), dpi=(300.0, 300.0)
+        levels(8, 7, 5, 3),
+        bits=bits,
+        icc_profile=PROFILE,
+        exif=some_exif(),
+        dpi=(300.0, 300.0),
+        xmp=b"<x:xmpmeta/>",
+        blocks=(TEXT, COMMENT, ARTIST),
     )
     path = tmp_path / f"a{suffix}"
     lost = " ".join(write_picture(path, picture))
     again = read_picture(path)
     assert again.icc_profile == PROFILE
+    assert again.xmp == b"<x:xmpmeta/>"
+    assert again.notes == ()
+    for block in picture.blocks:
+        assert (block in again.blocks) != (block.name in lost)
     assert (again.exif is None) == ("EXIF" in lost)
     assert (again.dpi is None) == ("dpi" in lost)
     assert (again.bits < bits) == ("bits" in lost)
@@ -77,6 +99,15 @@ def test_metadata_survives_or_its_loss_is_said(tmp_path, suffix, bits):
         assert b"a camera" in again.exif
     if again.dpi:
         assert again.dpi == pytest.approx((300, 300), abs=0.1)
+
+
+def test_what_is_too_large_for_a_jpeg_is_left_out_and_said(tmp_path):
+    exif = some_exif() + bytes(70_000)
+    picture = Picture(levels(8, 7, 5, 3), exif=exif, xmp=b"<x:xmpmeta/>" * 6000)
+    assert write_picture(tmp_path / "a.jpg", picture) == ("not kept (JPEG): EXIF, XMP",)
+    again = read_picture(tmp_path / "a.jpg")
+    assert (again.exif, again.xmp) == (None, None)
+    assert write_picture(tmp_path / "a.png", picture) == ()
 
 
 def test_alpha_survives_or_its_loss_is_said(tmp_path):
