@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ SECONDS = 60
 """No file of a few kB may take longer, even on a busy machine."""
 MOST_PIXELS = 1 << 20
 """Pixels a picture may have in the room; memory is bounded in proportion to this limit."""
+LONGEST_WEBP = 16383
 MOST_MEMORY_KB = 300_000
 """Growth of the largest memory ever held, once everything is imported."""
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.", "socket.",
@@ -48,9 +49,22 @@ class Target:
 
 
 def read_picture(path: Path) -> object:
-    from codeformer_core.images import read_picture
+    """Read it; what was read can also be written, and read again with all its metadata."""
+    from codeformer_core.images import read_picture, write_picture
 
-    return read_picture(path)
+    picture = read_picture(path)
+    whole = replace(picture, pixels=picture.pixels.nan_to_num(0, 1, 0))
+    fits = max(picture.pixels.shape) < LONGEST_WEBP
+    for suffix in (".png", ".tif", ".jpg", ".webp") if fits else (".png", ".tif"):
+        again = path.with_name(f"again-{path.name}{suffix}")
+        lost = " ".join(write_picture(again, whole))
+        other = read_picture(again)
+        assert (other.exif == picture.exif) or "EXIF" in lost
+        assert (other.xmp == picture.xmp) or "XMP" in lost
+        assert set(other.blocks) <= set(picture.blocks)
+        assert len(other.blocks) == len(picture.blocks) or "not kept" in lost
+        again.unlink()
+    return picture
 
 
 def read_config(path: Path) -> object:

@@ -14,12 +14,23 @@ import numpy as np
 from damage import sealed_tar_header
 from PIL import Image
 
-from codeformer_core.images import Picture, write_picture
+from codeformer_core.images import Block, Picture, write_picture
 
 Samples = dict[str, bytes]
 NOISE = np.random.default_rng(0)
 WITNESS = "opened-by-code-in-a-file"
 """A file that appears if a sample's code is run."""
+METADATA: dict[str, Any] = {
+    "exif": b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0",
+    "xmp": b'<rdf:Description tiff:Orientation="6"/>',
+    "dpi": (300.0, 300.0),
+    "blocks": (
+        Block("PNG", "text", b'tEXtworkflow\0{"nodes": []}'),
+        Block("PNG", "text", b"zTXtparameters\0\0" + zlib.compress(b"steps: 20")),
+        Block("JPEG", "IPTC", b"\xff\xed\0\x1aPhotoshop 3.0\x008BIM\4\4\0\0\0\0"),
+        Block("TIFF", "artist", b"\1\x3bme"),
+    ),
+}
 
 
 def pictures(folder: Path) -> Samples:
@@ -27,9 +38,9 @@ def pictures(folder: Path) -> Samples:
     samples = dict(_common_pictures())
     import torch
 
-    for suffix, bits in ((".png", 16), (".tif", 16), (".tif", 32)):
-        path = folder / f"deep{bits}{suffix}"
-        write_picture(path, Picture(torch.rand(9, 7, 3), torch.rand(9, 7), bits=bits))
+    for name in ("8.png", "8.jpg", "8.webp", "8.tif", "16.png", "16.tif", "32.tif"):
+        path, bits = folder / f"rich{name}", int(Path(name).stem)
+        write_picture(path, Picture(torch.rand(9, 7, 3), torch.rand(9, 7), bits=bits, **METADATA))
         samples[path.name] = path.read_bytes()
     return {**samples, **_bad_pictures()}
 
@@ -49,8 +60,8 @@ def _common_pictures() -> Samples:
     }.items():
         image = _noise(mode)
         for suffix in suffixes:
-            kind = Image.registered_extensions()[f".{suffix}"]
-            if kind in Image.SAVE:  # Pillow may have been built without AVIF or JPEG 2000
+            kind = Image.registered_extensions().get(f".{suffix}", "")
+            if kind in Image.SAVE:  # Pillow may know no AVIF, or have been built without
                 buffer = io.BytesIO()
                 options: dict[str, Any] = {"exif": exif} if suffix in ("png", "jpg") else {}
                 image.save(buffer, kind, **options)
