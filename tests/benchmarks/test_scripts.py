@@ -19,7 +19,8 @@ def test_detection_finds_the_same_faces_in_pictures_of_all_sizes(rows_of: Run):
 def test_pasting_gives_what_the_reference_gives_where_that_is_right(rows_of: Run):
     *same_size, doubled, striped = rows_of("paste")
     assert len(same_size) == 2
-    assert all(row["facexlib apart, 1/255"] <= 1 for row in same_size)
+    # OpenCV 4.8 rounds the places it samples to 1/32 pixel, 5.0 does not.
+    assert all(row["facexlib apart, 1/255"] <= 2 for row in same_size)
     for row in (doubled, striped):
         assert row["ours off by, 1/255"] < 0.5 * row["facexlib off by, 1/255"]
 
