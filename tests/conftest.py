@@ -12,7 +12,12 @@ from codeformer_core.networks import CodeFormer, CodeFormerConfig, VQGANConfig
 
 ROOT = Path(__file__).parent.parent
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-HOST_OF = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0, "socket.connect": 1}
+HOST_OF = {
+    "socket.getaddrinfo": 0,
+    "socket.gethostbyname": 0,
+    "socket.connect": 1,
+    "socket.sendto": 1,
+}
 """Which argument of an audit event names the host, by itself or first in an address."""
 
 
@@ -21,7 +26,7 @@ def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
     if event in HOST_OF:
         named = arguments[HOST_OF[event]]
         host = named[0] if isinstance(named, tuple) else named
-        local = event == "socket.connect" and not isinstance(named, tuple)  # a socket file
+        local = HOST_OF[event] == 1 and not isinstance(named, tuple)  # a socket file
         if host and not local and host not in LOOPBACK:
             raise RuntimeError(f"a test wants to reach {host!r}")
 

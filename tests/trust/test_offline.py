@@ -39,6 +39,7 @@ def test_no_test_can_leave_this_machine() -> None:
     for reach in (
         lambda: socket.create_connection(("192.0.2.1", 80), timeout=1),
         lambda: socket.socket().connect(("192.0.2.1", 80)),
+        lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"", ("192.0.2.1", 80)),
         lambda: socket.getaddrinfo("example.invalid", 80),
         lambda: socket.gethostbyname("example.invalid"),
     ):
