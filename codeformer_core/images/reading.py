@@ -34,6 +34,9 @@ BITS_TAG, RESOLUTION_TAG = 258, 282
 PNG_DEPTH_OFFSET, PNG_COLOUR_OFFSET = 24, 25
 PNG_GRAY_ALPHA = 4
 PROFILE_SPACE = slice(16, 20)
+DEPTH_PLACES = {"JPEG2000": (b"ihdr", 10), "AVIF": (b"av1C", 2)}
+"""The box of a file that says how many bits a channel has, and the byte there."""
+DEPTH_REACH = 4096
 LARGEST_PICTURE = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 """Pixels from which Pillow refuses a picture; the same for decoders that refuse none."""
 TIFF_DTYPES = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
@@ -105,10 +108,14 @@ def _read(path: Path) -> Picture:
         # Not by its path: Pillow 13 maps such a file into memory, and garbles turned gray TIFFs.
         with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
             deep = _is_deep(image, path)
+            bits = _said_bits(image, path)
             decoded = _decode_deep(image, path) if deep else _decode(image)
             # Only now, for Pillow turns what it decodes of a TIFF by itself.
             orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
-            return _as_picture(decoded, metadata_of(image, path), orientation)
+            found = metadata_of(image, path)
+            if bits > 8 and not deep:
+                found.lost.append(f"its {bits} bits a channel became 8")
+            return _as_picture(decoded, found, orientation)
     except UnidentifiedImageError:
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise
@@ -166,6 +173,20 @@ def _is_deep(image: Image.Image, path: Path) -> bool:
     if isinstance(image, TiffImageFile):
         return max(_as_tuple(image.tag_v2.get(BITS_TAG, 8))) > 8
     return False
+
+
+def _said_bits(image: Image.Image, path: Path) -> int:
+    """Bits of a channel, of formats whose deeper colours Pillow cuts to 8; 0 of others."""
+    if image.format == "PPM":
+        (codec, _, _, arguments), *_ = getattr(image, "tile", [])
+        return int(arguments[-1]).bit_length() if codec != "raw" else 0  # the largest value's
+    mark, place = DEPTH_PLACES.get(image.format or "", (b"", 0))
+    with path.open("rb") as file:
+        after = file.read(DEPTH_REACH).partition(mark)[2] if mark else b""
+    said = int.from_bytes(after[place : place + 1], "big")
+    if image.format == "AVIF":  # flags: more than 8, more than 10
+        return 8 + 2 * (said >> 6 & 1) + 2 * (said >> 5 & 1)
+    return (said & 0x7F) + 1
 
 
 def _as_tuple(value: Any) -> tuple[int, ...]:

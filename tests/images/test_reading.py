@@ -6,6 +6,7 @@ import struct
 import sys
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -67,6 +68,29 @@ def test_sixteen_bit_png_keeps_every_bit(tmp_path, channels):
         assert np.array_equal(alpha, RGBA16[..., channels - 1])
     else:
         assert picture.alpha is None
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options", "bits"),
+    [
+        (".ppm", [], 16),
+        (".jp2", [], 16),
+        (".avif", [cv2.IMWRITE_AVIF_DEPTH, 10], 10),
+        (".avif", [cv2.IMWRITE_AVIF_DEPTH, 12], 12),
+    ],
+)
+@pytest.mark.parametrize("deep", [False, True])
+def test_colours_cut_to_eight_bits_are_said(tmp_path, suffix, options, bits, deep):
+    pixels = np.zeros((32, 32, 3), np.uint16 if deep else np.uint8)
+    path = tmp_path / f"a{suffix}"
+    written = suffix in Image.registered_extensions() and cv2.imwrite(
+        str(path), pixels, options if deep else []
+    )
+    if not written:
+        pytest.skip("Pillow or OpenCV has no AVIF")
+    picture = read_picture(path)
+    assert picture.bits == 8
+    assert (f"its {bits} bits a channel became 8" in picture.notes) == deep
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
