@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as functional
 
 from codeformer_core.faces import affine
-from codeformer_core.faces.warp import Rectangle, enclosing, warp
+from codeformer_core.faces.warp import Rectangle, block_means, enclosing, warp
 
 
 def _turn(scale: float, degrees: float, x: float, y: float) -> affine.Affine:
@@ -51,6 +52,14 @@ def test_shrinking_does_not_alias(scale):
     stripes = ((columns + rows) % 2).float().unsqueeze(-1).expand(-1, -1, 3)
     shrunk = warp(stripes, _turn(scale, 12, 90.0, 20.0), 12, 12)
     assert (shrunk - 0.5).abs().max() < 0.06
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 4, 5, 7, 12, 40])
+def test_block_means_are_those_of_whole_blocks(block):
+    picture = torch.rand(47, 83, 3, generator=torch.Generator().manual_seed(0))
+    expected = functional.avg_pool2d(picture.movedim(-1, 0), block).movedim(0, -1)
+    assert torch.allclose(block_means(picture, block), expected, atol=1e-6)
+    assert torch.allclose(block_means(picture.half(), block), expected, atol=1e-3)
 
 
 def test_a_constant_stays_constant_to_the_last_digit():

@@ -14,7 +14,7 @@ from .. import affine
 from ..affine import Affine, Point
 from ..alignment import place
 from ..types import TEMPLATE_SIZE, Box, Face, Faces, Landmarks
-from ..warp import block_means
+from ..warp import SHARPEST_SHRINK, block_means
 
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all); an exception raised in it stops the detection."""
@@ -134,11 +134,16 @@ def working_copy(frame: Tensor, short_side: int, device: torch.device) -> Workin
 
 def _resized(frame: Tensor, size: tuple[int, int]) -> WorkingCopy:
     """Resize without aliasing: bilinear, over the area of each result pixel when shrinking."""
-    block = max(1, int(min(frame.shape[0] / size[0], frame.shape[1] / size[1])))
+    shrink = (frame.shape[0] / size[0], frame.shape[1] / size[1])
+    block = max(1, int(min(shrink)))
     blocks = block_means(frame, block)
     planes = blocks.movedim(-1, 0).unsqueeze(0)  # (h, w, 3) -> (1, 3, h, w)
     resized = functional.interpolate(
-        planes, size=size, mode="bilinear", align_corners=False, antialias=True
+        planes,
+        size=size,
+        mode="bilinear",
+        align_corners=False,
+        antialias=max(shrink) > SHARPEST_SHRINK * block,
     )
     rows, columns = blocks.shape[:2]
     to_blocks = affine.scaling(columns / size[1], rows / size[0])
