@@ -50,7 +50,7 @@ def check_archive(path: Path) -> None:
     except RefusedError:
         raise
     except _ZIP_ERRORS as error:
-        raise RefusedError(f"the archive is damaged or incomplete ({error})") from error
+        raise RefusedError(f"the archive is damaged or incomplete ({error!s:.200})") from error
     for storage in contents.storages.values():
         if entries.get(f"{root}/data/{storage.key}", -1) < storage.nbytes:
             raise RefusedError(

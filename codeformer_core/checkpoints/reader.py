@@ -98,7 +98,7 @@ def _read_safetensors(path: Path) -> tuple[State, Metadata]:
             state = {key: opened.get_tensor(key) for key in opened.keys()}
             return state, dict(opened.metadata() or {})
     except (SafetensorError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise RefusedError(f"it is a damaged safetensors file ({error})") from error
+        raise RefusedError(f"it is a damaged safetensors file ({error!s:.200})") from error
 
 
 def _read_archive(path: Path) -> tuple[State, Metadata]:

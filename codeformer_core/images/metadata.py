@@ -36,6 +36,8 @@ JPEG_BLOCKS = (
 )
 """A segment's name, how it begins, its marker, and what it holds."""
 
+LARGEST_DPI = 0xFFFF
+"""What a JPEG can hold; more is damage."""
 TIFF_TEXTS = {
     270: "description", 271: "camera maker", 272: "camera model", 305: "software", 306: "date",
     315: "artist", 316: "computer", 33432: "copyright",
@@ -100,7 +102,7 @@ def resolution(dpi: Any) -> tuple[float, float] | None:
         across, down = (float(value) for value in dpi or ())
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    return (across, down) if across > 0 and down > 0 else None
+    return (across, down) if 0 < across <= LARGEST_DPI and 0 < down <= LARGEST_DPI else None
 
 
 def _in_png(path: Path) -> Metadata:
@@ -163,6 +165,8 @@ def in_tiff(tags: Mapping[int, Any]) -> Metadata:
     found = Metadata(xmp=_as_bytes(tags.get(TIFF_XMP)))
     for number, name in (TIFF_TEXTS | TIFF_BYTES).items():
         content = _as_bytes(tags.get(number))
+        if content and number in TIFF_TEXTS:
+            content = content.rstrip(b"\0")
         if content and not content.startswith(TIFF_SHAPE):
             found.blocks.append(Block("TIFF", name, struct.pack(">H", number) + content))
         elif number in tags and content is None:

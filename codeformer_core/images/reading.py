@@ -3,6 +3,7 @@
 import io
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,7 +99,7 @@ def _cause(error: Exception) -> str:
     for kind, words in _CAUSES.items():
         if isinstance(error, kind):
             return words
-    return f"the picture is damaged or of an unknown kind ({error})"
+    return f"the picture is damaged or of an unknown kind ({error!s:.200})"
 
 
 def _read(path: Path) -> Picture:
@@ -106,7 +107,7 @@ def _read(path: Path) -> Picture:
         raise PictureError("this is a pipe or a device, not a picture")  # it may never end
     try:
         # Not by its path: Pillow 13 maps such a file into memory, and garbles turned gray TIFFs.
-        with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+        with _Whole(io.FileIO(path)) as file, Image.open(file, formats=_formats()) as image:
             deep = _is_deep(image, path)
             bits = _said_bits(image, path)
             decoded = _decode_deep(image, path) if deep else _decode(image)
@@ -122,12 +123,20 @@ def _read(path: Path) -> Picture:
         return _read_foreign_tiff(path)
 
 
+class _Whole(io.BufferedReader):
+    """A file that is never asked for more than it holds: Python takes all the memory first."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, os.fstat(self.fileno()).st_size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 def _read_foreign_tiff(path: Path) -> Picture:
     """Read a TIFF that Pillow does not know, such as one of floats in colour."""
     import tifffile
 
     pixels = _read_deep_tiff(path)
-    with _silent("tifffile"), tifffile.TiffFile(path) as file:
+    with _silent("tifffile"), _Whole(io.FileIO(path)) as opened, tifffile.TiffFile(opened) as file:
         page = file.pages.first
         tags = {tag.code: tag.value for tag in page.tags}
         found = in_tiff(tags)
@@ -256,7 +265,7 @@ def _read_deep_png(path: Path) -> Pixels:
 def _read_deep_tiff(path: Path) -> Pixels:
     import tifffile
 
-    with _silent("tifffile"), tifffile.TiffFile(path) as file:
+    with _silent("tifffile"), _Whole(io.FileIO(path)) as opened, tifffile.TiffFile(opened) as file:
         page = file.pages.first
         # Before any memory is taken: a header may promise what the file does not hold.
         if page.imagewidth * page.imagelength > LARGEST_PICTURE:

@@ -40,7 +40,8 @@ class VQGANConfig:
             SettingError: a size is not positive or does not divide as it must.
         """
         widths = [self.channels * multiplier for multiplier in self.multipliers]
-        if not widths or min(self.channels, self.blocks, self.codebook_size, self.patch) < 1:
+        sizes = (self.image_size, self.blocks, self.codebook_size, self.code_channels, self.patch)
+        if not widths or min(*sizes, *widths) < 1:
             raise SettingError(f"VQGAN sizes must be positive: {self}")
         if any(width % NORM_GROUPS for width in [self.channels, *widths]):
             raise SettingError(f"channels must be multiples of {NORM_GROUPS}, got {widths}")
@@ -98,8 +99,10 @@ class CodeFormerConfig:
         """
         if self.variant not in ADAIN_BY_VARIANT:
             raise SettingError(
-                f"unknown variant {self.variant!r}, choose from {', '.join(ADAIN_BY_VARIANT)}"
+                f"unknown variant {self.variant!r:.40}, choose from {', '.join(ADAIN_BY_VARIANT)}"
             )
+        if min(self.width, self.heads, self.layers) < 1:
+            raise SettingError(f"CodeFormer sizes must be positive: {self}")
         if self.width % self.heads:
             raise SettingError(f"{self.heads} heads do not divide a width of {self.width}")
         unknown = set(self.fusion_sizes) - set(self.vqgan.level_sizes)

@@ -209,6 +209,15 @@ def test_a_huge_list_of_entries_is_refused_unread(archive_file: Path) -> None:
         read_state(archive_file)
 
 
+def test_the_message_about_a_damaged_archive_stays_short(archive_file: Path) -> None:
+    data = bytearray(archive_file.read_bytes())
+    data[26:28] = b"\xff\x0f"  # the first name now reaches into its data
+    archive_file.write_bytes(data)
+    with pytest.raises(CheckpointError, match="damaged") as caught:
+        read_state(archive_file)
+    assert len(str(caught.value)) < 500
+
+
 def test_a_tensor_larger_than_its_data_is_refused(tmp_path: Path) -> None:
     # Strides of 0 make a terabyte out of four bytes.
     path = tmp_path / "wide.pth"

@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import sys
+import tracemalloc
 import zlib
 
 import cv2
@@ -310,6 +311,33 @@ def test_tiff_that_promises_more_than_it_holds_is_refused_at_once(tmp_path):
         file.pages.first.tags["ImageLength"].overwrite(400_000_000)
     with pytest.raises(PictureError, match="too many pixels"):
         read_picture(path)
+
+
+@pytest.mark.parametrize("start", [b"IDAT", b"jp2h"])
+def test_no_more_memory_is_taken_than_a_file_has_bytes(tmp_path, start):
+    path = tmp_path / ("a.png" if start == b"IDAT" else "a.jp2")
+    Image.fromarray(RGB8).save(path)
+    data = bytearray(path.read_bytes())
+    place = data.index(start)
+    data[place - 4 : place] = b"\x7f\xff\xff\xff"  # the length of this part
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        read_picture(path)  # of the PNG every pixel is there
+    except PictureError as error:
+        assert "only got" in str(error)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 24
+
+
+def test_absurd_resolution_and_empty_text_are_left_out(tmp_path):
+    pixels = png16(RGBA16[..., :3], chunk(b"pHYs", b"\xff" * 8 + b"\1"))
+    (tmp_path / "a.png").write_bytes(pixels)
+    assert read_picture(tmp_path / "a.png").dpi is None
+    tags = [(315, 2, 3, b"\0\0\0", True)]
+    tifffile.imwrite(tmp_path / "a.tif", RGB8, photometric="rgb", metadata=None, extratags=tags)
+    assert not any(block.name == "artist" for block in read_picture(tmp_path / "a.tif").blocks)
 
 
 def test_damage_shows_as_our_error_only(tmp_path, capsys, caplog):
