@@ -24,8 +24,9 @@ class Peer:
     """A helper in a process of its own, so that memory it uses and frees is not our concern."""
 
     def __init__(self, build: Callable[[], Any]) -> None:
-        """Start the process and build the helper there."""
-        self._pool = multiprocessing.get_context("spawn").Pool(1, _build, (build,))
+        """Start the process, and wait until the helper is built there."""
+        self._pool = multiprocessing.get_context("spawn").Pool(1)
+        self._pool.apply(_build, (build,))
 
     def give(self, *task: Any) -> None:
         """Tell it what `paste` takes after the helper."""
