@@ -201,7 +201,7 @@ def upright_exif(exif: bytes | None) -> bytes | None:
         return None
     block = bytearray(exif if exif.startswith(EXIF_PREFIX) else EXIF_PREFIX + exif)
     start = len(EXIF_PREFIX)
-    order = {b"II": "<", b"MM": ">"}.get(bytes(block[start : start + 2]))
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(block[start : start + 4]))
     if order is None:
         return None
     try:

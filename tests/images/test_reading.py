@@ -150,9 +150,10 @@ def test_orientation_becomes_one_and_the_rest_of_the_exif_stays(tmp_path):
     assert exif[0x010F] == "a camera"
 
 
-def test_exif_that_cannot_be_parsed_is_dropped(tmp_path):
-    Image.fromarray(RGB8).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    picture = read_picture(tmp_path / "a.png")
+@pytest.mark.parametrize("damage", [b"MM\0*\xff\xff\xff\xff", b"MM\0\xaa\0\0\0\x08\0\0"])
+def test_exif_that_cannot_be_parsed_is_dropped(tmp_path, damage):
+    Image.fromarray(RGB8).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + damage)
+    picture = read_picture(tmp_path / "a.jpg")
     assert picture.exif is None
     assert any("EXIF metadata is damaged" in note for note in picture.notes)
 

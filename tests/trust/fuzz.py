@@ -56,7 +56,7 @@ def read_picture(path: Path) -> object:
     whole = replace(picture, pixels=picture.pixels.nan_to_num(0, 1, 0))
     fits = max(picture.pixels.shape) < LONGEST_WEBP
     for suffix in (".png", ".tif", ".jpg", ".webp") if fits else (".png", ".tif"):
-        again = path.with_name(f"again-{path.name}{suffix}")
+        again = path.with_name(f"again{suffix}")
         lost = " ".join(write_picture(again, whole))
         other = read_picture(again)
         assert (other.exif == picture.exif) or "EXIF" in lost
