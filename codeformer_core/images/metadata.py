@@ -1,11 +1,11 @@
 """What picture files hold beside pixels: found in one file, made ready for another."""
 
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -20,6 +20,7 @@ ORIENTATION_TAG = 0x0112
 XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))[2-8]")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"IEND"
 PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 PNG_COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
 PNG_CREDENTIALS = b"caBX"
@@ -64,10 +65,10 @@ class Metadata:
     """What cannot be kept, in the user's words."""
 
 
-def metadata_of(image: Image.Image, path: Path) -> Metadata:
-    """What an opened picture file holds beside pixels and colour profile."""
+def metadata_of(image: Image.Image, file: BinaryIO) -> Metadata:
+    """What a picture file, whose pixels have been decoded, holds beside them."""
     if image.format == "PNG":
-        found = _in_png(path)
+        found = _in_png(file)
     elif hasattr(image, "applist"):
         found = _in_jpeg(getattr(image, "applist", []))
     elif isinstance(image, TiffImageFile):
@@ -105,9 +106,9 @@ def resolution(dpi: Any) -> tuple[float, float] | None:
     return (across, down) if 0 < across <= LARGEST_DPI and 0 < down <= LARGEST_DPI else None
 
 
-def _in_png(path: Path) -> Metadata:
+def _in_png(file: BinaryIO) -> Metadata:
     found = Metadata()
-    for kind, body in _chunks(path):
+    for kind, body in _chunks(file):
         keyword = body.partition(b"\0")[0]
         if kind == PNG_CREDENTIALS:
             found.lost.append(CREDENTIALS)
@@ -122,17 +123,18 @@ def _in_png(path: Path) -> Metadata:
     return found
 
 
-def _chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Kind and body of those chunks of a PNG that matter here."""
-    with path.open("rb") as file:
-        file.seek(len(PNG_SIGNATURE))
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            if kind in (*PNG_TEXTS, *PNG_COLOURS, PNG_CREDENTIALS):
-                yield kind, file.read(length)
-            else:
-                file.seek(length, 1)
-            file.seek(4, 1)  # the checksum
+    file.seek(len(PNG_SIGNATURE))
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == PNG_END:
+            return
+        if kind in (*PNG_TEXTS, *PNG_COLOURS, PNG_CREDENTIALS):
+            yield kind, file.read(length)
+        else:
+            file.seek(length, os.SEEK_CUR)
+        file.seek(4, os.SEEK_CUR)  # the checksum
 
 
 def _plain_text(kind: bytes, body: bytes) -> bytes | None:

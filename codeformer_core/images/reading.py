@@ -113,7 +113,7 @@ def _read(path: Path) -> Picture:
             decoded = _decode_deep(image, path) if deep else _decode(image)
             # Only now, for Pillow turns what it decodes of a TIFF by itself.
             orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
-            found = metadata_of(image, path)
+            found = metadata_of(image, file)
             if bits > 8 and not deep:
                 found.lost.append(f"its {bits} bits a channel became 8")
             return _as_picture(decoded, found, orientation)
