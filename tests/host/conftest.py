@@ -64,7 +64,8 @@ def server(
     """A started ComfyUI with the pack and a tiny model file."""
     base = real_host.make_base(tmp_path_factory.mktemp("server"))
     write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
-    # In float32 results equal the library's; bfloat16 rounds differently with every thread count.
+    # In float32 results equal the library's. bfloat16 rounds differently with every batch and
+    # thread count, and the random weights of the tests make many codes a tie.
     with real_host.running(comfy_root, base, flags=("--fp32-vae",)) as started:
         yield started
 
@@ -104,7 +105,9 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     id), `core(name)` (a core module), `import_pack(name)`.
     """
     base = real_host.make_base(tmp_path_factory.mktemp("inside"))
-    argv, sys.argv = sys.argv, ["main.py", "--cpu", "--base-directory", str(base)]
+    # --fp32-vae: see the server.
+    argv = sys.argv
+    sys.argv = ["main.py", "--cpu", "--fp32-vae", "--base-directory", str(base)]
     sys.path.insert(0, str(comfy_root))
     try:
         importlib.import_module("comfy.options").enable_args_parsing()
