@@ -9,6 +9,7 @@ The two formats, as PyTorch writes them: a zip archive of stored (not compressed
 by the raw storages (before).
 """
 
+import io
 import struct
 import zipfile
 from pathlib import Path
@@ -41,8 +42,7 @@ def check_archive(path: Path) -> None:
         RefusedError: damaged, compressed, a TorchScript program, or holding more than tensors.
     """
     try:
-        _check_directory(path)
-        with zipfile.ZipFile(path) as archive:
+        with _ShortReads(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
             entries = _entries(archive, path.stat().st_size)
             root = _root(entries)
             with archive.open(f"{root}/data.pkl") as stream:
@@ -59,21 +59,16 @@ def check_archive(path: Path) -> None:
     _check_total(contents, path)
 
 
-def _check_directory(path: Path) -> None:
-    """Refuse a list of entries that Python would need far more memory for than the file has."""
-    tail_bytes = 22 + 20 + 56 + (1 << 16)  # the end records of both sizes and the longest comment
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - tail_bytes))
-        tail = stream.read(tail_bytes)
-    end = tail.rfind(b"PK\x05\x06")
-    wide = tail.rfind(b"PK\x06\x06")
-    sizes = [int.from_bytes(tail[end + 12 : end + 16], "little")]
-    if wide >= 0:
-        sizes.append(int.from_bytes(tail[wide + 40 : wide + 48], "little"))
-    if end < 0 or min(sizes) > MAX_DIRECTORY_BYTES:
-        raise RefusedError(
-            "the archive is cut off, or its list of entries is larger than any model's"
-        )
+class _ShortReads(io.BufferedReader):
+    """A file that refuses to read as much at once as no model's list of entries takes.
+
+    `zipfile` reads that list whole, however long one of several records says it is.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MAX_DIRECTORY_BYTES:
+            raise RefusedError("the archive's list of entries is larger than any model's")
+        return super().read(size)
 
 
 def _entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -197,16 +198,29 @@ def test_the_same_entry_twice_is_refused(tmp_path: Path) -> None:
         read_state(path)
 
 
-def test_a_huge_list_of_entries_is_refused_unread(archive_file: Path) -> None:
-    data = bytearray(archive_file.read_bytes())
+def _with_a_long_list_of_entries(path: Path) -> bytearray:
+    names = (f"m/{index}{'x' * 60_000}" for index in range(72))
+    return bytearray(_archive(path, dict.fromkeys(names, b"")).read_bytes())
+
+
+def test_a_long_list_of_entries_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "long.pth"
+    _with_a_long_list_of_entries(path)
+    with pytest.raises(CheckpointError, match=r"long\.pth.*list of entries"):
+        read_state(path)
+
+
+def test_a_long_list_cannot_hide_behind_a_second_end_record(tmp_path: Path) -> None:
+    path = tmp_path / "hidden.pth"
+    data = _with_a_long_list_of_entries(path)
     end = data.rfind(b"PK\x05\x06")
-    data[end + 12 : end + 16] = (1 << 30).to_bytes(4, "little")
-    wide = data.rfind(b"PK\x06\x06")
-    if wide >= 0:
-        data[wide + 40 : wide + 48] = (1 << 30).to_bytes(8, "little")
-    archive_file.write_bytes(data)
-    with pytest.raises(CheckpointError, match="list of entries"):
-        read_state(archive_file)
+    size, start = struct.unpack("<LL", data[end + 12 : end + 20])
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 72, 72, size, start)
+    where = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    data[end + 12 : end + 16] = bytes(4)  # the record for small archives says the list is empty
+    path.write_bytes(data[:end] + wide + where + data[end:])
+    with pytest.raises(CheckpointError, match=r"hidden\.pth.*list of entries"):
+        read_state(path)
 
 
 def test_the_message_about_a_damaged_archive_stays_short(tmp_path: Path) -> None:
