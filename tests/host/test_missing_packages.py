@@ -41,7 +41,8 @@ def bare(
     weights = RetinaFace(network_name="mobile0.25", device="cpu").state_dict()
     torch.save(weights, base / "models" / "facedetection" / RETINAFACE)
     blocker = tmp_path_factory.mktemp("blocker")
-    (blocker / "sitecustomize.py").write_text(BLOCKER)
+    guard = (host_tools.GUARD / "sitecustomize.py").read_text()
+    (blocker / "sitecustomize.py").write_text(BLOCKER + guard)
     with host_tools.running(comfy_root, base, PYTHONPATH=str(blocker)) as started:
         yield started
 

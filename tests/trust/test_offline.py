@@ -1,5 +1,6 @@
 """Nothing reaches the network unless it is asked to download."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -47,6 +48,14 @@ def test_no_test_can_leave_this_machine() -> None:
             reach()
 
 
+def test_a_host_that_tests_start_cannot_leave_this_machine() -> None:
+    reach = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "guard")}
+    command = [sys.executable, "-c", reach]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "a test wants to reach '192.0.2.1'" in done.stderr
+
+
 def test_bounds_are_the_same_for_both_ways_to_install() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     project = (ROOT / "pyproject.toml").read_text()
@@ -55,4 +64,4 @@ def test_bounds_are_the_same_for_both_ways_to_install() -> None:
     assert {line for line in lines if not line.startswith("#")} == {
         bound for bound in bounds if not bound.startswith("torch")
     }
-    assert all(">=" in bound for bound in bounds)
+    assert all(">=" in bound and "<" in bound for bound in bounds)
