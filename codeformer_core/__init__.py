@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         CodeFormerError,
         DownloadError,
         MissingModelError,
+        OutOfMemoryError,
         PictureError,
         SettingError,
     )
@@ -43,6 +44,7 @@ __all__ = [
     "Face",
     "Faces",
     "MissingModelError",
+    "OutOfMemoryError",
     "PasteOptions",
     "Picture",
     "PictureError",
@@ -66,6 +68,7 @@ _HOMES = {
     "Face": "faces",
     "Faces": "faces",
     "MissingModelError": "errors",
+    "OutOfMemoryError": "errors",
     "PasteOptions": "faces",
     "Picture": "images",
     "PictureError": "errors",

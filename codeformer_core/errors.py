@@ -27,3 +27,7 @@ class MissingModelError(CodeFormerError):
 
 class SettingError(CodeFormerError, ValueError):
     """A setting is outside its range or of the wrong shape."""
+
+
+class OutOfMemoryError(CodeFormerError):
+    """The device's memory is too small even for the smallest step."""

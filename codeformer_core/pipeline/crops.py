@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..errors import PictureError, SettingError
+from ..errors import OutOfMemoryError, PictureError, SettingError
 from ..faces import match_gray
 from ..images import from_network, resize, to_network
 from ..networks import CodeFormerConfig, Fidelity
@@ -66,13 +66,14 @@ def restore_crops(
             network's own size S if they differ.
         fidelity: 0 (quality) to 1 (identity), one number or one a face.
         adain: match colours in the network; None takes the variant's own setting.
-        chunk: faces of one forward pass.
+        chunk: faces of one forward pass; halved while the device's memory runs out.
         on_progress: called with (faces done, faces in all) after every chunk.
 
     Returns:
         (N, S, S, 3) float32 in 0..1 on the device of `crops`.
 
     Raises:
+        OutOfMemoryError: the device has no room even for one face at a time.
         PictureError: crops of another shape, or results that are not finite; see
             `try_restore_crops` to go on without those faces.
         SettingError: a fidelity outside 0..1 or not one a face, or a chunk under 1.
@@ -106,19 +107,54 @@ def try_restore_crops(
     weights = fidelity_per_face(fidelity, count)
     restored = torch.empty((count, side, side, 3), dtype=torch.float32, device=crops.device)
     broken: list[int] = []
-    for start in range(0, count, chunk):
+    start = 0
+    while start < count:
         part = slice(start, start + chunk)
         inputs = resize(crops[part].float(), side, side)
-        outputs = _forward(network, inputs, weights[part], adain)
+        outputs = _forward_if_it_fits(network, inputs, weights[part], adain)
+        if outputs is None:
+            # Outside of the handler: until it ends, the error keeps the failed tensors alive.
+            torch.cuda.empty_cache()
+            chunk = len(inputs) // 2
+            continue
         restored[part], failed = finite_or_input(outputs, inputs)
         broken += [start + index for index in failed]
+        start += len(inputs)
         if on_progress is not None:
-            on_progress(min(start + chunk, count), count)
+            on_progress(start, count)
     return RestoredCrops(restored, tuple(broken))
 
 
-def _forward(network: FaceRestorer, crops: Tensor, fidelity: Tensor, adain: bool | None) -> Tensor:
-    device = home_of(network) or crops.device
+def _forward_if_it_fits(
+    network: FaceRestorer, crops: Tensor, fidelity: Tensor, adain: bool | None
+) -> Tensor | None:
+    """Results of one pass; None if memory ran out and there are fewer faces to try.
+
+    Raises:
+        OutOfMemoryError: there is no room even for one face.
+    """
+    home = home_of(network)
+    try:
+        return _forward(network, crops, home or crops.device, fidelity, adain)
+    except torch.cuda.OutOfMemoryError as error:  # of every device; torch 2.4 has it only here
+        if home is None:  # a host's wrapper has halved by itself, and its error is the host's
+            raise
+        if len(crops) > 1:
+            return None
+        raise OutOfMemoryError(
+            f"{home} has no room for even one face of {crops.shape[1]} px: end what else uses its "
+            "memory, or use the processor (--device cpu; in Python, load the model with "
+            'device="cpu")'
+        ) from error
+
+
+def _forward(
+    network: FaceRestorer,
+    crops: Tensor,
+    device: torch.device,
+    fidelity: Tensor,
+    adain: bool | None,
+) -> Tensor:
     with torch.no_grad():
         outputs = network(to_network(crops.clamp(0, 1)).to(device), shortest(fidelity), adain)
     return outputs.to(crops.device)

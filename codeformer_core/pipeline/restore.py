@@ -86,7 +86,7 @@ def restore_image(
             result is larger than the model's crops.
         adain: match colours in the network; None takes the variant's own setting.
         keep_gray: faces of gray and toned pictures stay gray or toned.
-        chunk: faces of one forward pass.
+        chunk: faces of one forward pass; halved while the device's memory runs out.
         on_progress: called with (steps done, steps in all), where a step is a thousandth.
 
     Returns:
@@ -95,6 +95,7 @@ def restore_image(
         the warnings, as are faces larger than the model's crops.
 
     Raises:
+        OutOfMemoryError: the device has no room even for one face at a time.
         PictureError: not a picture, or faces of another one.
         SettingError: a setting is out of range, or there is neither a detector nor faces.
     """

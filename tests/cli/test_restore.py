@@ -9,6 +9,7 @@ from PIL import Image
 from codeformer_core.cli import main, restore
 from codeformer_core.faces import Faces
 from codeformer_core.images import Picture, read_picture, write_picture
+from codeformer_core.networks import CodeFormer
 
 FACE = (slice(40, 210), slice(138, 308))
 """Roughly the aligned crop in the astronaut's photo, for `--aligned`."""
@@ -118,6 +119,17 @@ def test_a_bug_in_one_picture_does_not_stop_the_others(aligned, model, tmp_path,
     out = tmp_path / "out"
     assert run(aligned.parent, "-o", out, "--aligned", "--model", model) == 1
     assert [path.name for path in out.glob("[!.]*")] == ["face.png"]
+
+
+def test_a_device_without_room_is_said_with_a_remedy(aligned, model, tmp_path, monkeypatch, capsys):
+    def full(self, crops, *rest):
+        raise torch.cuda.OutOfMemoryError("out of memory, says the test")
+
+    monkeypatch.setattr(CodeFormer, "forward", full)
+    assert run(aligned, "-o", tmp_path / "out", "--aligned", "--model", model) == 1
+    printed = capsys.readouterr().err
+    assert "--device cpu" in printed
+    assert "unexpected error" not in printed
 
 
 def test_inputs_are_never_overwritten(aligned, model, capsys):

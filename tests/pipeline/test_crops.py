@@ -1,9 +1,11 @@
 """Restoring aligned crops: chunks, fidelity, sizes and faces that do not come out."""
 
+import weakref
+
 import pytest
 import torch
 
-from codeformer_core.errors import PictureError, SettingError
+from codeformer_core.errors import OutOfMemoryError, PictureError, SettingError
 from codeformer_core.images import from_network, to_network
 from codeformer_core.networks import CodeFormerConfig, VQGANConfig
 from codeformer_core.pipeline import restore_crops, try_restore_crops
@@ -112,3 +114,66 @@ def test_other_shapes_are_refused(shape):
 def test_chunk_must_hold_a_face():
     with pytest.raises(SettingError, match="chunk"):
         restore_crops(Recorder(), some_crops(1), chunk=0)
+
+
+# ---------------------------------------------------------------------------------- out of memory
+
+
+def limited(network, monkeypatch, most: int) -> list[int]:
+    """Make larger batches run out of memory; the returned list grows by each batch tried."""
+    tried: list[int] = []
+    forward = network.forward
+    failed: list[weakref.ref] = []
+
+    def forward_if_small(crops, *rest):
+        assert not any(reference() is not None for reference in failed), "still held when retried"
+        tried.append(len(crops))
+        if len(crops) > most:
+            failed.append(weakref.ref(crops))
+            raise torch.cuda.OutOfMemoryError("out of memory, says the test")
+        return forward(crops, *rest)
+
+    monkeypatch.setattr(network, "forward", forward_if_small)
+    return tried
+
+
+def test_out_of_memory_halves_the_chunk_and_goes_on_with_that(tiny_codeformer, monkeypatch):
+    crops, fidelities = some_crops(7, 64), [0, 0.1, 0.2, 0.5, 0.5, 0.8, 1]
+    expected = restore_crops(tiny_codeformer, crops, fidelities, chunk=1)
+    emptied, seen = [], []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    tried = limited(tiny_codeformer, monkeypatch, most=2)
+    restored = restore_crops(
+        tiny_codeformer, crops, fidelities, chunk=6, on_progress=lambda *at: seen.append(at)
+    )
+    assert torch.allclose(restored, expected, atol=1e-5)
+    assert tried == [6, 3, 1, 1, 1, 1, 1, 1, 1]
+    assert len(emptied) == 2
+    assert seen == [(done, 7) for done in range(1, 8)]
+
+
+def test_a_chunk_larger_than_the_batch_is_halved_from_the_batch(tiny_codeformer, monkeypatch):
+    tried = limited(tiny_codeformer, monkeypatch, most=1)
+    restore_crops(tiny_codeformer, some_crops(2, 64), chunk=100)
+    assert tried == [2, 1, 1]
+
+
+def test_no_room_for_one_face_is_an_error_with_a_remedy(tiny_codeformer, monkeypatch):
+    tried = limited(tiny_codeformer, monkeypatch, most=0)
+    with pytest.raises(OutOfMemoryError, match=r"one face of 64 px.*--device cpu"):
+        restore_crops(tiny_codeformer, some_crops(4, 64))
+    assert tried == [4, 2, 1]
+
+
+def test_a_hosts_wrapper_halves_by_itself_and_its_error_stays_its_own():
+    error, tried = torch.cuda.OutOfMemoryError("out of memory, says the host"), []
+
+    class Wrapper(Recorder):
+        def __call__(self, crops, fidelity=0.5, adain=None):
+            tried.append(len(crops))
+            raise error
+
+    with pytest.raises(torch.cuda.OutOfMemoryError) as raised:
+        restore_crops(Wrapper(), some_crops(4))
+    assert raised.value is error
+    assert tried == [4]
