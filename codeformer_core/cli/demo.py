@@ -30,9 +30,9 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from ..images import Picture, write_picture
+    from ..images import Picture, make_folder, write_picture
     from ..pipeline.demo import run_demo
-    from .progress import make_folder, steps
+    from .progress import steps
 
     make_folder(options.output)
     network, detector = load_network(options), load_face_detector(options)

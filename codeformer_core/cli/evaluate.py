@@ -78,11 +78,12 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..checkpoints import load_vqgan
     from ..degradation import STAGE_THREE_MILD, STAGE_TWO
+    from ..images import make_folder
     from ..metrics import FrechetDistance
     from ..pipeline.baseline import NearestNeighbour
     from ..pipeline.evaluation import evaluate
     from ..pipeline.evaluation_report import as_markdown, write_report
-    from .progress import make_folder, steps
+    from .progress import steps
 
     make_folder(options.out)
     network = load_network(options)

@@ -87,9 +87,8 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code is 1 if any picture failed."""
-    from ..images import remove_leftovers
+    from ..images import make_folder, remove_leftovers
     from .jobs import plan_jobs
-    from .progress import make_folder
     from .record import Record
 
     jobs = plan_jobs(options.inputs, options.output)
@@ -162,8 +161,7 @@ class Restorer:
         Raises:
             CodeFormerError: the picture cannot be read, restored or written.
         """
-        from ..images import read_picture, write_picture
-        from .progress import make_folder
+        from ..images import make_folder, read_picture, write_picture
 
         picture = read_picture(job.source)
         restore = self._picture if self.detector else self._aligned

@@ -6,6 +6,7 @@ from .tensors import Pixels, as_images, from_network, resize, to_network, to_uin
 from .writing import (
     DiskFullError,
     atomic_write,
+    make_folder,
     remove_leftovers,
     what_is_lost,
     write_picture,
@@ -24,6 +25,7 @@ __all__ = [
     "atomic_write",
     "format_of",
     "from_network",
+    "make_folder",
     "read_picture",
     "remove_leftovers",
     "resize",

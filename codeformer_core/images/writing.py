@@ -153,6 +153,18 @@ def writing_errors(path: Path) -> Iterator[None]:
         raise kind(f"{path}: cannot be written: {_cause(error)}") from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results.
+
+    Raises:
+        PictureError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PictureError(f"{folder}: this folder cannot be made: {error.strerror}") from error
+
+
 def remove_leftovers(paths: Iterable[Path]) -> None:
     """Remove what a killed process left of files that it was writing under these paths."""
     prefixes: dict[Path, set[str]] = {}

@@ -6,14 +6,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..errors import SettingError
+from ..errors import PictureError, SettingError
+from ..images import make_folder
 from ..metrics import codebook_usage
 from ..networks import PatchDiscriminator
 from .augmentation import UNCHANGED
@@ -44,7 +45,7 @@ class Trainer:
     Raises:
         CheckpointError: weights or a state that are damaged or of other sizes.
         MissingModelError: weights, a backbone or accelerate are not there.
-        PictureError: no faces to train on.
+        PictureError: no faces to train on, or a folder that cannot be made.
         SettingError: settings that do not go together.
     """
 
@@ -56,7 +57,7 @@ class Trainer:
             config, self.accelerator.process_index, self.accelerator.num_processes
         )
         self.batches, self.validation = make_batches(config)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._build()
         self.step, self.seconds = 0, 0.0
         self.scores: dict[str, float] = {}
@@ -89,6 +90,10 @@ class Trainer:
 
         Returns:
             Whether the last step has been made.
+
+        Raises:
+            CheckpointError: the weights cannot be written.
+            PictureError: a face cannot be read, or the disk is full or not writable.
         """
         stop = stop or threading.Event()
         if self.accelerator.is_main_process:
@@ -96,8 +101,11 @@ class Trainer:
         try:
             with _stopping_on_interrupt(stop):
                 self._run(stop, on_progress)
-        finally:
-            self.reporter.close()
+        except BaseException:
+            with suppress(PictureError):  # of a full disk the first error says more
+                self.reporter.close()
+            raise
+        self.reporter.close()
         return self.step >= self.config.steps
 
     def _run(self, stop: threading.Event, on_progress: Progress | None) -> None:
@@ -220,7 +228,12 @@ class Trainer:
         return bool(self.stage.company.mean(flag) > 0)
 
     def save(self) -> None:
-        """Write weights, settings and state; each file is replaced whole."""
+        """Write weights, settings and state; each file is replaced whole.
+
+        Raises:
+            CheckpointError: the weights cannot be written.
+            PictureError: the disk is full or not writable.
+        """
         if not self.accelerator.is_main_process:
             return
         run: dict[str, Any] = {

@@ -31,7 +31,7 @@ from ..faces import (
     crop_faces,
     place,
 )
-from ..images import as_images, read_picture, to_uint8
+from ..images import as_images, make_folder, read_picture, to_uint8
 
 Progress = Callable[[int, int], None]
 """Called with (photos done, photos in all)."""
@@ -201,10 +201,7 @@ class ShardWriter:
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PictureError(f"{folder}: this folder cannot be made: {error}") from error
+        make_folder(folder)
         self.folder, self.limit = folder, limit
         self._shards, self._bytes = 0, 0
         self._archive: tarfile.TarFile | None = None

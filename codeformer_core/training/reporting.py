@@ -1,5 +1,6 @@
 """What a run tells while it runs: a log, TensorBoard curves and sample grids."""
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..images import atomic_write
+from ..images import atomic_write, writing_errors
 
 
 class Reporter(Protocol):
@@ -33,33 +34,42 @@ class FolderReporter:
     Args:
         folder: of the run.
         step: at which the run goes on; what was logged after it is forgotten.
+
+    Raises:
+        PictureError: here and in all that follows: the disk is full or not writable.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
         self.folder, self.log = folder, folder / "log.jsonl"
         _forget_after(self.log, step)
-        self._board = _summary_writer(folder / "tensorboard", step)
+        self.curves = folder / "tensorboard"
+        self._board = _summary_writer(self.curves, step)
 
     def scalars(self, step: int, values: dict[str, float], group: str = "train") -> None:
         line = {"step": step, "group": group, **{k: round(v, 6) for k, v in values.items()}}
-        with self.log.open("a", encoding="utf-8") as log:
+        with writing_errors(self.log), self.log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(f"{group}/{name}", value, step)
+            with writing_errors(self.curves):
+                for name, value in values.items():
+                    self._board.add_scalar(f"{group}/{name}", value, step)
 
     def pictures(self, step: int, grid: Tensor) -> None:
         from PIL import Image
 
         pixels = (grid.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+        encoded = io.BytesIO()  # in memory, for Pillow hides why it could not write to a file
+        Image.fromarray(pixels).save(encoded, "JPEG", quality=92)
         with atomic_write(self.folder / "samples.jpg") as file:
-            Image.fromarray(pixels).save(file, "JPEG", quality=92)
+            file.write(encoded.getbuffer())
         if self._board is not None:
-            self._board.add_image("samples", pixels, step, dataformats="HWC")
+            with writing_errors(self.curves):
+                self._board.add_image("samples", pixels, step, dataformats="HWC")
 
     def close(self) -> None:
         if self._board is not None:
-            self._board.close()
+            with writing_errors(self.curves):
+                self._board.close()
 
 
 class Silent:
@@ -97,4 +107,5 @@ def _summary_writer(folder: Path, step: int) -> Any:
             from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=step or None)
+    with writing_errors(folder):
+        return SummaryWriter(str(folder), purge_step=step or None)

@@ -9,7 +9,7 @@ every few steps. `tensorboard/`: the same as curves, and sample grids.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -54,7 +54,7 @@ class RunFolder:
         with atomic_write(self.description) as file:
             file.write(json.dumps(run, indent=2).encode())
         with atomic_write(self.state) as file:
-            torch.save(state, file)
+            _save_state(state, file)
 
     def load(self) -> State | None:
         """The state of the last checkpoint on the CPU; None if there is none.
@@ -73,3 +73,18 @@ class RunFolder:
             raise CheckpointError(
                 f"{self.state}: cannot be read ({error}); delete it to start the run anew"
             ) from error
+
+
+def _save_state(state: State, file: IO[bytes]) -> None:
+    """`torch.save`, but for what it says when the file cannot be written.
+
+    Raises:
+        OSError: what the file said.
+    """
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:
+        # Closing its archive, PyTorch complains of a wrong position and hides why it is wrong.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from codeformer_core.errors import CheckpointError, SettingError
+from codeformer_core.errors import CheckpointError, PictureError, SettingError
 from codeformer_core.training.augmentation import Augmentation
 from codeformer_core.training.config import RunConfig
 from codeformer_core.training.loop import Trainer
 from codeformer_core.training.processes import places_of
+from codeformer_core.training.reporting import FolderReporter
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -124,6 +125,25 @@ def test_state_of_other_settings_is_refused(tmp_path: Path, run_config: MakeConf
     (tmp_path / "run" / "state.pt").write_bytes(b"half a file")
     with pytest.raises(CheckpointError, match=r"state\.pt"):
         Trainer(config, tmp_path / "run")
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path, run_config: MakeConfig) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PictureError, match="run: this folder cannot be made"):
+        Trainer(run_config(), tmp_path / "file" / "run")
+
+
+def test_what_ended_a_run_is_said_though_its_curves_cannot_be_closed(
+    tmp_path: Path, run_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(message: str) -> None:
+        raise PictureError(message)
+
+    trainer = Trainer(run_config(), tmp_path / "run")
+    monkeypatch.setattr(FolderReporter, "close", lambda self: refuse("the last"))
+    monkeypatch.setattr(trainer, "train_step", lambda parts: refuse("the first"))
+    with pytest.raises(PictureError, match="the first"):
+        trainer.run()
 
 
 def test_accumulated_gradients_equal_those_of_the_whole_batch(

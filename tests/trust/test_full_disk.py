@@ -7,10 +7,16 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from codeformer_core.checkpoints import KnownFile, download, save_network, transfer
 from codeformer_core.errors import CheckpointError, DownloadError
 from codeformer_core.images import DiskFullError, Picture, write_picture
+from codeformer_core.networks import CodeFormer
+from codeformer_core.training import reporting, run_folder
+from codeformer_core.training.reporting import FolderReporter
+from codeformer_core.training.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -50,6 +56,53 @@ def test_pictures(suffix: str, bits: int, disk: Path, astronaut) -> None:
 def test_weights(suffix: str, disk: Path, tiny_codeformer) -> None:
     path = disk / f"a{suffix}"
     refuses_and_keeps(disk, path, CheckpointError, lambda: save_network(path, tiny_codeformer))
+
+
+@pytest.mark.parametrize("numbers", [20_000, 200_000])  # more than fits, much more
+def test_state_of_a_run(
+    numbers: int, disk: Path, tiny_codeformer: CodeFormer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "save_network", lambda *_: None)  # it would find no room first
+    folder = RunFolder(disk)
+    folder.state.write_bytes(b"old")
+    state = {"first": torch.zeros(numbers // 2), "second": torch.zeros(numbers // 2)}
+    with pytest.raises(DiskFullError, match=r"state\.pt: .*disk is full"):
+        folder.save(tiny_codeformer, {"stage": 1, "step": 1}, state)
+    assert folder.state.read_bytes() == b"old"
+    assert set(disk.iterdir()) == {folder.state, folder.description}
+
+
+def fill(disk: Path) -> None:
+    """Leave no room for another byte."""
+    with pytest.raises(OSError, match="No space"), (disk / "other").open("wb", 0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def test_log_and_samples_of_a_run(
+    disk: Path, astronaut: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "_summary_writer", lambda *_: None)
+    reporter = FolderReporter(disk, 0)
+    fill(disk)
+    with pytest.raises(DiskFullError, match=r"log\.jsonl: .*disk is full"):
+        reporter.scalars(1, {"L_1": 0.5})
+    with pytest.raises(DiskFullError, match=r"samples\.jpg: .*disk is full"):
+        reporter.pictures(1, astronaut)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_curves_of_a_run(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+    reporter = FolderReporter(disk, 0)
+    fill(disk)
+    monkeypatch.setattr(reporter, "log", disk.parent / "log.jsonl")
+    with pytest.raises(DiskFullError, match=r"tensorboard: .*disk is full"):
+        for step in range(10_000):  # it writes in a thread of its own, when it likes
+            reporter.scalars(step, {"L_1": 0.5})
+        reporter.close()
+    with pytest.raises(DiskFullError, match=r"tensorboard: .*disk is full"):
+        FolderReporter(disk, 0)
 
 
 def test_downloads_keep_their_part(
