@@ -10,6 +10,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,7 @@ from ..faces import (
     crop_faces,
     place,
 )
-from ..images import as_images, make_folder, read_picture, to_uint8
+from ..images import as_images, make_folder, read_picture, to_uint8, writing_errors
 
 Progress = Callable[[int, int], None]
 """Called with (photos done, photos in all)."""
@@ -215,28 +216,47 @@ class ShardWriter:
         needed = sum(1024 + len(data) for data in files.values())
         if self._archive is not None and self._bytes + needed > self.limit:
             self._finish()
-        try:
+        with writing_errors(self._shard):
             if self._archive is None:
                 self._archive = tarfile.open(self._part, "w")
             for suffix, data in files.items():
                 about = tarfile.TarInfo(f"{key}.{suffix}")
                 about.size = len(data)
                 self._archive.addfile(about, io.BytesIO(data))
-        except OSError as error:
-            raise PictureError(f"{self._part}: cannot be written: {error}") from error
         self._bytes += needed
 
     @property
+    def _shard(self) -> Path:
+        return self.folder / f"faces-{self._shards:06d}.tar"
+
+    @property
     def _part(self) -> Path:
-        return self.folder / f".faces-{self._shards:06d}.tar.part"
+        return self.folder / f".{self._shard.name}.part"
 
     def _finish(self) -> None:
+        """Give the shard its name, now that all of it is on the disk.
+
+        Raises:
+            PictureError: the shard cannot be written.
+        """
         if self._archive is None:
             return
-        self._archive.close()
-        os.replace(self._part, self.folder / f"faces-{self._shards:06d}.tar")
+        with writing_errors(self._shard):
+            self._archive.close()
+            with self._part.open("rb+") as part:
+                os.fsync(part.fileno())
+            self._part.replace(self._shard)
         self._archive, self._bytes = None, 0
         self._shards += 1
+
+    def _discard(self) -> None:
+        """Remove a shard that is not finished: half a shard is no shard."""
+        if self._archive is None:
+            return
+        with suppress(OSError):  # on a full disk its end finds no room either
+            self._archive.close()
+        self._part.unlink(missing_ok=True)
+        self._archive = None
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -244,8 +264,8 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        if error is None:
-            self._finish()
-        elif self._archive is not None:  # half a shard is no shard
-            self._archive.close()
-            self._part.unlink(missing_ok=True)
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            self._discard()

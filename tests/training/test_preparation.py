@@ -1,6 +1,8 @@
 """From photos to shards that training reads."""
 
+import errno
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -96,6 +98,18 @@ def test_failure_leaves_no_half_shard(tmp_path: Path, photos: list[Path]) -> Non
         prepare_faces(
             photos[:1], tmp_path / "out", KnownFaces((100.0, 20.0, 200.0)), on_progress=stop
         )
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_shard_that_the_disk_does_not_take_gets_no_name(
+    tmp_path: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(PictureError, match=r"faces-000000\.tar: cannot be written"):
+        prepare_faces(photos[:1], tmp_path / "out", KnownFaces((100.0, 20.0, 200.0)))
     assert not list((tmp_path / "out").iterdir())
 
 

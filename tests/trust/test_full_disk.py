@@ -15,6 +15,7 @@ from codeformer_core.errors import CheckpointError, DownloadError
 from codeformer_core.images import DiskFullError, Picture, write_picture
 from codeformer_core.networks import CodeFormer
 from codeformer_core.training import reporting, run_folder
+from codeformer_core.training.preparation import ShardWriter
 from codeformer_core.training.reporting import FolderReporter
 from codeformer_core.training.run_folder import RunFolder
 
@@ -103,6 +104,16 @@ def test_curves_of_a_run(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         reporter.close()
     with pytest.raises(DiskFullError, match=r"tensorboard: .*disk is full"):
         FolderReporter(disk, 0)
+
+
+@pytest.mark.parametrize("length", [62_000, 200_000])  # the end of the shard has no room, or a face
+def test_shards(length: int, disk: Path) -> None:
+    with (
+        pytest.raises(DiskFullError, match=r"faces-000000\.tar: .*disk is full"),
+        ShardWriter(disk, 1 << 20) as writer,
+    ):
+        writer.add("face", {"jpg": bytes(length)})
+    assert not list(disk.iterdir())
 
 
 def test_downloads_keep_their_part(
