@@ -1,11 +1,13 @@
 """One 512 px face through the network: ours beside others with the same random weights.
 
     python benchmarks/one_face.py --official ~/CodeFormer
+    python benchmarks/one_face.py --only-quality --photos FOLDER
 
 `--official` is a checkout of github.com/sczhou/CodeFormer, run from its own sources; without it the
 independent implementation of spandrel_extra_arches stands in. OpenVINO and ONNX Runtime take part
 where they are installed. Each way lives in a process of its own, so that their threads and memory
-do not meet; they run in turns.
+do not meet; they run in turns. The second line measures no time: only what bfloat16 changes, with
+the built-in model on degraded faces of the pictures in FOLDER (without it, of the astronaut).
 """
 
 from __future__ import annotations
@@ -22,22 +24,31 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import scenes
 import side_by_side
 import torch
 import torch.multiprocessing as processes
 from torch import Tensor, nn
 
 from codeformer_core.checkpoints import load_codeformer, network_from_state
+from codeformer_core.images import to_network
 from codeformer_core.networks import CodeFormer, FaceCodes, fastest_dtype, prepare_for_inference
 
 Way = Callable[[], Tensor]
 FUSION_SIZES = ("32", "64", "128", "256")
 FIDELITY = 0.5
+FIDELITIES = (0.0, 0.5, 1.0)
+VARIANTS = 16
+"""Degraded faces on which the built-in model is compared with itself."""
+TYPES = (torch.float32, torch.bfloat16)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure and report."""
+    if arguments.only_quality:
+        _report_quality(arguments, arguments.out)
+        return
     named = [OURS, OFFICIAL] if arguments.quick else WAYS
     there = [name for name in named if all(map(find_spec, NEEDED.get(name, ())))]
     workers = {name: _Worker(name, arguments.official) for name in there}
@@ -45,19 +56,10 @@ def main(arguments: argparse.Namespace) -> None:
     side_by_side.report("One face of 512 px", rows, arguments.out)
     for worker in workers.values():
         worker.end()
-    if arguments.quick:
-        return
-    theirs, crops = _official(arguments.official), _crops()
-    fast = _ours(theirs, fastest_dtype(DEVICE))
-    with torch.inference_mode():
-        halves = side_by_side.compare(_halves(fast, fast.encode(crops), crops), arguments.repeats)
-        del halves["ratio"]
-        rows = [
-            {"step": name, "seconds": seconds, "share": seconds / halves["full restore"]}
-            for name, seconds in halves.items()
-        ]
+    if not arguments.quick:
+        rows = _new_fidelity(_official(arguments.official), arguments.repeats)
         side_by_side.report("A new fidelity of an encoded face", rows)
-        side_by_side.report("bfloat16 against float32", [_quality(theirs, crops)])
+        _report_quality(arguments)
 
 
 def _one_face(ways: dict[str, Any], repeats: int) -> list[dict[str, Any]]:
@@ -75,6 +77,18 @@ def _one_face(ways: dict[str, Any], repeats: int) -> list[dict[str, Any]]:
     ]
 
 
+@torch.inference_mode()
+def _new_fidelity(theirs: nn.Module, repeats: int) -> list[side_by_side.Row]:
+    """What decoding alone takes, beside the whole."""
+    network, crops = _ours(theirs, fastest_dtype(DEVICE)), _crops()
+    halves = side_by_side.compare(_halves(network, network.encode(crops), crops), repeats)
+    del halves["ratio"]
+    return [
+        {"step": name, "seconds": seconds, "share": seconds / halves["full restore"]}
+        for name, seconds in halves.items()
+    ]
+
+
 def _halves(network: CodeFormer, codes: FaceCodes, crops: Tensor) -> dict[str, Way]:
     return {
         "full restore": partial(network, crops, FIDELITY),
@@ -83,20 +97,39 @@ def _halves(network: CodeFormer, codes: FaceCodes, crops: Tensor) -> dict[str, W
     }
 
 
-def _quality(theirs: nn.Module, crops: Tensor) -> dict[str, float]:
-    """How much bfloat16 changes: the share of equal codes, and PSNR of the pictures in dB."""
-    types = (torch.float32, torch.bfloat16)
-    large = [_ours(theirs, dtype) for dtype in types]
-    first, second = (network.encode(crops).codes for network in large)
-    faces = nn.functional.interpolate(crops.cpu(), (16, 16), mode="area")
-    faces = nn.functional.interpolate(faces, (128, 128), mode="bicubic").clamp(-1, 1)
-    return {
-        "equal codes, 512 layout": float((first == second).float().mean()),
-        "PSNR, 512 layout": _psnr(*(network(crops, FIDELITY) for network in large)),
-        "PSNR, built-in": _psnr(
-            *(load_codeformer("builtin", dtype=dtype)(faces, FIDELITY) for dtype in types)
-        ),
+@torch.inference_mode()
+def _report_quality(arguments: argparse.Namespace, path: Path | None = None) -> None:
+    """How much bfloat16 changes, with the built-in model and with random weights of 512 px."""
+    built_in = [load_codeformer("builtin", device=DEVICE, dtype=dtype) for dtype in TYPES]
+    faces = scenes.cut_faces(arguments.photos, built_in[0].size, VARIANTS)
+    crops = to_network(scenes.degraded_variants(faces, VARIANTS)).to(DEVICE)
+    name = f"built-in, degraded, faces: {len(faces)}"
+    rows = _agreement(name, built_in, crops, FIDELITIES)
+    if not arguments.quick:
+        theirs = _official(arguments.official)
+        large = [_ours(theirs, dtype) for dtype in TYPES]
+        rows += _agreement("512 layout, random weights", large, _crops(), (FIDELITY,))
+    side_by_side.report("bfloat16 against float32", rows, path)
+
+
+def _agreement(
+    name: str, networks: list[CodeFormer], crops: Tensor, fidelities: tuple[float, ...]
+) -> list[side_by_side.Row]:
+    """The share of equal codes of two networks, and the PSNR of their pictures in dB."""
+    codes = [network.encode(crops) for network in networks]
+    shared = {
+        "network": name,
+        "crops": len(crops),
+        "equal codes": float((codes[0].codes == codes[1].codes).float().mean()),
     }
+    rows: list[side_by_side.Row] = []
+    for fidelity in fidelities:
+        wanted, got = (
+            network.decode(each, fidelity).float()
+            for network, each in zip(networks, codes, strict=True)
+        )
+        rows.append({**shared, "fidelity": fidelity, "PSNR, dB": _psnr(wanted, got)})
+    return rows
 
 
 def _psnr(wanted: Tensor, got: Tensor) -> float:
@@ -235,4 +268,8 @@ def _serve(name: str, checkout: Path | None, connection: Any) -> None:
 if __name__ == "__main__":
     options = side_by_side.parser(__doc__)
     options.add_argument("--official", type=Path, metavar="DIR", help="checkout of its repository")
+    options.add_argument("--photos", type=Path, metavar="DIR", help="pictures with faces")
+    options.add_argument(
+        "--only-quality", action="store_true", help="measure no time, only what bfloat16 changes"
+    )
     main(options.parse_args())

@@ -8,9 +8,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from codeformer_core.faces import TEMPLATE, Box, Face, Faces, Landmarks, place
-from codeformer_core.images import read_picture, resize
+from codeformer_core.degradation import STAGE_TWO
+from codeformer_core.errors import PictureError
+from codeformer_core.faces import (
+    TEMPLATE,
+    Box,
+    DlibDetector,
+    Face,
+    Faces,
+    Landmarks,
+    crop_faces,
+    place,
+)
+from codeformer_core.images import READABLE_SUFFIXES, as_images, read_picture, resize
 from codeformer_core.networks import CodeFormer, CodeFormerConfig
+from codeformer_core.pipeline.evaluation import degrade_faces
 
 PICTURE_ASPECT = 1.5
 
@@ -28,6 +40,41 @@ def portraits(folder: Path | None) -> list[Tensor]:
 
         return [torch.from_numpy(astronaut()[:300, 70:370]).float() / 255]
     return [read_picture(path).pixels for path in sorted(folder.glob("portrait_*.jpg"))]
+
+
+def cut_faces(folder: Path | None, size: int, pictures: int) -> Tensor:
+    """Faces as dlib finds them in photos.
+
+    Args:
+        folder: its pictures are spread evenly over those it holds; None is the astronaut.
+        size: side of the crops in pixels.
+        pictures: at most so many are looked at.
+
+    Returns:
+        (N, size, size, 3) in 0..1.
+
+    Raises:
+        PictureError: there is no face.
+    """
+    photos = portraits(None) if folder is None else _some_pictures(folder, pictures)
+    detector = DlibDetector()
+    crops = [crop_faces(photo[None], detector.detect(photo[None]), size) for photo in photos]
+    if not any(map(len, crops)):
+        raise PictureError(f"{folder}: no face was found in its pictures")
+    return torch.cat(crops)
+
+
+def degraded_variants(faces: Tensor, count: int) -> Tensor:
+    """Degrade (N, S, S, 3) faces in turns, as stage II does and always alike: (count, S, S, 3)."""
+    chosen = faces[torch.arange(count) % len(faces)]
+    return degrade_faces(chosen, STAGE_TWO, seed=0, first=0)
+
+
+def _some_pictures(folder: Path, count: int) -> list[Tensor]:
+    """At most so many pictures, (H, W, 3)."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in READABLE_SUFFIXES)
+    chosen = paths[:: math.ceil(len(paths) / count) or 1]
+    return [as_images(read_picture(path).pixels)[0, ..., :3] for path in chosen]
 
 
 def group_photo(height: int, width: int, count: int, people: list[Tensor]) -> Tensor:

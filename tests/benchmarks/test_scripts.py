@@ -47,6 +47,13 @@ def test_one_face_is_the_official_one(rows_of: Run):
     assert ours["mean difference"] < 0.1
 
 
+def test_bfloat16_is_judged_on_degraded_faces_at_three_fidelities(rows_of: Run):
+    rows = rows_of("one_face", "--only-quality")
+    assert [row["fidelity"] for row in rows] == [0, 0.5, 1]
+    assert all(row["crops"] == 16 and row["equal codes"] > 0.9 for row in rows)
+    assert all(30 < row["PSNR, dB"] < 80 for row in rows)
+
+
 def test_the_gpu_benchmark_runs_on_any_machine(rows_of: Run):
     rows = rows_of("gpu")
     assert {row["type"] for row in rows} >= {"float32", "bfloat16"}
