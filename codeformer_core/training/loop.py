@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import PictureError, SettingError
+from ..errors import CheckpointError, PictureError, SettingError
 from ..images import make_folder
 from ..metrics import codebook_usage
 from ..networks import PatchDiscriminator
@@ -24,7 +24,7 @@ from .data import Batch, FaceBatches
 from .losses import discriminator_loss
 from .processes import company_of, make_accelerator, places_of
 from .reporting import FolderReporter, Reporter, Silent
-from .run_folder import RunFolder
+from .run_folder import RunFolder, State
 from .sources import FaceSet, StoredPicture, find_pictures, hold_out
 from .stages import Stage, StepResult, make_stage
 from .validation import validate
@@ -33,6 +33,8 @@ Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (steps done, steps in all, last numbers) after every step."""
 VALIDATION_SEED = 20_220_622
 """Of the validation faces' degradations, the same in every run."""
+UNFIT = (CheckpointError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
+"""What PyTorch and we raise over a state that lacks a part, or has one of another size or kind."""
 
 
 class Trainer:
@@ -260,9 +262,29 @@ class Trainer:
         self.folder.save(self.average.network, run, state)
 
     def _resume(self) -> None:
+        """Go on from the folder's last checkpoint, if it holds one.
+
+        Raises:
+            CheckpointError: it is damaged, or of a run with other settings.
+        """
         state = self.folder.load()
         if state is None:
             return
+        try:
+            self._restore(state)
+        except torch.cuda.OutOfMemoryError:  # of every device; no fault of the state's
+            raise
+        except UNFIT as error:
+            lacks = "it lacks " if isinstance(error, KeyError) else ""
+            reason = " ".join(str(error).split())  # PyTorch lists what differs, line by line
+            raise CheckpointError(
+                f"{self.folder.state}: does not go on with these settings ({lacks}{reason:.200}); "
+                f"use those the run was begun with, which {self.folder.description.name} beside it "
+                "names, choose another folder with --out, or delete the file to start anew"
+            ) from error
+
+    def _restore(self, state: State) -> None:
+        """Take over what `save` wrote; raises any of `UNFIT` where it does not fit."""
         self.step, self.seconds = state["step"], state["seconds"]
         self.stage.restore(state["stage"])
         self.average.network.load_state_dict(state["average"])

@@ -88,13 +88,18 @@ class Stage(nn.Module, Generic[Network]):
         """Take over what `state` gave.
 
         Raises:
-            CheckpointError: a state of another stage or of other sizes.
+            CheckpointError: a state of another stage or of other sizes; whoever knows its file
+                says what to do.
         """
-        mine = self.state()
-        if {name: each.shape for name, each in mine.items()} != {
-            name: each.shape for name, each in state.items()
-        }:
-            raise CheckpointError("the run's state is of other sizes or of another stage")
+        mine, other = (
+            {name: each.shape for name, each in every.items()} for every in (self.state(), state)
+        )
+        differing = [name for name in {**mine, **other} if mine.get(name) != other.get(name)]
+        if differing:
+            raise CheckpointError(
+                f"{len(differing)} tensors are of other sizes or of another stage, first "
+                f"{differing[0]!r}"
+            )
         self.load_state_dict({**self.state_dict(), **state})
 
     def perceptual_term(self, pictures: Tensor, targets: Tensor) -> Tensor:

@@ -120,11 +120,38 @@ def test_state_of_other_settings_is_refused(tmp_path: Path, run_config: MakeConf
     config = run_config(steps=1)
     Trainer(config, tmp_path / "run").run()
     vqgan = replace(config.model.vqgan, codebook_size=128)
-    with pytest.raises(CheckpointError, match="other sizes"):
+    with pytest.raises(CheckpointError, match=r"state\.pt.*sizes.*quantize.*run\.json.*--out"):
         Trainer(replace(config, model=replace(config.model, vqgan=vqgan)), tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"state\.pt: .*size mismatch.*run\.json.*--out"):
+        Trainer(replace(config, discriminator_channels=64), tmp_path / "run")
     (tmp_path / "run" / "state.pt").write_bytes(b"half a file")
     with pytest.raises(CheckpointError, match=r"state\.pt"):
         Trainer(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda state: state.pop("averaged"), "it lacks 'averaged'"),
+        (lambda state: state["optimizer"].pop("param_groups"), "it lacks 'param_groups'"),
+        (lambda state: state["optimizer"]["param_groups"].pop(), "parameter group"),
+        (lambda state: state.update(stage=None), "NoneType"),
+    ],
+)
+def test_state_that_lacks_a_part_is_refused(
+    damage: Callable[[dict[str, Any]], object],
+    reason: str,
+    tmp_path: Path,
+    run_config: MakeConfig,
+) -> None:
+    trainer = Trainer(run_config(steps=1), tmp_path / "run")
+    trainer.run()
+    state = trainer.folder.load()
+    assert state is not None
+    damage(state)
+    torch.save(state, trainer.folder.state)
+    with pytest.raises(CheckpointError, match=rf"state\.pt: .*{reason}.*delete the file"):
+        Trainer(run_config(steps=1), tmp_path / "run")
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path, run_config: MakeConfig) -> None:
