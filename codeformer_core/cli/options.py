@@ -122,6 +122,19 @@ def load_face_detector(options: argparse.Namespace) -> "FaceDetector":
     )
 
 
+def weight_files(options: argparse.Namespace) -> "list[Path | None]":
+    """Files of the network and of the detector, None for dlib; of aligned faces only the first.
+
+    Raises:
+        MissingModelError: there is no such file.
+    """
+    from ..pipeline.models import detector_path, model_folders, model_path
+
+    folders = model_folders(options.weights_dir)
+    model = model_path(options.model, folders)
+    return [model] if options.aligned else [model, detector_path(options.detector, folders)]
+
+
 def _device(name: str) -> str:
     import torch
 

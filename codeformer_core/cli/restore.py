@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import Commands, add_model_options, load_face_detector, load_network, number_between
+from .options import (
+    Commands,
+    add_model_options,
+    load_face_detector,
+    load_network,
+    number_between,
+    weight_files,
+)
 from .report import Report
 
 if TYPE_CHECKING:
@@ -111,13 +118,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def settings_of(options: argparse.Namespace) -> str:
-    """All that changes results, as a digest: options, a model file's age and size, this version."""
+    """All that changes results, as a digest: options, the model files' age and size, this version.
+
+    Raises:
+        MissingModelError: a model file is not there.
+    """
     from .. import __version__
 
     values: list[object] = [__version__, *(getattr(options, name) for name in SETTINGS)]
-    model = Path(options.model)
-    if model.is_file():
-        values += [model.stat().st_size, model.stat().st_mtime_ns]
+    # What a name stands for changes with an upgrade, a download and the folders looked through.
+    for path in weight_files(options):
+        values += [path.stat().st_size, path.stat().st_mtime_ns] if path else [None]
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 

@@ -9,6 +9,7 @@ import torch
 
 from ..checkpoints import BUILTIN, KNOWN_FILES, KnownFile, identify, load_codeformer, read_state
 from ..checkpoints.catalogue import known
+from ..checkpoints.load import find_model
 from ..errors import CheckpointError, MissingModelError
 from ..faces import FaceDetector
 from ..networks import CodeFormer
@@ -71,11 +72,20 @@ def load_model(
         CheckpointError: the file is damaged, or is no CodeFormer.
         SettingError: the device or the type cannot be used.
     """
+    return load_codeformer(model_path(name, folders), device=device, dtype=dtype)
+
+
+def model_path(name: str | Path, folders: Sequence[Path] = ()) -> Path:
+    """Path of the file that `load_model` loads, with the same arguments.
+
+    Raises:
+        MissingModelError: there is no such file; the message names the choices.
+    """
     if str(name) == BUILTIN or Path(name).exists():
-        return load_codeformer(name, device=device, dtype=dtype)
+        return find_model(name)
     file = known(str(name))
     path = find_known(file, folders or model_folders()) if file else None
-    return load_codeformer(path or name, device=device, dtype=dtype)
+    return find_model(path or name)
 
 
 def load_detector(
@@ -96,13 +106,24 @@ def load_detector(
         MissingModelError: the weights or a package are not there; the message names the choices.
         CheckpointError: the file is damaged, or is no RetinaFace.
     """
+    path = detector_path(name, folders)
+    if path is not None:
+        return _retinaface(path, device)
+    return _dlib_or_advice(folders or model_folders()) if name == "auto" else _dlib()
+
+
+def detector_path(name: str = "auto", folders: Sequence[Path] = ()) -> Path | None:
+    """Path of the file that `load_detector` loads, with the same arguments; None if it takes dlib.
+
+    Raises:
+        MissingModelError: there is no such file; the message names the choices.
+    """
     folders = folders or model_folders()
     if name == "auto":
-        return _automatic_detector(folders, device)
+        found = (_find_kind(kind, folders) for kind in RETINAFACE)
+        return next((path for path in found if path is not None), None)
     if name == "dlib":
-        from ..faces import DlibDetector
-
-        return DlibDetector()
+        return None
     if name in RETINAFACE:
         path = _find_kind(name, folders)
         if path is None:
@@ -110,23 +131,24 @@ def load_detector(
                 f"no weights of {name} in {_listed(folders)}. Get them with: codeformer download "
                 f"{_file_of_kind(name).name}"
             )
-        return _retinaface(path, device)
+        return path
     if Path(name).is_file():
-        return _retinaface(Path(name), device)
+        return Path(name)
     raise MissingModelError(
         f"{name!r} is neither a detector nor a file. Choose from: {', '.join(DETECTORS)}"
     )
 
 
-def _automatic_detector(folders: Sequence[Path], device: torch.device | str) -> FaceDetector:
-    for kind in RETINAFACE:
-        path = _find_kind(kind, folders)
-        if path is not None:
-            return _retinaface(path, device)
+def _dlib() -> FaceDetector:
     from ..faces import DlibDetector
 
+    return DlibDetector()
+
+
+def _dlib_or_advice(folders: Sequence[Path]) -> FaceDetector:
+    """The detector that is left where the folders hold no weights."""
     try:
-        return DlibDetector()
+        return _dlib()
     except MissingModelError as error:
         names = " or ".join(_file_of_kind(kind).name for kind in RETINAFACE)
         raise MissingModelError(

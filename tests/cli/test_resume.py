@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codeformer_core.cli import main, record
+from codeformer_core.checkpoints import load
+from codeformer_core.cli import main, make_parser, record
+from codeformer_core.cli import restore as restore_command
 from codeformer_core.images import Picture, read_picture, write_picture, writing
 
 ROOT = Path(__file__).parent.parent.parent
@@ -148,6 +150,54 @@ def test_other_settings_are_not_taken_for_done(restore, model: Path, tmp_path: P
     restore("--fidelity", "0", "--resume")
     fourth = identities(tmp_path / "out")
     assert all(fourth[name] != third[name] for name in third)
+
+
+def digest(*arguments: str) -> str:
+    """What `restore` with these arguments would note beside its results."""
+    options = make_parser().parse_args(["restore", "picture.png", "-o", "out", *arguments])
+    return restore_command.settings_of(options)
+
+
+def replace_weights(path: Path) -> None:
+    """Put another file under the same name."""
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def test_an_upgrade_of_the_builtin_model_is_another_model(monkeypatch, tmp_path: Path) -> None:
+    shipped = tmp_path / "builtin.safetensors"
+    shipped.write_bytes(b"weights")
+    monkeypatch.setattr(load, "BUILTIN_PATH", shipped)
+    before = digest("--aligned")
+    assert digest("--aligned") == before
+    replace_weights(shipped)
+    assert digest("--aligned") != before
+
+
+@pytest.mark.parametrize("place", ["option", "cache"])
+def test_a_model_found_by_its_name_may_be_replaced(place: str, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    folder = tmp_path / ("models" if place == "option" else "codeformer")
+    folder.mkdir()
+    (folder / "codeformer.pth").write_bytes(b"weights")
+    named = ["--aligned", "--model", "codeformer.pth", "--weights-dir", str(tmp_path / "models")]
+    before = digest(*named)
+    assert digest(*named) == before
+    replace_weights(folder / "codeformer.pth")
+    assert digest(*named) != before
+
+
+def test_another_detector_makes_other_results(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    (tmp_path / "codeformer").mkdir()
+    weights = tmp_path / "codeformer" / "detection_Resnet50_Final.pth"
+    without, of_aligned = digest(), digest("--aligned")
+    weights.write_bytes(b"weights")
+    found = digest()
+    replace_weights(weights)
+    assert len({without, found, digest()}) == 3
+    assert digest("--aligned") == of_aligned, "aligned faces are not searched for"
 
 
 @pytest.mark.parametrize("change", ["picture", "picture time", "result", "no result"])
