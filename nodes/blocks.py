@@ -22,6 +22,7 @@ from .schema import (
     parser_input,
     part_inputs,
     paste_inputs,
+    per_face_input,
     schema,
     upscale_inputs,
 )
@@ -179,7 +180,7 @@ class RestoreFaces(io.ComfyNode):
             node_id="CodeFormerRestoreFaces",
             display_name="Restore Faces",
             description="Restore aligned faces with CodeFormer.",
-            search_aliases=["face restoration", "face restore", "codeformer"],
+            search_aliases=["face restoration", "face restore", "codeformer", "fidelity per face"],
             inputs=[
                 io.Image.Input(
                     "crops",
@@ -189,6 +190,7 @@ class RestoreFaces(io.ComfyNode):
                 fidelity_input(),
                 model_input("From Load CodeFormer. Without one: the built-in model."),
                 adain_input(),
+                per_face_input(),
             ],
             outputs=[
                 io.Image.Output(
@@ -206,9 +208,11 @@ class RestoreFaces(io.ComfyNode):
         fidelity: float,
         model: hosted.HostedCodeFormer | None = None,
         adain: str = "automatic",
+        per_face: str = "",
     ) -> io.NodeOutput:
         """Restore."""
         from ..codeformer_core.images import as_images
+        from ..codeformer_core.pipeline.codes import parse_fidelities
         from ..codeformer_core.pipeline.crops import keep_tone, try_restore_crops
 
         crops = as_images(crops)[..., :3]
@@ -217,7 +221,7 @@ class RestoreFaces(io.ComfyNode):
         result = try_restore_crops(
             hosted.Watched(model, progress),
             crops,
-            fidelity,
+            parse_fidelities(per_face) or fidelity,
             adain=adain_setting(adain),
             chunk=model.chunk(),
             on_progress=progress,

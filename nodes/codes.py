@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 import torch
 from comfy_api.latest import io
 
-from . import host, hosted, models, previews
-from .schema import FaceCodesSocket, adain_input, adain_setting, fidelity_input, model_input, schema
+from . import foreign, host, hosted, models, previews
+from .schema import (
+    FaceCodesSocket,
+    adain_input,
+    adain_setting,
+    fidelity_input,
+    model_input,
+    per_face_input,
+    schema,
+)
 
 if TYPE_CHECKING:
     from ..codeformer_core.pipeline.codes import CodeSource, EncodedCrops
@@ -53,6 +61,8 @@ class EncodeFaces(io.ComfyNode):
 
         crops = as_images(crops)[..., :3]
         model = models.codeformer_or_default(model)
+        if isinstance(model, foreign.HostedFaceModel):
+            model.refuse_codes()  # also where there is no face
         encoded = encode_crops(model, crops, chunk=model.chunk(), on_progress=host.Progress())
         return io.NodeOutput(HeldCodes(model, encoded))
 
@@ -72,13 +82,7 @@ class DecodeFaces(io.ComfyNode):
             inputs=[
                 codes_input(),
                 fidelity_input(),
-                io.String.Input(
-                    "per_face",
-                    default="",
-                    optional=True,
-                    tooltip="One fidelity for each face instead, for example 0.3, 1, 0.5. Empty: "
-                    "all faces get the number above.",
-                ),
+                per_face_input(),
                 adain_input(),
             ],
             outputs=[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -58,10 +58,16 @@ class HostedFaceModel(Hosted):
         with torch.no_grad():
             for crop in crops.split(1):
                 self.load(MEMORY_PER_FACE)
-                faces.append(self._run(crop.to(self.device, dtype)).to(crops))
+                # Some call `view` on features, which lie in memory as their input does.
+                face = crop.to(self.device, dtype, memory_format=torch.contiguous_format)
+                faces.append(self._run(face).to(crops))
         return torch.cat(faces) if faces else crops.clone()
 
     def encode(self, crops: Tensor) -> FaceCodes:
+        """Raise as `refuse_codes` does."""
+        self.refuse_codes()
+
+    def refuse_codes(self) -> NoReturn:
         """Raise: there are no codes.
 
         Raises:

@@ -115,7 +115,7 @@ class FaceParserLoader(_Loader):
         return schema(
             node_id="CodeFormerFaceParserLoader",
             display_name="Load Face Parser",
-            description="Load ParseNet or BiSeNet, which tell skin and hair from hats, hands and "
+            description="Load ParseNet or BiSeNet, which tell skin and hair from hats, neck and "
             "background, for a mask that follows the face.",
             search_aliases=["parsenet", "bisenet", "face parsing model", "face mask"],
             inputs=[

@@ -34,7 +34,9 @@ class ModelKind:
     """Entries that name no file."""
 
 
-CODEFORMER = ModelKind(folders=("facerestore_models",), kinds=("codeformer",), special=(BUILT_IN,))
+CODEFORMER = ModelKind(
+    folders=("facerestore_models",), kinds=("codeformer", "gfpgan"), special=(BUILT_IN,)
+)
 DETECTOR = ModelKind(
     folders=("facedetection_models", "facedetection"),
     kinds=("retinaface_resnet50", "retinaface_mobile0.25"),
@@ -104,9 +106,9 @@ def convertible_path(name: str) -> Path:
 
 
 def fingerprint(kind: ModelKind, entry: str) -> str:
-    """Changes when the file behind an entry does."""
-    path = None if entry in kind.special else _local(kind, entry)
-    return entry if path is None else f"{entry} {_version(path)}"
+    """Changes when the file behind an entry does, or becomes another."""
+    path = _special(entry) if entry in kind.special else _local(kind, entry)
+    return entry if path is None else f"{entry} {path} {_version(path)}"
 
 
 def known_downloads() -> list[tuple[ModelKind, KnownFile]]:
@@ -160,6 +162,20 @@ def _local(kind: ModelKind, entry: str) -> Path | None:
         known = next((file for file in files if entry in (file.name, *file.aliases)), None)
     names = [entry] if known is None else [entry, known.name, *known.aliases]
     paths = (host.find_model(kind.folders, name) for name in names)
+    return next((path for path in paths if path is not None), None)
+
+
+def _special(entry: str) -> Path | None:
+    """The file that an entry without a name takes, if any."""
+    return _best_detector() if entry == AUTOMATIC else None
+
+
+def _best_detector() -> Path | None:
+    """RetinaFace weights in the user's folders, also converted ones; the better network first."""
+    from ..codeformer_core.pipeline.models import find_known
+
+    files, folders = _downloads(DETECTOR), host.model_folders(DETECTOR.folders)
+    paths = (_local(DETECTOR, file.name) or find_known(file, folders) for file in files)
     return next((path for path in paths if path is not None), None)
 
 
@@ -248,8 +264,7 @@ def load_detector(entry: str) -> hosted.HostedDetector:
         return _automatic_detector()
     if entry == DLIB:
         return _keep(DLIB, lambda: _new_detector(DLIB))
-    path = _file(DETECTOR, entry)
-    return _share(path, lambda: _new_detector(str(path)))
+    return _detector_of(_file(DETECTOR, entry))
 
 
 def load_parser(entry: str) -> hosted.HostedParser:
@@ -314,12 +329,15 @@ def perceptual_distance() -> hosted.HostedDistance:
 
 def _automatic_detector() -> hosted.HostedDetector:
     """RetinaFace weights in the user's folders, else dlib."""
-    there = (_local(DETECTOR, file.name) for file in _downloads(DETECTOR))
-    path = next((path for path in there if path is not None), None)
+    path = _best_detector()
     if path is None:
-        # Also finds weights that were converted, or else says what there could be.
+        # Takes dlib, or says what there could be.
         return _keep(AUTOMATIC, lambda: _new_detector("auto"))
-    return _keep(f"{path} {_version(path)}", lambda: load_detector(path.name))
+    return _keep(f"{path} {_version(path)}", lambda: _detector_of(path))
+
+
+def _detector_of(path: Path) -> hosted.HostedDetector:
+    return _share(path, lambda: _new_detector(str(path)))
 
 
 def _new_detector(name: str) -> hosted.HostedDetector:

@@ -12,6 +12,9 @@ from . import host
 if TYPE_CHECKING:
     from ..codeformer_core.faces import Faces
 
+LISTED = 10
+"""Missing faces that a message names."""
+
 
 @dataclass(frozen=True)
 class Picked:
@@ -37,8 +40,8 @@ def picking_inputs() -> list[Any]:
             "per_face",
             default="",
             optional=True,
-            tooltip="One fidelity for each of these faces, for example 0.3, 1, 0.5. Empty: all "
-            "get the fidelity above.",
+            tooltip="One fidelity for each of these faces, in the order above, for example 0.3, 1, "
+            "0.5. Empty: all get the fidelity above.",
         ),
     ]
 
@@ -49,7 +52,7 @@ def pick(faces: Faces, picked: str, per_face: str, fidelity: float) -> Picked:
     Args:
         faces: what was found.
         picked: their numbers from 1, as the user wrote or clicked them; empty takes all.
-        per_face: one fidelity for each number, or empty.
+        per_face: one fidelity for each number, in their order, or empty.
         fidelity: for all of them while `per_face` is empty.
 
     Raises:
@@ -59,25 +62,28 @@ def pick(faces: Faces, picked: str, per_face: str, fidelity: float) -> Picked:
     from ..codeformer_core.faces.selection import faces_at, parse_numbers
     from ..codeformer_core.pipeline.codes import parse_fidelities
 
-    numbers = sorted(set(parse_numbers(picked))) or list(range(1, faces.count + 1))
+    numbers = list(dict.fromkeys(parse_numbers(picked))) or list(range(1, faces.count + 1))
     values = parse_fidelities(per_face) or [fidelity] * len(numbers)
     if len(values) != len(numbers):
         raise SettingError(
             f"per_face gives {len(values)} fidelities for {len(numbers)} faces: write one for "
             "each, or nothing"
         )
-    there = {number - 1 for number in present(numbers, faces)}
-    kept = [value for number, value in zip(numbers, values, strict=True) if number - 1 in there]
-    return Picked(faces_at(faces, there), kept if per_face.strip() else fidelity)
+    # As written they belong together; the faces come in the order of their numbers.
+    chosen, there = dict(zip(numbers, values, strict=True)), sorted(present(numbers, faces))
+    kept = [chosen[number] for number in there]
+    found = faces_at(faces, {number - 1 for number in there})
+    return Picked(found, kept if per_face.strip() else fidelity)
 
 
 def present(numbers: list[int], faces: Faces) -> list[int]:
     """The numbers that faces have; the others are said to be missing."""
     missing = [number for number in numbers if not 1 <= number <= faces.count]
     if missing:
-        listed = ", ".join(map(str, missing))
-        host.say(f"picked, but not found this time: face {listed}", warning=True)
-    return [number for number in numbers if number not in missing]
+        listed = ", ".join(map(str, missing[:LISTED]))
+        more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+        host.say(f"picked, but not found this time: face {listed}{more}", warning=True)
+    return [number for number in numbers if 1 <= number <= faces.count]
 
 
 def present_text(picked: str, faces: Faces) -> str:

@@ -47,6 +47,17 @@ def fidelity_input(default: float = 0.5) -> io.Float.Input:
     )
 
 
+def per_face_input() -> io.String.Input:
+    """Another fidelity for each crop."""
+    return io.String.Input(
+        "per_face",
+        default="",
+        optional=True,
+        tooltip="One fidelity for each face instead, for example 0.3, 1, 0.5. Empty: all faces get "
+        "the number above.",
+    )
+
+
 def adain_input() -> io.Combo.Input:
     """Statistics matching inside the network."""
     return io.Combo.Input(
@@ -85,8 +96,9 @@ def parser_input() -> Any:
     return FaceParser.Input(
         "parser",
         optional=True,
-        tooltip="From Load Face Parser. Makes the mask follow skin and hair, so that hands, hats "
-        "and background are left alone. Without one, the mask is a soft oval.",
+        tooltip="From Load Face Parser. Makes the mask follow skin and hair as it sees them in the "
+        "restored face, so that hats and background are left alone; hands it does not know. "
+        "Without one, the mask is a soft oval.",
     )
 
 

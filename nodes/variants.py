@@ -139,7 +139,7 @@ class ColorizeFaces(io.ComfyNode):
         """Colorize."""
         from ..codeformer_core.faces import PasteOptions, crop_faces, paste_faces
         from ..codeformer_core.faces.selection import faces_at
-        from ..codeformer_core.images import as_images
+        from ..codeformer_core.images import as_images, resize
         from ..codeformer_core.pipeline.variants import colorize_crops
 
         image = as_images(image)
@@ -150,7 +150,10 @@ class ColorizeFaces(io.ComfyNode):
         host.say_broken(result.broken)
         if faces is None:
             whole = torch.ones(result.crops.shape[:3])
-            return io.NodeOutput(host.to_output(result.crops), host.to_output(whole))
+            whole[list(result.broken)] = 0
+            opacity = resize(image.float(), network.size, network.size)[..., 3:]
+            coloured = torch.cat([result.crops, opacity], dim=-1)
+            return io.NodeOutput(host.to_output(coloured), host.to_output(whole))
         good = [index for index in range(faces.count) if index not in result.broken]
         sound, faces = result.crops[good], faces_at(faces, set(good))
         options = PasteOptions(**blending)

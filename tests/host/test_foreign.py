@@ -43,8 +43,9 @@ def test_a_restoreformer_file_restores_and_says_that_fidelity_does_nothing(
     assert restored.isfinite().all()
     assert "fidelity and adain have no effect" in caplog.text
     assert model.patcher in host.memory.loaded_models()
-    with pytest.raises(host.core("errors").SettingError, match="no codes"):
-        run(host, "EncodeFaces", crops=crops, model=model)
+    for some in (crops, crops[:0]):
+        with pytest.raises(host.core("errors").SettingError, match="no codes"):
+            run(host, "EncodeFaces", crops=some, model=model)
     host.memory.unload_all_models()
 
 
@@ -81,6 +82,33 @@ def test_every_family_gets_its_own_range(host: SimpleNamespace, family: str, low
     assert float(network.seen[0].min()) == lowest
     torch.testing.assert_close(restored, crops, atol=1e-5, rtol=0)
     assert model(crops[:0]).shape == (0, 3, 512, 512)
+    host.memory.unload_all_models()
+
+
+def test_a_gfpgan_takes_crops_as_the_nodes_lay_them_out(host: SimpleNamespace) -> None:
+    from spandrel.architectures.GFPGAN import GFPGAN
+
+    torch.manual_seed(0)
+    # The published one is sixteen times as wide.
+    network = GFPGAN(
+        out_size=512,
+        num_style_feat=512,
+        narrow=1 / 16,
+        input_is_latent=True,
+        different_w=True,
+        sft_half=True,
+    )
+    foreign = importlib.import_module(f"{host.pack.__name__}.nodes.foreign")
+    descriptor = SimpleNamespace(
+        model=network,
+        architecture=SimpleNamespace(id="GFPGAN"),
+        size_requirements=SimpleNamespace(minimum=512),
+    )
+    model = foreign.HostedFaceModel(descriptor, "narrow")
+    crops = torch.rand(2, 128, 128, 3, generator=torch.Generator().manual_seed(1))
+    (restored,) = run(host, "RestoreFaces", crops=crops, fidelity=0.5, model=model)
+    assert restored.shape == (2, 512, 512, 3)
+    assert restored.isfinite().all()
     host.memory.unload_all_models()
 
 

@@ -163,6 +163,28 @@ def test_only_an_allowed_download_entry_downloads(
     assert fetched == [("codeformer.pth", host.base / "models" / "facerestore_models")]
 
 
+def test_gfpgan_can_be_downloaded_into_the_folder_of_its_loader(
+    host: SimpleNamespace,
+    fetched: list[tuple[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    allow: Callable[[], None],
+) -> None:
+    entry = _entry(host, "GFPGANv1.4.pth")
+    assert entry.endswith("349 MB | Apache-2.0")
+    allow()
+    with pytest.raises(host.core("errors").DownloadError, match="no network"):
+        host.models.load_codeformer(entry)
+    assert fetched == [("GFPGANv1.4.pth", host.base / "models" / "facerestore_models")]
+    # Once it is there, both its name and the entry load it.
+    (path,) = (folder / name for name, folder in fetched)
+    torch.save({"stylegan_decoder.style_mlp.1.weight": torch.zeros(1)}, path)
+    model = torch.nn.Identity()
+    monkeypatch.setattr(host.models.foreign, "HostedFaceModel", lambda *_: model)
+    monkeypatch.setattr(host.models.foreign, "_described", lambda _: object())
+    assert host.models.load_codeformer(entry) is host.models.load_codeformer(path.name) is model
+    path.unlink()
+
+
 def test_cancel_stops_a_download_as_an_interruption(
     host: SimpleNamespace,
     fetched: list[tuple[str, Path]],
@@ -224,6 +246,32 @@ def test_retinaface_weights_of_the_user_are_preferred(
     retinaface_file.unlink()
     assert host.models.detector_or_default(None).hosted is None
     host.memory.unload_all_models()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_automatic_notices_weights_that_come_later(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, retinaface_file: Path, suffix: str
+) -> None:
+    from safetensors.torch import save_file
+
+    monkeypatch.setattr(host.models, "_kept", {})
+    state, file = torch.load(retinaface_file, weights_only=True), retinaface_file
+    loader = host.nodes["CodeFormerFaceDetectorLoader"]
+    file.unlink()
+    before = loader.fingerprint_inputs("automatic")
+    assert host.models.load_detector("automatic").name == "dlib"
+    arrived = file.with_suffix(suffix)
+    torch.save(state, file) if suffix == ".pth" else save_file(state, arrived)
+    try:
+        first = loader.fingerprint_inputs("automatic")
+        detector = host.models.load_detector("automatic")
+        assert detector.name == "retinaface_mobile0.25"
+        assert host.models.load_detector("automatic") is detector
+        os.utime(arrived, (1, 1))
+        assert len({before, first, loader.fingerprint_inputs("automatic")}) == 3
+        assert host.models.load_detector("automatic") is not detector
+    finally:
+        arrived.unlink()
 
 
 def test_automatic_detector_is_not_taken_for_dlib(

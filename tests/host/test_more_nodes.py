@@ -103,6 +103,21 @@ def test_every_face_can_have_its_own_fidelity(
         run(host, "DecodeFaces", codes=codes, fidelity=0.5, per_face="0, 1, 0.5")
 
 
+def test_restoring_takes_a_fidelity_for_each_face_too(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor
+) -> None:
+    def restored(**fidelity: Any) -> torch.Tensor:
+        return run(host, "RestoreFaces", crops=crops, model=tiny, **fidelity)[0]
+
+    mixed = restored(fidelity=0.5, per_face="0, 1")
+    for index, value in enumerate((0.0, 1.0)):
+        alone = restored(fidelity=value)[index]
+        torch.testing.assert_close(mixed[index], alone, atol=1e-5, rtol=0)
+    assert torch.equal(restored(fidelity=0.5, per_face=" "), restored(fidelity=0.5))
+    with pytest.raises(host.core("errors").SettingError, match="3 values for 2 faces"):
+        restored(fidelity=0.5, per_face="0, 1, 0.5")
+
+
 def test_codes_survive_out_of_memory_and_eviction(
     host: SimpleNamespace, tiny: Any, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +195,32 @@ def test_gray_faces_of_a_picture_get_colours_and_the_rest_stays(
     assert (coloured[0] - coloured[0].mean(-1, keepdim=True)).abs().max() > 0.02
     (alone, _) = run(host, "ColorizeFaces", image=gray[..., :64, :64, :], fidelity=0.0, model=tiny)
     assert alone.shape == (3, 64, 64, 3)
+
+
+def test_crops_keep_their_opacity_and_a_broken_one_is_not_in_the_mask(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = tiny.network.forward
+
+    def broken(batch: torch.Tensor, *rest: Any) -> torch.Tensor:
+        restored = forward(batch, *rest)
+        restored[0] = float("nan")
+        return restored
+
+    monkeypatch.setattr(tiny.network, "forward", broken)
+    opacity = torch.linspace(0, 1, 64).expand(2, 64, 64)[..., None]
+    layered = torch.cat([crops, opacity], dim=-1)
+    coloured, mask = run(host, "ColorizeFaces", image=layered, fidelity=0.0, model=tiny)
+    assert torch.equal(coloured[0], layered[0])
+    assert torch.equal(coloured[..., 3:], opacity)
+    assert not torch.equal(coloured[1], layered[1])
+    assert mask.amax((1, 2)).tolist() == mask.amin((1, 2)).tolist() == [0, 1]
+    larger = layered.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    assert run(host, "ColorizeFaces", image=larger, fidelity=0.0, model=tiny)[0].shape[1:] == (
+        64,
+        64,
+        4,
+    )
 
 
 # ------------------------------------------------------------------------- degradation, comparison

@@ -258,6 +258,29 @@ def test_boxes_of_another_detector_give_the_same_faces(
         assert face.landmarks.nose == pytest.approx(expected.landmarks.nose, abs=distance)
 
 
+@pytest.mark.parametrize(("wanted", "used"), [(0.8, 0.3), (0.1, 0.1)])
+def test_given_boxes_need_no_sure_detector(
+    host: SimpleNamespace, frames: torch.Tensor, found: Any, wanted: float, used: float
+) -> None:
+    seen: list[float] = []
+
+    class Detector:
+        def detect(self, region: torch.Tensor, *, confidence: float, **_: Any) -> Any:
+            seen.append(confidence)
+            return host.core("faces").Faces(((),), *region.shape[1:3])
+
+    boxes, detector = found.args[2], Detector()
+    run(
+        host,
+        "CodeFormerDetectFaces",
+        image=frames,
+        known_boxes=boxes,
+        detector=detector,
+        confidence=wanted,
+    )
+    assert seen == [used, used]
+
+
 def test_boxes_without_a_face_are_said(
     host: SimpleNamespace, frames: torch.Tensor, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -43,8 +43,21 @@ def test_missing_faces_leave_with_their_fidelity(
 ) -> None:
     picked = picking.pick(three, "9, 3, 1", "0.1, 0.2, 0.3", 0.5)
     assert [len(frame) for frame in picked.faces.frames] == [1, 1]
-    assert picked.fidelity == [0.1, 0.2]
+    assert picked.fidelity == [0.3, 0.2]
     assert "face 9" in caplog.text
+
+
+def test_each_number_gets_the_fidelity_written_for_it(picking: Any, three: Any) -> None:
+    assert picking.pick(three, "3, 1", "0.2, 0.9", 0.5).fidelity == [0.9, 0.2]
+    assert picking.pick(three, "2-3, 1, 3", "0.2, 0.9, 0.4", 0.5).fidelity == [0.4, 0.2, 0.9]
+
+
+def test_many_missing_faces_make_a_short_message(
+    picking: Any, three: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert picking.pick(three, "1-999999", "", 0.5).faces == three
+    assert "face 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 999986 more" in caplog.text
+    assert len(caplog.text) < 300
 
 
 def test_as_many_fidelities_as_faces_are_wanted(
