@@ -4,26 +4,24 @@
     python benchmarks/one_face.py --only-quality --photos FOLDER
 
 `--official` is a checkout of github.com/sczhou/CodeFormer, run from its own sources; without it the
-independent implementation of spandrel_extra_arches stands in. OpenVINO and ONNX Runtime take part
-where they are installed. Each way lives in a process of its own, so that their threads and memory
-do not meet; they run in turns. The second line measures no time: only what bfloat16 changes, with
-the built-in model on degraded faces of the pictures in FOLDER (without it, of the astronaut).
+independent implementation of spandrel_extra_arches stands in. That one, OpenVINO and ONNX Runtime
+also take part by themselves where they are installed. Each way lives in a process of its own, so
+that their threads and memory do not meet; they run in turns. The second line measures no time: only
+what bfloat16 changes, with the built-in model on degraded faces of the pictures in FOLDER (without
+it, of the astronaut).
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import logging
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import official
 import scenes
 import side_by_side
 import torch
@@ -35,7 +33,6 @@ from codeformer_core.images import to_network
 from codeformer_core.networks import CodeFormer, FaceCodes, fastest_dtype, prepare_for_inference
 
 Way = Callable[[], Tensor]
-FUSION_SIZES = ("32", "64", "128", "256")
 FIDELITY = 0.5
 FIDELITIES = (0.0, 0.5, 1.0)
 VARIANTS = 16
@@ -53,7 +50,8 @@ def main(arguments: argparse.Namespace) -> None:
     there = [name for name in named if all(map(find_spec, NEEDED.get(name, ())))]
     workers = {name: _Worker(name, arguments.official) for name in there}
     rows = _one_face(workers, arguments.repeats)
-    side_by_side.report("One face of 512 px", rows, arguments.out)
+    name = f"One face of 512 px (official: {official.origin(arguments.official)})"
+    side_by_side.report(name, rows, arguments.out)
     for worker in workers.values():
         worker.end()
     if not arguments.quick:
@@ -146,28 +144,7 @@ def _crops() -> Tensor:
 
 
 def _official(checkout: Path | None) -> nn.Module:
-    """The published network with random weights, the same in every process."""
-    torch.manual_seed(0)
-    if checkout is None:
-        module = importlib.import_module("spandrel_extra_arches.architectures.CodeFormer")
-        network = module.CodeFormer(connect_list=list(FUSION_SIZES))
-    else:
-        _bypass_package_inits(checkout)
-        module = importlib.import_module("basicsr.archs.codeformer_arch")
-        network = module.CodeFormer(
-            dim_embd=512, codebook_size=1024, connect_list=list(FUSION_SIZES)
-        )
-    nn.init.normal_(network.position_emb)
-    return network.to(DEVICE).eval().requires_grad_(False)
-
-
-def _bypass_package_inits(checkout: Path) -> None:
-    """Let `basicsr` be imported module by module: its package imports want training tools."""
-    for name in ("basicsr", "basicsr.archs", "basicsr.utils"):
-        package = ModuleType(name)
-        package.__path__ = [str(checkout / name.replace(".", "/"))]
-        sys.modules[name] = package
-    sys.modules["basicsr.utils"].__dict__["get_root_logger"] = logging.getLogger
+    return official.network(checkout).to(DEVICE)
 
 
 def _ours(theirs: nn.Module, dtype: torch.dtype) -> CodeFormer:
@@ -181,14 +158,18 @@ def _our_way(theirs: nn.Module, crops: Tensor, dtype: torch.dtype | None) -> Way
 
 
 def _official_way(theirs: nn.Module, crops: Tensor, autocast: bool) -> Way:
-    # Spandrel's network always matches colours and calls the fidelity by another name.
-    settings = {"w": FIDELITY, "adain": True} if "basicsr" in sys.modules else {"weight": FIDELITY}
-
     def run() -> Tensor:
         with torch.autocast(DEVICE, torch.bfloat16, enabled=autocast):
-            return theirs(crops, **settings)[0]
+            return official.restore(theirs, crops, FIDELITY)
 
     return run
+
+
+def _spandrel_way(theirs: nn.Module, crops: Tensor) -> Way:
+    network = official.spandrel()
+    network.load_state_dict(theirs.state_dict())
+    network.to(DEVICE).eval()
+    return partial(official.restore, network, crops, FIDELITY)
 
 
 def _openvino_way(theirs: nn.Module, crops: Tensor, precision: str) -> Way:
@@ -227,6 +208,7 @@ WAYS: dict[str, Callable[[nn.Module, Tensor], Way]] = {
     "OpenVINO, bfloat16": partial(_openvino_way, precision="bf16"),
     "OpenVINO, float32": partial(_openvino_way, precision="f32"),
     "ONNX Runtime, float32": _onnx_way,
+    "spandrel, float32": _spandrel_way,
     "official, bfloat16 autocast": partial(_official_way, autocast=True),
     OFFICIAL: partial(_official_way, autocast=False),
 }
@@ -234,6 +216,7 @@ NEEDED = {
     "OpenVINO, bfloat16": ["openvino"],
     "OpenVINO, float32": ["openvino"],
     "ONNX Runtime, float32": ["onnx", "onnxruntime"],
+    "spandrel, float32": ["spandrel_extra_arches"],
 }
 """Packages without which a way does not take part."""
 
