@@ -1,7 +1,7 @@
 """Pictures: files in and out without loss, and the tensors the rest of the package works on."""
 
 from .picture import READABLE_SUFFIXES, WRITABLE_SUFFIXES, Block, Picture, PictureFormat, format_of
-from .reading import read_picture
+from .reading import picture_files, read_picture, shorter_side
 from .tensors import Pixels, as_images, from_network, resize, to_network, to_uint8
 from .writing import (
     DiskFullError,
@@ -26,9 +26,11 @@ __all__ = [
     "format_of",
     "from_network",
     "make_folder",
+    "picture_files",
     "read_picture",
     "remove_leftovers",
     "resize",
+    "shorter_side",
     "to_network",
     "to_uint8",
     "what_is_lost",

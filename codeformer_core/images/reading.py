@@ -5,11 +5,11 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -90,6 +90,42 @@ def read_picture(path: str | Path) -> Picture:
             return _read(path)
     except Exception as error:  # decoders raise almost anything on a damaged file
         raise PictureError(f"{path}: {_cause(error)}") from error
+
+
+def picture_files(folder: Path, suffixes: Collection[str] = READABLE_SUFFIXES) -> list[Path]:
+    """Files of a folder and its subfolders with these endings, in order of name.
+
+    Hidden files are left out, and so are pipes and devices, whose end may never come; a link that
+    leads nowhere is not.
+    """
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        if path.is_file() or path.is_symlink()
+    ]
+
+
+def shorter_side(
+    source: Path | IO[bytes], name: str, formats: tuple[str, ...] | None = None
+) -> int:
+    """Shorter side of a picture in pixels, from its header.
+
+    Args:
+        source: a picture file, or an open one.
+        name: to call it by in an error.
+        formats: Pillow's names of those that count; all readable ones if left out.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=formats or _formats()) as picture:
+                return min(picture.size)
+    except Exception as error:  # decoders raise almost anything on a damaged file
+        raise PictureError(f"{name}: not a readable picture; remove it or save it again") from error
 
 
 def _cause(error: Exception) -> str:

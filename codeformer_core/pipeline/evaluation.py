@@ -12,7 +12,15 @@ from torch import Tensor
 from ..degradation import STAGE_TWO, DegradationRange, degrade
 from ..errors import PictureError, SettingError
 from ..faces import FaceDetector
-from ..images import READABLE_SUFFIXES, as_images, from_network, read_picture, resize, to_network
+from ..images import (
+    as_images,
+    from_network,
+    picture_files,
+    read_picture,
+    resize,
+    shorter_side,
+    to_network,
+)
 from ..metrics import FrechetDistance, codebook_usage
 from ..networks import CodeFormer
 from .baseline import NearestNeighbour
@@ -99,7 +107,7 @@ def evaluate(
         on_progress: called with (faces done, faces in all).
 
     Raises:
-        PictureError: no usable face in the folder.
+        PictureError: no usable face in the folder, or a picture that cannot be read.
         SettingError: a fidelity that is negative.
     """
     if any(fidelity < 0 for fidelity in fidelities):
@@ -137,16 +145,9 @@ def find_faces(folder: Path, size: int) -> list[Path]:
     """Aligned faces of a folder that are at least `size` px, in order of name.
 
     Raises:
-        PictureError: there is none.
+        PictureError: there is none, or a picture that cannot be read.
     """
-    from PIL import Image
-
-    found = []
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith("."):
-            with Image.open(path) as picture:
-                if min(picture.size) >= size:
-                    found.append(path)
+    found = [path for path in picture_files(folder) if shorter_side(path, str(path)) >= size]
     if not found:
         raise PictureError(f"{folder}: holds no aligned face of at least {size} px")
     return found

@@ -8,16 +8,16 @@ a set of faces survives threads, forks and pickling.
 
 import os
 import tarfile
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import PictureError
+from ..images import picture_files, shorter_side
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -86,11 +86,9 @@ def _pictures_of(data: Path) -> Iterator[StoredPicture]:
 
 
 def _in_folder(folder: Path) -> Iterator[StoredPicture]:
-    for path in sorted(folder.rglob("*")):
-        is_picture = path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-        if is_picture and (path.is_file() or path.is_symlink()):
-            name = str(path.relative_to(folder))
-            yield StoredPicture(path, name, _side(path, str(path)))
+    for path in picture_files(folder, PICTURE_SUFFIXES):
+        side = shorter_side(path, str(path), PICTURE_FORMATS)
+        yield StoredPicture(path, str(path.relative_to(folder)), side)
 
 
 def _in_shard(shard: Path) -> Iterator[StoredPicture]:
@@ -105,7 +103,7 @@ def _in_shard(shard: Path) -> Iterator[StoredPicture]:
                 if member.isreg() and Path(member.name).suffix.lower() in PICTURE_SUFFIXES:
                     stream = archive.extractfile(member)
                     assert stream is not None  # it is an ordinary file
-                    side = _side(stream, f"{shard}: {member.name}")
+                    side = shorter_side(stream, f"{shard}: {member.name}", PICTURE_FORMATS)
                     yield StoredPicture(shard, member.name, side, member.offset_data, member.size)
     except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
         raise _damaged(shard, str(error)) from error
@@ -134,19 +132,6 @@ class _CheckedMember(tarfile.TarInfo):
         if member.size < 0 or (member.type in NOTES and member.size > LONGEST_NOTE):
             raise ValueError("a header of impossible size")
         return member
-
-
-def _side(source: Path | IO[bytes], name: str) -> int:
-    """Shorter side of a picture, from its header."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(source, formats=PICTURE_FORMATS) as picture:
-                return min(picture.size)
-    except Exception as error:  # decoders raise almost anything on a damaged file
-        raise PictureError(f"{name}: not a readable picture; remove it or save it again") from error
 
 
 def hold_out(

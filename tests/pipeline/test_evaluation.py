@@ -1,6 +1,7 @@
 """What is measured is what the seeds, the fidelities and the baseline say."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,12 @@ from codeformer_core.images import Picture, write_picture
 from codeformer_core.metrics import FrechetDistance, psnr
 from codeformer_core.networks import VQGAN, CodeFormer
 from codeformer_core.pipeline.baseline import NearestNeighbour
-from codeformer_core.pipeline.evaluation import evaluate, identity_measure, landmark_measure
+from codeformer_core.pipeline.evaluation import (
+    evaluate,
+    find_faces,
+    identity_measure,
+    landmark_measure,
+)
 from codeformer_core.pipeline.evaluation_report import as_json, as_markdown, write_report
 
 
@@ -133,6 +139,28 @@ def test_fid_is_an_option(tiny_codeformer: CodeFormer, faces: Path) -> None:
 
     evaluation = evaluate(tiny_codeformer, faces, {}, fidelities=(0.0,), frechet=Distance)
     assert {row["FID"] for row in evaluation.rows.values()} == {44.0}
+
+
+@pytest.mark.parametrize("name", ["broken.png", "link.png"])
+def test_a_file_that_is_no_picture_is_named(
+    name: str, tiny_codeformer: CodeFormer, faces: Path
+) -> None:
+    (faces / "broken.png").write_bytes(b"not a picture")
+    if name == "link.png":
+        (faces / "broken.png").rename(faces / "text.txt")
+        (faces / name).symlink_to(faces / "nothing.png")
+    with pytest.raises(PictureError, match=rf"faces.{name}: not a readable picture; remove it"):
+        evaluate(tiny_codeformer, faces, {})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes of that kind")
+def test_pipes_and_hidden_files_are_not_evaluated(faces: Path) -> None:
+    os.mkfifo(faces / "pipe.png")
+    (faces / "folder.png").mkdir()
+    (faces / "._0.png").write_bytes(b"left by a Mac")
+    assert len(find_faces(faces, 64)) == 4
+    with pytest.raises(PictureError, match="nowhere"):
+        find_faces(faces / "nowhere", 64)
 
 
 def test_what_cannot_be_evaluated_is_refused(tiny_codeformer: CodeFormer, tmp_path: Path) -> None:
