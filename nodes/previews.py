@@ -24,13 +24,13 @@ MOST_FACES = 4
 """Faces of a sweep that are shown, one below the other."""
 
 MOST_FRAMES = 32
-"""Frames of a batch that are shown."""
+"""Frames of a batch that are shown with their pictures; of the others only the boxes are."""
 
 DRAWN_FRAMES = 8
 """Frames of a batch that are shown with drawings on them."""
 
 MOST_PIXELS = 64_000_000
-"""Pixels of all shown frames together: a long batch of large frames would take seconds to save."""
+"""Of all these pictures together: a long batch of large frames would take seconds to save."""
 
 LARGEST = 16_000_000
 """Pixels of one shown picture; a larger one is shown reduced, or a browser on it would crawl."""
@@ -42,7 +42,7 @@ QUALITY = 92
 def shown_frames(
     pictures: Tensor | None, faces: Faces, chosen: Faces, *, before: Tensor | None = None
 ) -> list[dict[str, Any]]:
-    """Save the first frames for the browser and describe their faces.
+    """Save the first frames for the browser and describe the faces of all.
 
     Args:
         pictures: (B, H, W, 3 or 4), RGB in 0..1, of any size; None shows the boxes alone.
@@ -51,26 +51,25 @@ def shown_frames(
         before: (B, h, w, 3 or 4), the same frames to compare with.
 
     Returns:
-        For each frame `frame`, `frames` (in the batch), `width` and `height` as shown, where there
-        are any `picture` and `before` (as the host's /view takes them), and `faces`: `number` from
-        1 over all frames, `box` as left, top, right, bottom in 0..1, `score`, `size` in pixels of
-        the frame the face was found in, `chosen`.
+        For each frame `frame`, `frames` (in the batch), `width` and `height` as shown, of the first
+        ones `picture` and `before` (as the host's /view takes them) where there are any, and
+        `faces`: `number` from 1 over all frames, `box` as left, top, right, bottom in 0..1,
+        `score`, `size` in pixels of the frame the face was found in, `chosen`.
     """
     height, width = (faces.height, faces.width) if pictures is None else pictures.shape[1:3]
     width, height = _shown_size(width, height)
     budget = MOST_PIXELS // (height * width * (1 if before is None else 2))
-    count = min(len(faces), max(1, min(MOST_FRAMES, budget)))
+    count = max(1, min(MOST_FRAMES, budget))
     taken = {id(face) for face in chosen}
     frames: list[dict[str, Any]] = []
     number = 1
-    for index in range(count):
+    for index, found in enumerate(faces.frames):
         entry: dict[str, Any] = {"frame": index, "frames": len(faces), "width": width}
         entry["height"] = height
-        if pictures is not None:
+        if pictures is not None and index < count:
             entry["picture"] = _saved(pictures[index])
-        if before is not None:
+        if before is not None and index < count:
             entry["before"] = _saved(before[index])
-        found = faces.frames[index]
         entry["faces"] = [
             {**_described(face, number + place, faces), "chosen": id(face) in taken}
             for place, face in enumerate(found)

@@ -8,7 +8,7 @@ import { t } from "./words.js";
 /** @typedef {import("./stage.js").FoundFace} FoundFace */
 /**
  * @typedef {object} Choice where the chosen numbers and their fidelities are kept
- * @property {() => number[]} chosen numbers, in order
+ * @property {() => number[]} chosen numbers
  * @property {(numbers: number[]) => void} choose
  * @property {boolean} emptyIsAll
  * @property {() => boolean} hasFidelity whether there is a list to write fidelities into
@@ -76,7 +76,8 @@ export class Picker {
     const picture = frame.before ?? frame.picture;
     this.image.hidden = !picture;
     if (picture) this.image.src = this.address(picture);
-    this.stage.fill(frame.faces.length > 0 || picture !== undefined);
+    // Of the later frames of a long batch there are only the boxes.
+    this.stage.fill(picture !== undefined || this.everyFace().length > 0);
     this.stage.resize(frame.width, frame.height);
     this.faces.replaceChildren(...frame.faces.map((face) => this.#face(face)));
     this.refresh();
@@ -96,7 +97,7 @@ export class Picker {
     this.#showFidelity(chosen);
   }
 
-  /** Every face of the frames that are shown. */
+  /** Every face of the last run. */
   everyFace() {
     return this.frames.flatMap((frame) => frame.faces);
   }
@@ -179,9 +180,7 @@ export class Picker {
   /** @param {number[]} chosen */
   #showMissing(chosen) {
     const there = new Set(this.everyFace().map(({ number }) => number));
-    const last = this.frames[this.frames.length - 1];
-    // Behind the last shown frame of a long batch nothing is known.
-    const known = last !== undefined && this.frames.length === last.frames;
+    const known = this.frames.length > 0;
     const gone = known ? chosen.filter((number) => !there.has(number)) : [];
     this.missing.hidden = gone.length === 0;
     this.missing.replaceChildren(...gone.map((number) => this.#missingChip(number)));

@@ -10,7 +10,7 @@ import { make } from "./panel.js";
  * @property {boolean} chosen by the last run
  */
 /**
- * @typedef {object} Frame a picture a node shows, as nodes/previews.py describes it
+ * @typedef {object} Frame what a node shows of a picture, as nodes/previews.py describes it
  * @property {number} frame
  * @property {number} frames in the whole batch
  * @property {number} width
