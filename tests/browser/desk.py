@@ -94,6 +94,12 @@ class Desk:
             raise RuntimeError(end["detail"].get("exception_message", end["type"]))
         return end
 
+    def receive(self, node: str, output: dict[str, Any]) -> None:
+        """Hand a node a result as if it had run."""
+        self.page.evaluate(
+            "([id, output]) => app.graph.getNodeById(id).onExecuted(output)", [node, output]
+        )
+
     def widget(self, node: str, name: str) -> Any:
         """Value of a widget of a node."""
         return self.page.evaluate(
@@ -116,6 +122,13 @@ class Desk:
         self.page.wait_for_timeout(2000)
         self.page.reload(timeout=PATIENCE)
         self.page.wait_for_function(READY, timeout=PATIENCE)
+
+    def set_range(self, selector: str, value: float) -> None:
+        """Move a slider in a panel as a pointer would."""
+        self.page.locator(selector).evaluate(
+            "(range, value) => { range.value = value; range.dispatchEvent(new Event('input')); }",
+            value,
+        )
 
     def set(self, setting: str, value: Any) -> None:
         """Change a setting as its dialog does."""

@@ -82,6 +82,23 @@ def test_number_zooms_to_its_face_and_fit_returns(compared: Any) -> None:
     assert sheet(compared) == pytest.approx(whole)
 
 
+def test_key_zooms_to_the_face_of_that_number(compared: Any) -> None:
+    page, whole = compared.page, sheet(compared)
+    (restore,) = page.evaluate(
+        "app.graph.nodes.filter(({type}) => type === 'CodeFormerRestoreImage')"
+        ".map(({id}) => String(id))"
+    )
+    output = page.evaluate("(id) => app.nodeOutputs[id]", restore)
+    shown = output["codeformer_frames"][0]
+    numbered = [{**face, "number": place} for place, face in enumerate(shown["faces"], 6)]
+    compared.receive(restore, {"codeformer_frames": [{**shown, "faces": numbered}]})
+    page.locator(STAGE).focus()
+    page.keyboard.press("1")
+    assert sheet(compared) == pytest.approx(whole), "face 1 is in another frame"
+    page.keyboard.press("6")
+    assert sheet(compared)["width"] > 2 * whole["width"]
+
+
 def test_one_to_one_shows_a_pixel_of_the_file_as_a_pixel_of_the_screen(compared: Any) -> None:
     compared.page.evaluate("app.canvas.ds.changeScale(0.8, [0, 0])")
     compared.page.wait_for_timeout(500)

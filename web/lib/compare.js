@@ -142,7 +142,8 @@ export class Compare {
       0: () => this.stage.fit(),
       z: () => this.stage.oneToOne(),
     };
-    const face = this.frames[this.index]?.faces[Number(event.key) - 1];
+    const faces = this.frames[this.index]?.faces ?? [];
+    const face = faces.find(({ number }) => String(number) === event.key);
     const action = actions[event.key] ?? (face && (() => this.stage.zoomTo(face.box)));
     if (!action) return;
     action();
