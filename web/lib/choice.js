@@ -6,6 +6,8 @@ import { asOneStep, findWidget, onWidget, setWidget } from "./panel.js";
 
 const PICKED = "picked"; // the widget, and the rule of Select Faces that reads it
 const PER_FACE = "per_face";
+const SELECT = "CodeFormerSelectFaces"; // its first output is what it chose
+const PASTE = "CodeFormerPasteFaces"; // puts the crops back: behind it other faces may be found
 
 /** The chosen faces of a node, kept in its ordinary widgets. */
 export class NodeChoice {
@@ -31,7 +33,7 @@ export class NodeChoice {
     onWidget(this.node, "rule", use);
   }
 
-  /** Numbers, in order: picked ones, or what another rule chose in the last run. */
+  /** Numbers: picked ones as they are written, or what another rule chose in the last run. */
   chosen() {
     const rule = findWidget(this.node, "rule");
     if (rule && rule.value !== PICKED) return this.taken;
@@ -45,14 +47,14 @@ export class NodeChoice {
 
   /** @param {number[]} numbers */
   #choose(numbers) {
-    const before = this.#listed();
+    const target = this.#target();
+    const before = target ? this.#listed(target) : [];
     setWidget(this.node, "rule", PICKED);
     setWidget(this.node, PICKED, formatNumbers(numbers));
-    const target = this.#target();
     if (!target) return;
     const values = this.#values(target);
     if (values.length === 0) return;
-    this.#write(target, realign(values, before, this.#listed(), common(target)));
+    this.#write(target, realign(values, before, this.#listed(target), common(target)));
   }
 
   hasFidelity() {
@@ -63,7 +65,7 @@ export class NodeChoice {
   fidelity(number) {
     const target = this.#target();
     if (!target) return 0.5;
-    return this.#values(target)[this.#listed().indexOf(number)] ?? common(target);
+    return this.#values(target)[this.#listed(target).indexOf(number)] ?? common(target);
   }
 
   /**
@@ -73,16 +75,21 @@ export class NodeChoice {
   setFidelity(number, value) {
     const target = this.#target();
     if (!target) return;
-    const listed = this.#listed();
+    const listed = this.#listed(target);
     const values = realign(this.#values(target), listed, listed, common(target));
     values[listed.indexOf(number)] = value ?? common(target);
     this.#write(target, values);
   }
 
-  /** The faces that the list of fidelities is about. */
-  #listed() {
+  /**
+   * The faces that the list of fidelities is about, in its order.
+   * @param {LGraphNode} target
+   */
+  #listed(target) {
     const chosen = this.chosen();
-    return this.emptyIsAll && chosen.length === 0 ? this.found : chosen;
+    if (this.emptyIsAll && chosen.length === 0) return this.found;
+    // This node pairs both lists as they are written; another one gets the crops in their order.
+    return target === this.node ? chosen : chosen.toSorted((a, b) => a - b);
   }
 
   /** @param {LGraphNode} target */
@@ -111,7 +118,7 @@ function common(node) {
 }
 
 /**
- * The nearest node with a widget, from a node along its outputs.
+ * The nearest node with a widget, from a node along its outputs, that works on the same faces.
  * @param {LGraphNode} start
  * @param {string} name of the widget
  * @returns {LGraphNode | null}
@@ -121,6 +128,7 @@ export function nextWith(start, name) {
   const seen = new Set(queue);
   for (let node = queue.shift(); node; node = queue.shift()) {
     if (findWidget(node, name)) return node;
+    if (node.comfyClass === PASTE || (node.comfyClass === SELECT && node !== start)) continue;
     for (const next of behind(node)) {
       if (!seen.has(next)) queue.push(next);
       seen.add(next);
@@ -130,11 +138,12 @@ export function nextWith(start, name) {
 }
 
 /**
+ * The nodes that take what a node gives; of Select Faces, what it chose.
  * @param {LGraphNode} node
  * @returns {LGraphNode[]}
  */
-function behind(node) {
-  const outputs = node.outputs ?? [];
+export function behind(node) {
+  const outputs = (node.outputs ?? []).slice(0, node.comfyClass === SELECT ? 1 : undefined);
   const nodes = outputs.flatMap((_, slot) => node.getOutputNodes(slot) ?? []);
   return /** @type {LGraphNode[]} */ (nodes);
 }

@@ -2,7 +2,7 @@
 /** Lists in ordinary text widgets: numbers of faces, and one fidelity for each of them. */
 
 /**
- * Read "1, 3-5" as [1, 3, 4, 5], in order and without repeats; what is no number is left out.
+ * Read "4-5, 1" as [4, 5, 1], as written and without repeats; what is no number is left out.
  * @param {string} text
  */
 export function parseNumbers(text) {
@@ -12,7 +12,7 @@ export function parseNumbers(text) {
     const end = Math.min(Number(last ?? first), Number(first) + 9999);
     for (let number = Number(first); number <= end; number++) numbers.add(number);
   }
-  return [...numbers].sort((a, b) => a - b);
+  return [...numbers];
 }
 
 /** @param {Iterable<number>} numbers */
