@@ -66,13 +66,6 @@ def blocks(desk: Any) -> dict[str, Any]:
     return {"desk": desk, "select": select, "decode": decode}
 
 
-def set_range(desk: Any, selector: str, value: float) -> None:
-    """Move a slider as a pointer would."""
-    desk.page.locator(selector).evaluate(
-        "(range, value) => { range.value = value; range.dispatchEvent(new Event('input')); }", value
-    )
-
-
 @pytest.mark.both_frontends
 def test_clicks_keys_and_buttons_write_the_ordinary_widget(blocks: dict[str, Any]) -> None:
     desk, select = blocks["desk"], blocks["select"]
@@ -107,6 +100,20 @@ def test_clicks_keys_and_buttons_write_the_ordinary_widget(blocks: dict[str, Any
     assert "score" in page.get_attribute(FACE.format(1), "data-details")
 
 
+def test_shortcut_of_the_host_works_after_a_click(blocks: dict[str, Any]) -> None:
+    desk, page = blocks["desk"], blocks["desk"].page
+    page.click(FACE.format(2))
+    page.evaluate(
+        "() => { window.started = new Promise((resolve) => {"
+        " app.api.addEventListener('execution_success', resolve, {once: true}); }); }"
+    )
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function("() => window.started.then(() => true)")
+    # A key of its own, without Ctrl, is not the canvas's: the node stays.
+    page.keyboard.press("Delete")
+    assert desk.widget(blocks["select"], "picked") == "1, 2, 40"
+
+
 def test_click_can_be_undone(blocks: dict[str, Any]) -> None:
     desk, select = blocks["desk"], blocks["select"]
     desk.page.click(FACE.format(2))
@@ -139,7 +146,7 @@ def test_slider_of_a_face_writes_the_list_that_decode_reads(blocks: dict[str, An
     desk, page, decode = blocks["desk"], blocks["desk"].page, blocks["decode"]
     page.click(".codeformer-missing")
     page.click(FACE.format(3))
-    set_range(desk, ".codeformer-fidelity input", 0.9)
+    desk.set_range(".codeformer-fidelity input", 0.9)
     assert desk.widget(decode, "per_face") == "0.5, 0.9"
     page.click(FACE.format(2))
     assert desk.widget(decode, "per_face") == "0.5, 0.5, 0.9"
@@ -188,7 +195,7 @@ def test_all_in_one_node_restores_only_what_is_picked(desk: Any) -> None:
     page.click("[data-do=choose]")
     page.click(FACE.format(2) + " span")
     assert desk.widget(restore, "picked") == "2"
-    set_range(desk, ".codeformer-fidelity input", 0.2)
+    desk.set_range(".codeformer-fidelity input", 0.2)
     assert desk.widget(restore, "per_face") == "0.2"
     desk.picture("all in one")
     desk.run()
@@ -220,7 +227,7 @@ def test_frames_have_a_slider(desk: Any) -> None:
     page = desk.page
     page.wait_for_selector("[data-do=frame]")
     assert page.locator(".codeformer-face").count() == 0
-    set_range(desk, "[data-do=frame]", 1)
+    desk.set_range("[data-do=frame]", 1)
     assert page.locator(".codeformer-face").count() >= 2
     assert "2 of 2" in page.locator(".codeformer-frames:visible").first.inner_text().lower()
 

@@ -29,10 +29,14 @@ export function addPanel(node, name, element, height) {
   element.classList.add("codeformer");
   // Nodes 2.0 asks the element, the canvas asks the widget.
   if (typeof height === "number") element.style.minHeight = `${height}px`;
-  // The canvas must neither move the node nor run a shortcut while someone works in here.
-  for (const type of ["pointerdown", "keydown", "dblclick", "contextmenu"]) {
+  // The canvas must not move the node while someone works in here.
+  for (const type of ["pointerdown", "dblclick", "contextmenu"]) {
     element.addEventListener(type, (event) => event.stopPropagation());
   }
+  // Nor take a key for its own, such as Delete. Shortcuts like Ctrl+Enter are the host's also here.
+  element.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
+  });
   const widget = node.addDOMWidget(name, TYPE, element, {
     serialize: false,
     hideOnZoom: false,
