@@ -49,6 +49,7 @@ def loader(desk: Any, server: Any, files: Any) -> Iterator[Any]:
     )
     desk.page.wait_for_selector(f"{PANEL}:visible")
     yield desk
+    desk.page.unroute_all()
     # It is no detector: other tests must not find it.
     forget(server)
 
@@ -89,6 +90,43 @@ def test_progress_cancel_and_second_try(loader: Any, server: Any, files: Any) ->
     files.slow = False
     page.click("[data-do=download]")
     page.wait_for_selector("text=is here")
+
+
+def test_panel_stays_while_the_host_does_not_answer(loader: Any, files: Any) -> None:
+    page = loader.page
+    files.slow = True
+    page.click("[data-do=download]")
+    page.wait_for_selector("[data-do=cancel]:visible")
+    page.route(f"**{PATH}", lambda route: route.abort())
+    page.wait_for_selector(f"{PANEL} >> text=Not downloaded: Failed to fetch")
+    page.unroute(f"**{PATH}")
+    page.wait_for_selector("text=is here")
+    forgive(loader)
+
+
+def test_refused_download_says_why(loader: Any, files: Any) -> None:
+    page, asked = loader.page, len(files.asked)
+
+    def refuse(route: Any) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=403, body="")
+        else:
+            route.fallback()
+
+    page.route(f"**{PATH}", refuse)
+    page.click("[data-do=download]")
+    page.wait_for_selector(f"{PANEL} >> text=Not downloaded: 403 Forbidden")
+    page.unroute(f"**{PATH}")
+    assert len(files.asked) == asked
+    page.click("[data-do=download]")
+    page.wait_for_selector("text=is here")
+    forgive(loader)
+
+
+def forgive(desk: Any) -> None:
+    """What the browser itself reports of a request that failed on purpose is no error of ours."""
+    assert all(error.startswith("Failed to load resource") for error in desk.errors), desk.errors
+    desk.errors.clear()
 
 
 def test_run_fetches_nothing_unless_the_settings_say_so(

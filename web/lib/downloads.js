@@ -18,6 +18,7 @@ import { t } from "./words.js";
 const PATH = "/codeformer/downloads";
 const ENTRY = "download "; // how the loaders' lists name what is not there yet
 const EVERY = 500; // milliseconds between two looks at a running download
+const AGAIN = 2000; // and after one that failed
 const MEGABYTE = 1e6;
 
 /** What a loader shows while the chosen file is not there: size, licence, button, progress. */
@@ -55,7 +56,14 @@ export class Download {
    */
   async refresh(byUser = false) {
     clearTimeout(this.timer);
-    const file = await this.#file();
+    /** @type {KnownFile | undefined} */
+    let file;
+    try {
+      file = await this.#file();
+    } catch (problem) {
+      this.#lookAgain(problem);
+      return;
+    }
     if (this.life.aborted) return;
     const wanted = file !== undefined && (!file.here || file.state === "done");
     this.element.hidden = !wanted;
@@ -80,15 +88,39 @@ export class Download {
     return { start, cancel };
   }
 
-  /** @returns {Promise<KnownFile | undefined>} */
+  /**
+   * The host did not answer: what is shown stays, and it may answer yet.
+   * @param {unknown} problem
+   */
+  #lookAgain(problem) {
+    if (this.life.aborted || this.element.hidden) return;
+    this.#tell(problem);
+    this.timer = setTimeout(() => this.refresh(), AGAIN);
+  }
+
+  /** @param {unknown} problem */
+  #tell(problem) {
+    const reason = problem instanceof Error ? problem.message : String(problem);
+    this.status.textContent = t("failed", { reason });
+  }
+
+  /** @returns {Promise<KnownFile | undefined>} what the host knows of the chosen file */
   async #file() {
-    const entry = this.chosen();
-    const name = entry.startsWith(ENTRY) ? entry.slice(ENTRY.length).split(" | ")[0] : entry;
-    const answer = await this.request(PATH, { signal: this.life }).catch(() => undefined);
-    if (!answer?.ok) return undefined;
+    const name = nameIn(this.chosen());
     /** @type {KnownFile[]} */
-    const files = await answer.json();
+    const files = await (await this.#ask(PATH)).json();
     return files.find((file) => file.name === name || file.aliases.includes(name));
+  }
+
+  /**
+   * Ask the host; what it refuses is an error.
+   * @param {string} path
+   * @param {RequestInit} [options]
+   */
+  async #ask(path, options) {
+    const answer = await this.request(path, { ...options, signal: this.life });
+    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    return answer;
   }
 
   /** @param {KnownFile} file */
@@ -110,13 +142,28 @@ export class Download {
 
   /** @param {"" | "/cancel"} what */
   async #send(what) {
-    const file = await this.#file();
-    if (!file) return;
-    const body = JSON.stringify({ name: file.name });
-    const headers = { "Content-Type": "application/json" };
-    await this.request(PATH + what, { method: "POST", headers, body, signal: this.life });
+    /** @type {unknown} */
+    let problem;
+    try {
+      const file = await this.#file();
+      if (!file) return;
+      const body = JSON.stringify({ name: file.name });
+      const headers = { "Content-Type": "application/json" };
+      await this.#ask(PATH + what, { method: "POST", headers, body });
+    } catch (error) {
+      problem = error;
+    }
     await this.refresh();
+    if (problem) this.#tell(problem);
   }
+}
+
+/**
+ * The name of the file in an entry of a loader's list.
+ * @param {string} entry
+ */
+export function nameIn(entry) {
+  return entry.startsWith(ENTRY) ? entry.slice(ENTRY.length).split(" | ")[0] : entry;
 }
 
 /** @param {number} bytes */
