@@ -2,9 +2,9 @@
 /** What our nodes show in the browser. Every value lives in an ordinary widget of the node. */
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { NodeChoice, nextWith } from "./lib/choice.js";
+import { NodeChoice, behind, nextWith } from "./lib/choice.js";
 import { Compare } from "./lib/compare.js";
-import { Download } from "./lib/downloads.js";
+import { Download, nameIn } from "./lib/downloads.js";
 import { lastResults, nodeNamed } from "./lib/history.js";
 import {
   addPanel,
@@ -88,18 +88,31 @@ function addCompareAndPicker(node) {
 }
 
 /**
- * A sweep's results; a click sets the fidelity of the node that decodes the same codes.
+ * A sweep's results; a click sets the fidelity of the nodes that restore the same faces.
  * @param {LGraphNode} node
  */
 function addStrip(node) {
   const strip = new Strip(address, (fidelity) => {
-    const source = /** @type {LGraphNode | null} */ (node.getInputNode(0));
-    const target = source && nextWith(source, "fidelity");
-    if (target) asOneStep(target, () => setWidget(target, "fidelity", fidelity));
-    return target !== null;
+    const targets = restoringTheSame(node);
+    asOneStep(node, () => targets.forEach((target) => setWidget(target, "fidelity", fidelity)));
+    return targets.length > 0;
   });
   addPanel(node, "codeformer_strip", strip.element, STRIP_HEIGHT);
   onResult(node, (output) => output[STEPS] && strip.show(output[STEPS]));
+}
+
+/**
+ * Decode Faces on the codes of a sweep, and Restore Faces on the crops they were made from.
+ * @param {LGraphNode} sweep
+ */
+function restoringTheSame(sweep) {
+  const encode = /** @type {LGraphNode | null} */ (sweep.getInputNode(0));
+  if (!encode) return [];
+  const crop = /** @type {LGraphNode | null} */ (encode.getInputNode(0));
+  const beside = crop ? behind(crop) : [];
+  const restoring = beside.filter(({ comfyClass }) => comfyClass === "CodeFormerRestoreFaces");
+  const decoding = nextWith(encode, "fidelity");
+  return decoding ? [decoding, ...restoring] : restoring;
 }
 
 /**
@@ -149,8 +162,9 @@ function addDownload(node) {
 function applyDefault(node, name, setting) {
   const value = app.extensionManager.setting.get(setting);
   const values = findWidget(node, name)?.options?.values;
-  if (value == null || (Array.isArray(values) && !values.includes(value))) return;
-  setWidget(node, name, value);
+  // A file that is not there yet is listed as a download of it.
+  const entry = Array.isArray(values) ? values.find((each) => nameIn(each) === value) : value;
+  if (entry != null) setWidget(node, name, entry);
 }
 
 /** @type {Record<string, (node: LGraphNode) => void>} */
@@ -169,6 +183,14 @@ const FIDELITY_NODES = new Set([
   "CodeFormerDecodeFaces",
 ]);
 
+// As in codeformer_core/checkpoints/catalogue.py, behind what names no file.
+const DETECTORS = [
+  "automatic",
+  "dlib",
+  "detection_Resnet50_Final.pth",
+  "detection_mobilenet0.25_Final.pth",
+];
+
 /** @type {any[]} The host's own type knows only the host's ids. */
 const SETTINGS = [
   {
@@ -184,7 +206,7 @@ const SETTINGS = [
     name: "Detector of new Load Face Detector nodes",
     tooltip: "Automatic takes RetinaFace if its weights are there, else dlib.",
     type: "combo",
-    options: ["automatic", "dlib"],
+    options: DETECTORS,
     defaultValue: "automatic",
   },
   {

@@ -36,6 +36,22 @@ def test_new_nodes_start_with_the_users_defaults_and_saved_ones_keep_theirs(sett
     assert settings.widget(detector, "file") == "dlib"
 
 
+def test_default_detector_may_be_a_file_of_the_catalogue(settings: Any) -> None:
+    from codeformer_core.checkpoints.catalogue import KNOWN_FILES
+
+    _, _, *names = settings.page.evaluate(
+        "(id) => app.ui.settings.settingsLookup[id].options", PREFIX + "Defaults.Detector"
+    )
+    known = [file.name for file in KNOWN_FILES if file.kind.startswith("retinaface")]
+    assert names == known
+    settings.set(PREFIX + "Defaults.Detector", names[0])
+    entry = {"type": "CodeFormerFaceDetectorLoader", "at": [100, 100], "size": [420, 60]}
+    (detector,) = settings.build([entry], [])
+    # It is not here: its Download button is what the loader shows.
+    assert settings.widget(detector, "file").startswith(f"download {names[0]} |")
+    settings.page.wait_for_selector("[data-do=download]:visible")
+
+
 def test_panel_has_the_colours_of_the_theme(settings: Any) -> None:
     settings.build([{"type": "CodeFormerSelectFaces", "at": [300, 200], "size": [400, 500]}], [])
     page = settings.page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def test_click_sets_the_fidelity_of_the_node_that_decodes_the_same_codes(desk: Any) -> None:
+def test_click_sets_the_fidelity_of_the_nodes_that_restore_the_same_faces(desk: Any) -> None:
     ids = desk.build(
         [
             {"type": "LoadImage", "at": [40, 100], "widgets": {"image": "two.png"}},
@@ -20,6 +20,7 @@ def test_click_sets_the_fidelity_of_the_node_that_decodes_the_same_codes(desk: A
                 "size": [500, 400],
                 "widgets": {"fidelities": "0, 0.3, 1"},
             },
+            {"type": "CodeFormerRestoreFaces", "at": [940, 100]},
         ],
         [
             [0, "IMAGE", 2, "image"],
@@ -45,4 +46,12 @@ def test_click_sets_the_fidelity_of_the_node_that_decodes_the_same_codes(desk: A
     page.click(".codeformer-strip [data-fidelity='0.3']")
     assert desk.widget(ids[5], "fidelity") == 0.3
     assert page.get_attribute(".codeformer-strip [data-fidelity='0.3']", "aria-pressed") == "true"
+    assert desk.widget(ids[7], "fidelity") == 0.5, "it restores no crops yet"
+    page.evaluate(
+        "([crop, restore]) => app.graph.getNodeById(crop)"
+        ".connect(0, app.graph.getNodeById(restore), 'crops')",
+        [ids[3], ids[7]],
+    )
+    page.click(".codeformer-strip [data-fidelity='1']")
+    assert [desk.widget(node, "fidelity") for node in (ids[5], ids[7])] == [1, 1]
     desk.picture("strip")

@@ -33,7 +33,7 @@ const ENGLISH = {
   failed: "Not downloaded: {reason}",
   stripEmpty: "Run to see every fidelity, then click the one you want.",
   use: "Use fidelity {value}",
-  nowhere: "Connect Decode Faces to the same codes to use this fidelity.",
+  nowhere: "Connect Decode Faces to the same codes, or Restore Faces to the same crops, to use this fidelity.",
 };
 
 /** @typedef {keyof typeof ENGLISH} Word */
