@@ -8,7 +8,7 @@ import math
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,6 +169,14 @@ def say_broken(faces: Iterable[int]) -> None:
     numbers = ", ".join(str(index + 1) for index in faces)
     if numbers:
         say(f"left as it was, no finite pixels came out: face {numbers}", warning=True)
+
+
+def say_large(sides: Sequence[float], size: int) -> None:
+    """Warn of faces, by the sides of their squares in pixels, that a model of `size` px softens."""
+    from ..codeformer_core.pipeline.large_faces import large_face_notes
+
+    for note in large_face_notes(sides, size):
+        say(note, warning=True)
 
 
 # ------------------------------------------------------------------------------------------ memory

@@ -215,6 +215,7 @@ class Restorer:
     ) -> "tuple[Picture, int, tuple[str, ...]]":
         from ..images import resize
         from ..pipeline import restore_crops
+        from ..pipeline.large_faces import large_face_notes
         from ..pipeline.restore import enlarge
 
         restored = restore_crops(
@@ -224,7 +225,8 @@ class Restorer:
         alpha = picture.alpha
         if alpha is not None:
             alpha = resize(alpha[None, ..., None], *restored.shape[1:3])[0, ..., 0]
-        return replace(picture, pixels=restored[0], alpha=alpha), 1, ()
+        notes = large_face_notes([picture.pixels.shape[0]], self.network.size)
+        return replace(picture, pixels=restored[0], alpha=alpha), 1, notes
 
 
 def copy_file(source: Path, target: Path) -> None:

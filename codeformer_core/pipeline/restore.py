@@ -22,6 +22,7 @@ from ..faces.selection import faces_at
 from ..images import Pixels, as_images, resize
 from ..networks import Fidelity
 from .crops import CHUNK, FaceRestorer, Progress, fidelity_per_face, keep_tone, try_restore_crops
+from .large_faces import LARGEST_FACE, large_face_notes
 
 Upscaler = Callable[[Tensor], Tensor]
 """Enlarges (B, H, W, 3) pictures by a factor of its own."""
@@ -30,8 +31,6 @@ LARGEST_UPSCALE = 4.0
 PROGRESS_STEPS = 1000
 DETECTION_STEPS = 200
 """Share of the progress that belongs to the search for faces."""
-LARGEST_FACE = 1.25
-"""A face this many times larger than the model's crops is visibly softened by them."""
 
 
 @dataclass(frozen=True)
@@ -291,16 +290,4 @@ def _warnings(faces: Faces, broken: tuple[int, ...], size: int) -> tuple[str, ..
             f"{faces.count}; load the model as float32 if it runs in a smaller type"
         )
     sizes = [face.placement.face_size for face in faces]
-    large = [side for side in sizes if side > LARGEST_FACE * size]
-    if large:
-        remedy = (
-            "use a model for larger faces, such as codeformer.pth (512 px)"
-            if size < 512
-            else "make the picture smaller before restoring it"
-        )
-        whose = "the face is" if faces.count == 1 else f"{len(large)} of {faces.count} faces are"
-        warnings.append(
-            f"{whose} larger than the model's {size} px (up to {max(large):.0f} px) and may get "
-            f"softer: {remedy}"
-        )
-    return tuple(warnings)
+    return (*warnings, *large_face_notes(sizes, size))

@@ -66,6 +66,15 @@ def test_the_model_named_larger_than_its_faces_is_noted(photo, model, tmp_path, 
     assert "larger than the model's 64 px" in capsys.readouterr().out
 
 
+def test_aligned_faces_larger_than_the_models_are_noted_too(aligned, model, tmp_path, capsys):
+    fitting = aligned.with_name("fitting.png")
+    Image.open(aligned).resize((80, 80)).save(fitting)
+    run(aligned.parent, "-o", tmp_path / "out", "--aligned", "--model", model)
+    printed = capsys.readouterr().out
+    assert "face.png: the face is larger than the model's 64 px (up to 170 px)" in printed
+    assert "fitting.png" not in printed
+
+
 def test_folders_keep_their_structure(aligned, model, tmp_path):
     deep = aligned.parent / "a" / "b" / "face.jpg"
     deep.parent.mkdir(parents=True)

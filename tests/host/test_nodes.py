@@ -80,6 +80,54 @@ def test_blocks_do_what_the_single_node_does(
     assert whole[2] == faces
 
 
+TAKING_CROPS: list[dict[str, Any]] = [
+    {"node": "CodeFormerRestoreFaces", "fidelity": 0.5},
+    {"node": "CodeFormerEncodeFaces"},
+]
+
+
+def softened(host: SimpleNamespace, caplog: pytest.LogCaptureFixture, node: str, **inputs: Any):
+    """First output of a node, and what it said about faces larger than the model."""
+    caplog.clear()
+    output = run(host, node, **inputs).args[0]
+    said = [record.message for record in caplog.records if "may get softer" in record.message]
+    return output, said
+
+
+def test_faces_larger_than_the_model_are_said_once(
+    host: SimpleNamespace,
+    tiny: Any,
+    frames: torch.Tensor,
+    found: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pictures = {"image": frames, "faces": found.args[0]}
+    crops, said = softened(host, caplog, "CodeFormerCropFaces", **pictures, model=tiny)
+    assert len(said) == 1
+    assert "2 of 2 faces are larger than the model's 64 px" in said[0]
+    assert "codeformer.pth" in said[0]
+    for node in TAKING_CROPS:
+        assert softened(host, caplog, **node, crops=crops, model=tiny)[1] == []
+
+
+def test_crops_larger_than_the_model_are_said_where_it_shrinks_them(
+    host: SimpleNamespace,
+    tiny: Any,
+    frames: torch.Tensor,
+    found: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pictures = {"image": frames, "faces": found.args[0]}
+    crops, said = softened(host, caplog, "CodeFormerCropFaces", **pictures, size=512)
+    assert said == []
+    for node in TAKING_CROPS:
+        said = softened(host, caplog, **node, crops=crops, model=tiny)[1]
+        assert len(said) == 1
+        assert "2 of 2 faces are larger than the model's 64 px (up to 512 px)" in said[0]
+    few = crops[:, :80, :80]
+    assert softened(host, caplog, "CodeFormerEncodeFaces", crops=few, model=tiny)[1] == []
+
+
 def test_pixels_outside_of_the_mask_are_untouched(
     host: SimpleNamespace, tiny: Any, frames: torch.Tensor, found: Any
 ) -> None:
