@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from . import models
+from . import host, models
 
 if TYPE_CHECKING:
     from ..codeformer_core.checkpoints.catalogue import KnownFile
@@ -73,9 +73,13 @@ async def start(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """Stop a download; what has arrived is kept for the next try."""
     kind, file = await _requested(request)
-    transfer = _transfers.get(file.name)
-    if transfer is not None:
-        transfer.cancel.set()
+    with _lock:
+        transfer = _transfers.get(file.name)
+        if transfer is not None and transfer.state == "running":
+            transfer.cancel.set()
+            # Its thread may wait for the server for a while. A new click need not wait with it:
+            # the download it starts takes over as soon as the old one lets the file go.
+            transfer.state = "cancelled"
     return web.json_response(_described(kind, file))
 
 
@@ -146,5 +150,12 @@ def _run(kind: models.ModelKind, file: KnownFile, transfer: Transfer) -> None:
         outcome = "cancelled"
     except CodeFormerError as error:
         transfer.reason = str(error)
+    except Exception as error:
+        host.log.exception("%s: the download failed", file.name)
+        transfer.reason = (
+            f"{file.name}: unexpected error: {type(error).__name__}: {error}; the host's log says "
+            "where. Try again: what has arrived is kept"
+        )
     finally:
-        transfer.state = outcome
+        with _lock:
+            transfer.state = outcome

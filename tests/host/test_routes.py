@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
+import hashlib
 import http.client
 import importlib
 import json
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -198,12 +203,19 @@ class Downloads:
         return folder / file.name
 
 
-async def _ask_at_once(routes: Any, downloads: Downloads, names: list[str]) -> list[str]:
-    """States of all files after everybody asked for theirs at the same time."""
+@contextlib.asynccontextmanager
+async def _client(routes: Any) -> AsyncIterator[TestClient]:
     application = web.Application()
     application.router.add_get(PATH, routes.list_files)
     application.router.add_post(PATH, routes.start)
+    application.router.add_post(CANCEL, routes.cancel)
     async with TestClient(TestServer(application)) as client:
+        yield client
+
+
+async def _ask_at_once(routes: Any, downloads: Downloads, names: list[str]) -> list[str]:
+    """States of all files after everybody asked for theirs at the same time."""
+    async with _client(routes) as client:
         asked = await asyncio.gather(*(client.post(PATH, json={"name": name}) for name in names))
         assert {answer.status for answer in asked} == {202}
         downloads.go.set()
@@ -215,13 +227,137 @@ async def _ask_at_once(routes: Any, downloads: Downloads, names: list[str]) -> l
             await asyncio.sleep(0.02)
 
 
+@pytest.fixture
+def routes(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of the routes, without the downloads of other tests."""
+    module = importlib.import_module(f"{host.pack.__name__}.nodes.routes")
+    monkeypatch.setattr(module, "_transfers", {})
+    return module
+
+
 def test_many_requests_for_one_file_are_one_download(
-    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    host: SimpleNamespace, routes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    downloads, routes = Downloads(), importlib.import_module(f"{host.pack.__name__}.nodes.routes")
+    downloads = Downloads()
     monkeypatch.setattr(host.core("checkpoints.download"), "download", downloads)
-    monkeypatch.setattr(routes, "_transfers", {})
     other = "codeformer.pth"
     states = asyncio.run(_ask_at_once(routes, downloads, [NAME, other] * 20))
     assert states == ["done", "done"]
     assert sorted(downloads.started) == sorted([NAME, other])
+
+
+async def _until_it_ends(client: TestClient) -> dict[str, Any]:
+    """What is said of the file once its download has ended."""
+    while True:
+        (file,) = [file for file in await _listed(client) if file["name"] == NAME]
+        if file["state"] != "running":
+            return file
+        await asyncio.sleep(0.02)
+
+
+async def _listed(client: TestClient) -> list[dict[str, Any]]:
+    return await (await client.get(PATH)).json()
+
+
+def test_an_error_nobody_expected_is_said_and_logged(
+    host: SimpleNamespace,
+    routes: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("a bug")
+
+    async def ask() -> dict[str, Any]:
+        async with _client(routes) as client:
+            await client.post(PATH, json={"name": NAME})
+            return await _until_it_ends(client)
+
+    monkeypatch.setattr(host.core("checkpoints.download"), "download", broken)
+    file = asyncio.run(ask())
+    assert file["state"] == "failed"
+    assert NAME in file["reason"] and "KeyError: 'a bug'" in file["reason"]
+    assert "Traceback" in caplog.text and NAME in caplog.text
+
+
+CONTENT = bytes(range(256)) * 40
+
+
+class Stalling(BaseHTTPRequestHandler):
+    """Sends a part of the first answer, then nothing until it is let go; the rest when asked."""
+
+    go: threading.Event
+    asked: list[str | None]
+
+    def do_GET(self) -> None:
+        asked = self.headers["Range"]
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        self.asked.append(asked)
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.end_headers()
+        self.wfile.write(CONTENT[start:5000])
+        self.wfile.flush()
+        if not asked:
+            assert self.go.wait(30)
+        with contextlib.suppress(OSError):  # the cancelled one has hung up
+            self.wfile.write(CONTENT[max(start, 5000) :])
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the log belongs to the tests."""
+
+
+@pytest.fixture
+def target() -> Iterator[Path]:
+    """Where a real download goes: away from where no test may leave a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def stalling(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, target: Path
+) -> Iterator[type[Stalling]]:
+    """A server of the file that falls silent; its downloads go to `target`."""
+    handler = type("Handler", (Stalling,), {"go": threading.Event(), "asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (kind, file), *_ = [each for each in host.models.known_downloads() if each[1].name == NAME]
+        file = dataclasses.replace(
+            file,
+            urls=(f"http://127.0.0.1:{server.server_port}/{NAME}",),
+            bytes=len(CONTENT),
+            sha256=hashlib.sha256(CONTENT).hexdigest(),
+        )
+        monkeypatch.setattr(host.models, "known_downloads", lambda: [(kind, file)])
+        monkeypatch.setattr(host.models, "folder_for", lambda kind, file: target)
+        yield handler
+        handler.go.set()
+        server.shutdown()
+
+
+async def _cancel_and_click_again(routes: Any, stalling: type[Stalling]) -> list[str]:
+    """States after Cancel, after the second click, and at the end."""
+    name = {"name": NAME}
+    async with _client(routes) as client:
+        await client.post(PATH, json=name)
+        while not (await _listed(client))[0]["done"]:
+            await asyncio.sleep(0.02)
+        cancelled = await (await client.post(CANCEL, json=name)).json()
+        again = await (await client.post(PATH, json=name)).json()
+        await asyncio.sleep(0.3)
+        assert len(stalling.asked) == 1, "two downloads of one file at once"
+        stalling.go.set()
+        end = await _until_it_ends(client)
+    return [file["state"] for file in (cancelled, again, end)]
+
+
+def test_a_click_after_cancel_takes_over_from_a_download_that_hangs(
+    routes: Any, stalling: type[Stalling], target: Path
+) -> None:
+    states = asyncio.run(_cancel_and_click_again(routes, stalling))
+    assert states == ["cancelled", "running", "done"]
+    assert (target / NAME).read_bytes() == CONTENT
+    assert None not in stalling.asked[1:], "what had arrived was fetched again"
