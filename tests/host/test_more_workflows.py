@@ -81,6 +81,19 @@ def test_downloads_named_in_workflows_are_ones_the_frontend_accepts() -> None:
     assert named
 
 
+def test_notes_promise_a_download_button_where_there_is_one(server: Any) -> None:
+    offered = {file["name"] for file in server.json("/codeformer/downloads")}
+    promised = 0
+    for path in (ROOT / "workflows").glob("*.json"):
+        nodes = json.loads(path.read_text(encoding="utf-8"))["nodes"]
+        files = {str(node["widgets_values"][0]) for node in nodes if "Loader" in node["type"]}
+        notes = [node["widgets_values"][0] for node in nodes if node["type"] == "MarkdownNote"]
+        if any("Download button" in note for note in notes):
+            promised += 1
+            assert files & offered, path.name
+    assert promised == 2
+
+
 def test_subgraphs_are_offered_and_use_inputs_that_exist(
     server: Any, known: dict[str, Any]
 ) -> None:

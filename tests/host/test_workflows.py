@@ -63,6 +63,14 @@ def test_shipped_workflow_gives_what_the_library_gives(
     assert numpy.abs(picture.astype(int) - photo).max() > 8, "nothing was restored"
 
 
+def test_blocks_let_the_faces_be_chosen(shipped: Callable[[str], dict[str, Any]]) -> None:
+    prompt = shipped("blocks")
+    chosen = [node_of(prompt, "CodeFormerSelectFaces"), 0]
+    assert prompt[chosen[0]]["inputs"]["rule"] == "all"
+    for kind in ("CodeFormerCropFaces", "CodeFormerPasteFaces"):
+        assert prompt[node_of(prompt, kind)]["inputs"]["faces"] == chosen
+
+
 def test_every_workflow_uses_only_nodes_and_inputs_that_exist(
     known: dict[str, Any], shipped: Callable[[str], dict[str, Any]]
 ) -> None:
