@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+WORKFLOW = Path(__file__).parents[2] / "workflows" / "fidelity sweep.json"
 
 
 def test_click_sets_the_fidelity_of_the_nodes_that_restore_the_same_faces(desk: Any) -> None:
@@ -55,3 +59,14 @@ def test_click_sets_the_fidelity_of_the_nodes_that_restore_the_same_faces(desk: 
     page.click(".codeformer-strip [data-fidelity='1']")
     assert [desk.widget(node, "fidelity") for node in (ids[5], ids[7])] == [1, 1]
     desk.picture("strip")
+
+
+def test_shipped_workflow_has_a_node_for_the_chosen_fidelity(desk: Any) -> None:
+    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    desk.page.evaluate("(workflow) => app.loadGraphData(workflow)", workflow)
+    nodes = {node["type"]: str(node["id"]) for node in workflow["nodes"]}
+    picture = {"filename": "two.png", "subfolder": "", "type": "input"}
+    step = {"fidelity": 0.25, "picture": picture}
+    desk.receive(nodes["CodeFormerFidelitySweep"], {"codeformer_strip": [step]})
+    desk.page.locator(".codeformer-strip [data-fidelity='0.25']").dispatch_event("click")
+    assert desk.widget(nodes["CodeFormerDecodeFaces"], "fidelity") == 0.25
