@@ -64,8 +64,7 @@ def server(
     """A started ComfyUI with the pack and a tiny model file."""
     base = real_host.make_base(tmp_path_factory.mktemp("server"))
     write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
-    # In float32 results equal the library's. bfloat16 rounds differently with every batch and
-    # thread count, and the random weights of the tests make many codes a tie.
+    # In float32 results equal the library's; bfloat16 rounds differently with every thread count.
     with real_host.running(comfy_root, base, flags=("--fp32-vae",)) as started:
         yield started
 
@@ -85,9 +84,13 @@ def shipped(known: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
 # ------------------------------------------------------------------------- the host in this process
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Compute with one thread: see the server's."""
+    """Compute with one thread: see the server's.
+
+    For whole modules, so that their own fixtures do too: PyTorch enlarges a picture by another
+    kernel with more threads, and faces are then found a fraction of a pixel away.
+    """
     import torch
 
     before = torch.get_num_threads()
@@ -105,9 +108,7 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     id), `core(name)` (a core module), `import_pack(name)`.
     """
     base = real_host.make_base(tmp_path_factory.mktemp("inside"))
-    # --fp32-vae: see the server.
-    argv = sys.argv
-    sys.argv = ["main.py", "--cpu", "--fp32-vae", "--base-directory", str(base)]
+    argv, sys.argv = sys.argv, ["main.py", "--cpu", "--base-directory", str(base)]
     sys.path.insert(0, str(comfy_root))
     try:
         importlib.import_module("comfy.options").enable_args_parsing()
