@@ -160,7 +160,6 @@ class CropFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Crop."""
         from ..codeformer_core.faces import crop_faces
-        from ..codeformer_core.faces.crop import placement_in
         from ..codeformer_core.images import as_images
 
         frames = as_images(image)[..., :3]
@@ -170,8 +169,7 @@ class CropFaces(io.ComfyNode):
         crops = crop_faces(frames, faces, model.size if model is not None else size)
         if model is not None:
             # Here, because in crops of the model's own size nobody sees how large the faces were.
-            sides = [placement_in(frames, face).face_size for face in faces]
-            host.say_large(sides, model.size)
+            host.say_large(frames, faces, model.size)
         return io.NodeOutput(host.to_output(crops))
 
 
@@ -231,7 +229,7 @@ class RestoreFaces(io.ComfyNode):
             chunk=model.chunk(),
             on_progress=progress,
         )
-        host.say_large([crops.shape[1]] * len(crops), model.size)
+        host.say_large(crops, None, model.size)
         host.say_broken(result.broken)
         return io.NodeOutput(host.to_output(keep_tone(model, result.crops, crops)))
 

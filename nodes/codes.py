@@ -64,7 +64,7 @@ class EncodeFaces(io.ComfyNode):
         if isinstance(model, foreign.HostedFaceModel):
             model.refuse_codes()  # also where there is no face
         encoded = encode_crops(model, crops, chunk=model.chunk(), on_progress=host.Progress())
-        host.say_large([crops.shape[1]] * len(crops), model.size)
+        host.say_large(crops, None, model.size)
         return io.NodeOutput(HeldCodes(model, encoded))
 
 

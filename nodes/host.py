@@ -8,9 +8,9 @@ import math
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import comfy.cli_args
 import comfy.model_management as memory
@@ -21,6 +21,9 @@ import folder_paths
 import torch
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from ..codeformer_core.faces import Faces
 
 Part = TypeVar("Part")
 log = logging.getLogger("CodeFormer")
@@ -171,11 +174,11 @@ def say_broken(faces: Iterable[int]) -> None:
         say(f"left as it was, no finite pixels came out: face {numbers}", warning=True)
 
 
-def say_large(sides: Sequence[float], size: int) -> None:
-    """Warn of faces, by the sides of their squares in pixels, that a model of `size` px softens."""
-    from ..codeformer_core.pipeline.large_faces import large_face_notes
+def say_large(images: Tensor, faces: Faces | None, size: int) -> None:
+    """Warn of faces of pictures, or of crops without `faces`, that a model of `size` px softens."""
+    from ..codeformer_core.pipeline.large_faces import large_face_notes, sides_of
 
-    for note in large_face_notes(sides, size):
+    for note in large_face_notes(sides_of(images, faces), size):
         say(note, warning=True)
 
 

@@ -74,6 +74,7 @@ class InpaintFaces(io.ComfyNode):
         image = as_images(image)
         colours, opacity = image[..., :3], image[..., 3:]
         network, settings = _prepared(model, "inpainting", adain)
+        host.say_large(image, faces, network.size)
         if faces is None:
             result = inpaint_crops(network, colours, mask, fidelity, **settings)
             filled, reached = result.crops, fitting_masks(mask, image).clone()
@@ -144,6 +145,7 @@ class ColorizeFaces(io.ComfyNode):
 
         image = as_images(image)
         network, settings = _prepared(model, "colorization", adain)
+        host.say_large(image, faces, network.size)
         colours, opacity = image[..., :3], image[..., 3:]
         crops = colours if faces is None else crop_faces(colours, faces, network.size)
         result = colorize_crops(network, crops, fidelity, keep_light=keep_light, **settings)

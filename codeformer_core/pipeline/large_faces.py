@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
+from ..faces import Faces
+from ..faces.crop import placement_in
+
 LARGEST_FACE = 1.25
 """A face this many times larger than the model's crops is visibly softened by them."""
 
@@ -26,3 +31,15 @@ def large_face_notes(sides: Sequence[float], size: int) -> tuple[str, ...]:
         f"{whose} larger than the model's {size} px (up to {max(large):.0f} px) and may get "
         f"softer: {remedy}",
     )
+
+
+def sides_of(images: Tensor, faces: Faces | None) -> list[float]:
+    """Sides of the faces' aligned squares in pixels, for `large_face_notes`.
+
+    Args:
+        images: (B, H, W, C) pictures, or aligned crops if there are no `faces`.
+        faces: the faces of the pictures.
+    """
+    if faces is None:
+        return [float(images.shape[1])] * len(images)
+    return [placement_in(images, face).face_size for face in faces]

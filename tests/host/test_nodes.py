@@ -84,6 +84,10 @@ TAKING_CROPS: list[dict[str, Any]] = [
     {"node": "CodeFormerRestoreFaces", "fidelity": 0.5},
     {"node": "CodeFormerEncodeFaces"},
 ]
+VARIANTS: list[dict[str, Any]] = [
+    {"node": "CodeFormerInpaintFaces", "fidelity": 1.0, "mask": torch.ones(3, 256, 256)},
+    {"node": "CodeFormerColorizeFaces", "fidelity": 0.0},
+]
 
 
 def softened(host: SimpleNamespace, caplog: pytest.LogCaptureFixture, node: str, **inputs: Any):
@@ -108,6 +112,8 @@ def test_faces_larger_than_the_model_are_said_once(
     assert "codeformer.pth" in said[0]
     for node in TAKING_CROPS:
         assert softened(host, caplog, **node, crops=crops, model=tiny)[1] == []
+    for node in VARIANTS:
+        assert softened(host, caplog, **node, **pictures, model=tiny)[1] == said
 
 
 def test_crops_larger_than_the_model_are_said_where_it_shrinks_them(
