@@ -16,8 +16,8 @@ from PIL.PngImagePlugin import PngInfo
 from codeformer_core.cli import main
 from codeformer_core.images import read_picture, resize
 
-FACE = (slice(40, 210), slice(138, 308))
-"""Roughly the aligned crop in the astronaut's photo."""
+FACE = (slice(46, 204), slice(144, 302))
+"""Roughly the aligned crop of the astronaut, so small that nothing is said of its size."""
 ORIENTATION, CAMERA, ARTIST, LAYERS = 0x0112, 0x010F, 315, 37724
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = (
