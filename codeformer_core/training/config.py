@@ -86,6 +86,13 @@ class RunConfig:
 
     1 is the published recipe. A model trained briefly shows artefacts between the ends with it.
     """
+    full_fidelity_perceptual: float = 1.0
+    """Stage III: share of the weight of L_per that is left at w = 1, linear in w.
+
+    1 is the published recipe. With less, high w learns what is closest and low w what looks best
+    (Y. Blau, T. Michaeli, "The Perception-Distortion Tradeoff", 2018); with steps at w = 1 and
+    below that share one weight, both ends learn nearly the same.
+    """
     mild_share: float = 0.0
     """Share of mildly degraded faces; the rest is degraded as in stage II."""
     strong: DegradationRange = STAGE_TWO
@@ -148,4 +155,11 @@ POSITIVE = (
     "validate_every",
     "validation_faces",
 )
-SHARES = ("hold_out", "ema", "final_rate", "mild_share", "full_fidelity_share")
+SHARES = (
+    "hold_out",
+    "ema",
+    "final_rate",
+    "mild_share",
+    "full_fidelity_share",
+    "full_fidelity_perceptual",
+)

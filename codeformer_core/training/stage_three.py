@@ -3,10 +3,10 @@
     F_hat_d = F_d + (alpha * F_d + beta) * w,   alpha, beta = P_theta(concat(F_d, F_e))
     L = L_1 + L_per + lambda_adv L_adv (at w = 1) + lambda_token L_code_token + L_code_feat'
 
-on mildly and strongly degraded faces; `full_fidelity_share` takes some steps at a smaller w. Stage
-II's losses stay, so that the transformer is as good at w = 0; the image losses cannot reach it,
-because they pass through the chosen codes, which have no gradient. Generator and codebook stay
-frozen.
+on mildly and strongly degraded faces; `full_fidelity_share` takes some steps at a smaller w, and
+`full_fidelity_perceptual` lets L_per count less the higher w is. Stage II's losses stay, so that
+the transformer is as good at w = 0; the image losses cannot reach it, because they pass through the
+chosen codes, which have no gradient. Generator and codebook stay frozen.
 """
 
 import numpy as np
@@ -33,10 +33,11 @@ class FusionStage(CodePredictionStage):
         latents, features = network.encoder.with_features(batch.degraded, sizes)
         code_loss, logged, logits = self.code_losses(latents.float(), batch)
         face_codes = FaceCodes(latents, logits, logits.argmax(2), features)
-        pictures = network.decode(face_codes, fidelity=self.fidelity_at(step)).float()
+        fidelity = self.fidelity_at(step)
+        pictures = network.decode(face_codes, fidelity).float()
         pixel = F.l1_loss(pictures, batch.clean)
         perceptual = self.perceptual_term(pictures, batch.clean)
-        reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
+        reconstruction = weights.pixel * pixel + self.perceptual_weight(fidelity) * perceptual
         last_layer = network.get_parameter(f"fuse_convs_dict.{max(sizes)}.shift.2.weight")
         adversarial = self.adversarial_term(pictures, reconstruction, last_layer, step, score)
         return StepResult(
@@ -53,6 +54,11 @@ class FusionStage(CodePredictionStage):
         if random.random() < self.config.full_fidelity_share:
             return self.config.fidelity
         return self.config.fidelity * random.random()
+
+    def perceptual_weight(self, fidelity: float) -> float:
+        """The weight of L_per in a step at w: falls linearly to its share at w = 1, then stays."""
+        fall = (1 - self.config.full_fidelity_perceptual) * min(fidelity, 1.0)
+        return self.config.losses.perceptual * (1 - fall)
 
     def validated_fidelities(self) -> tuple[float, ...]:
         """Both ends and the middle: quality at 0 must stay while identity at 1 grows."""

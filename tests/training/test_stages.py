@@ -104,6 +104,28 @@ def test_stage_three_draws_fidelities_below_the_full_one(
     assert min(drawn) < 0.1
 
 
+@pytest.mark.parametrize(("fidelity", "weight"), [(0.0, 2.0), (0.5, 1.25), (1.0, 0.5), (1.3, 0.5)])
+def test_perceptual_loss_counts_less_at_high_fidelity(
+    tmp_path: Path,
+    run_config: MakeConfig,
+    autoencoder: str,
+    monkeypatch: pytest.MonkeyPatch,
+    fidelity: float,
+    weight: float,
+) -> None:
+    config = run_config(stage=3, autoencoder=autoencoder, full_fidelity_perceptual=0.25)
+    trainer = Trainer(config, tmp_path / "three")
+    stage = trainer.stage
+    monkeypatch.setattr(stage, "fidelity_at", lambda step: fidelity)
+    batch = trainer.batches.at(0)
+    without = stage(batch, 0, trainer.discriminator).loss
+    losses = replace(config.losses, perceptual=2.0)
+    monkeypatch.setattr(stage, "config", replace(config, losses=losses))
+    monkeypatch.setattr(stage, "perceptual_term", lambda pictures, targets: torch.tensor(1.0))
+    counted = stage(batch, 0, trainer.discriminator).loss - without
+    assert float(counted.detach()) == pytest.approx(weight, abs=1e-4)
+
+
 def test_stage_three_image_losses_cannot_reach_the_transformer(
     tmp_path: Path, run_config: MakeConfig, autoencoder: str
 ) -> None:
