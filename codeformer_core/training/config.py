@@ -90,8 +90,7 @@ class RunConfig:
     """Stage III: share of the weight of L_per that is left at w = 1, linear in w.
 
     1 is the published recipe. With less, high w learns what is closest and low w what looks best
-    (Y. Blau, T. Michaeli, "The Perception-Distortion Tradeoff", 2018); with steps at w = 1 and
-    below that share one weight, both ends learn nearly the same.
+    (Y. Blau, T. Michaeli, "The Perception-Distortion Tradeoff", 2018).
     """
     mild_share: float = 0.0
     """Share of mildly degraded faces; the rest is degraded as in stage II."""
