@@ -1,7 +1,8 @@
-"""Take the pictures of the help pages and the workflows' thumbnails in a real ComfyUI.
+"""Take the pictures of the help pages, the workflows and the comparison in a real ComfyUI.
 
 Run from the repository, with the `test` extra and Chromium: `python docs/make_node_pictures.py`,
-with names to take only those. The photo is scikit-image's astronaut (NASA, public domain).
+with names of nodes or workflows, or `compare`, to take only those. The photo is scikit-image's
+astronaut (NASA, public domain).
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from PIL import Image, ImageFilter
 ROOT = Path(__file__).resolve().parents[1]
 HELP = ROOT / "web" / "docs"
 WORKFLOWS = ROOT / "workflows"
+COMPARISON = ROOT / "docs" / "compare.jpg"
 MARGIN = 24
+BUTTONS = 32
+"""Pixels above and below the comparison that hold its buttons."""
 QUALITY = 82
 THUMBNAIL = (960, 600)
 SETTINGS = {
@@ -91,7 +95,7 @@ WITHOUT_DOWNLOADS = (
 
 
 def main(names: list[str]) -> None:
-    """Take all pictures, or those of the named nodes and workflows."""
+    """Take all pictures, or only the named ones."""
     host, desks = _load("host/real_host.py"), _load("browser/desk.py")
     from playwright.sync_api import sync_playwright
 
@@ -111,6 +115,8 @@ def main(names: list[str]) -> None:
             for name in WITHOUT_DOWNLOADS:
                 if not names or name in names:
                     _take_workflow(desk, name)
+            if not names or COMPARISON.stem in names:
+                _take_comparison(desk)
         browser.close()
 
 
@@ -181,6 +187,27 @@ def _take_workflow(desk: Any, name: str) -> None:
     box = desk.page.evaluate(FIT, list(THUMBNAIL))
     desk.page.wait_for_timeout(1000)
     _save(desk.page.screenshot(clip=box), WORKFLOWS / f"{name}.jpg", THUMBNAIL)
+
+
+def _take_comparison(desk: Any) -> None:
+    """Restore the old photo, zoom to its face, and take the comparison, half of it before."""
+    desk.clear()
+    desk.build(
+        [
+            {**NODES["photo"], "at": [80, 120]},
+            {"type": "CodeFormerRestoreImage", "at": [420, 40], "size": [560, 1040]},
+        ],
+        [[0, "IMAGE", 1, "image"]],
+    )
+    desk.run()
+    page, stage = desk.page, desk.page.locator(".codeformer-stage[role=slider]")
+    page.locator(".codeformer-number").first.click()
+    box = stage.bounding_box()
+    page.mouse.move(box["x"] + 0.45 * box["width"], box["y"] + box["height"] / 2)
+    page.wait_for_timeout(1000)
+    # With the buttons above and below it.
+    clip = {**box, "y": box["y"] - BUTTONS, "height": box["height"] + 2 * BUTTONS}
+    _save(page.screenshot(clip=clip), COMPARISON)
 
 
 MUTE = "([id, muted]) => { app.graph.getNodeById(id).mode = muted ? 2 : 0; }"
