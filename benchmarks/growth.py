@@ -15,8 +15,8 @@ import torch
 from scenes import group_photo, placed_faces, portraits, sides
 from side_by_side import Row, compare, parser, report
 
-from codeformer_core.checkpoints import load_codeformer
 from codeformer_core.faces import DlibDetector
+from codeformer_core.models import load_codeformer
 from codeformer_core.pipeline import restore_image
 
 FACE_SIDE = 128.0

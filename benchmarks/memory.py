@@ -16,7 +16,8 @@ import torch
 from scenes import placed_faces, published_codeformer, sides
 from side_by_side import Row, parser, report
 
-from codeformer_core.checkpoints import BUILTIN_PATH, load_codeformer, save_network
+from codeformer_core.checkpoints import save_network
+from codeformer_core.models import BUILTIN_PATH, load_codeformer
 from codeformer_core.pipeline import restore_image
 
 MEBIBYTE = 2**20

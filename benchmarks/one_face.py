@@ -28,9 +28,10 @@ import torch
 import torch.multiprocessing as processes
 from torch import Tensor, nn
 
-from codeformer_core.checkpoints import load_codeformer, network_from_state
 from codeformer_core.images import to_network
-from codeformer_core.networks import CodeFormer, FaceCodes, fastest_dtype, prepare_for_inference
+from codeformer_core.models import load_codeformer, network_from_state
+from codeformer_core.networks import CodeFormer, FaceCodes, prepare_for_inference
+from codeformer_core.runtime import fastest_dtype
 
 Way = Callable[[], Tensor]
 FIDELITY = 0.5

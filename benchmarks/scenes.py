@@ -10,6 +10,7 @@ from torch import Tensor
 
 from codeformer_core.degradation import STAGE_TWO
 from codeformer_core.errors import PictureError
+from codeformer_core.evaluation.evaluate import degrade_faces
 from codeformer_core.faces import (
     TEMPLATE,
     Box,
@@ -22,7 +23,6 @@ from codeformer_core.faces import (
 )
 from codeformer_core.images import READABLE_SUFFIXES, as_images, read_picture, resize
 from codeformer_core.networks import CodeFormer, CodeFormerConfig
-from codeformer_core.pipeline.evaluation import degrade_faces
 
 PICTURE_ASPECT = 1.5
 

@@ -17,7 +17,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checkpoints import load_codeformer
     from .errors import (
         CheckpointError,
         CodeFormerError,
@@ -29,9 +28,10 @@ if TYPE_CHECKING:
     )
     from .faces import Face, Faces, PasteOptions
     from .images import Picture, read_picture, write_picture
+    from .models import load_codeformer
+    from .models.find import load_detector
     from .networks import CodeFormer, CodeFormerConfig, VQGANConfig
     from .pipeline import RestoredImage, restore_crops, restore_image
-    from .pipeline.models import load_detector
 
 __version__ = "0.1.0"
 
@@ -75,8 +75,8 @@ _HOMES = {
     "RestoredImage": "pipeline",
     "SettingError": "errors",
     "VQGANConfig": "networks",
-    "load_codeformer": "checkpoints",
-    "load_detector": "pipeline.models",
+    "load_codeformer": "models",
+    "load_detector": "models.find",
     "read_picture": "images",
     "restore_crops": "pipeline",
     "restore_image": "pipeline",

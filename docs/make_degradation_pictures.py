@@ -11,9 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from codeformer_core.degradation import STAGE_THREE_MILD, STAGE_TWO, Degradation, degrade
+from codeformer_core.evaluation.demo import demo_photo
 from codeformer_core.images import Picture, write_picture
-from codeformer_core.pipeline.demo import demo_photo
-from codeformer_core.pipeline.sheet import Panel, draw_sheet
+from codeformer_core.images.sheet import Panel, draw_sheet
 
 FOLDER = Path(__file__).parent / "degradation"
 FACE = (slice(8, 264), slice(96, 352))

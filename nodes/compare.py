@@ -65,8 +65,8 @@ class CompareFaces(io.ComfyNode):
         cls, image: torch.Tensor, other: torch.Tensor, faces: Faces | None = None
     ) -> io.NodeOutput:
         """Compare."""
+        from ..codeformer_core.evaluation.compare import compare
         from ..codeformer_core.images import as_images
-        from ..codeformer_core.pipeline.compare import compare
 
         found = compare(
             as_images(image)[..., :3],

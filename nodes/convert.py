@@ -43,7 +43,7 @@ class ConvertFile(io.ComfyNode):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Convert."""
-        from ..codeformer_core.checkpoints import convert
+        from ..codeformer_core.models import convert
 
         source = models.convertible_path(file)
         target = convert(source, source.with_suffix(".safetensors"))

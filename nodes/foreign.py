@@ -102,7 +102,7 @@ def load_face_model(path: Path) -> HostedFaceModel | None:
         CheckpointError: the file is damaged.
     """
     from ..codeformer_core.checkpoints import read_state
-    from ..codeformer_core.checkpoints.identify import recognise
+    from ..codeformer_core.models.identify import recognise
 
     state, _ = read_state(path)
     descriptor = _described(state) if recognise(state).kind in FAMILIES else None

@@ -200,7 +200,7 @@ def network_dtype() -> torch.dtype:
 
     The host itself leaves the processor at float32, even where bfloat16 is several times faster.
     """
-    from ..codeformer_core.networks import fastest_dtype
+    from ..codeformer_core.runtime import fastest_dtype
 
     device = memory.get_torch_device()
     chosen = memory.vae_dtype(device, [torch.bfloat16, torch.float32])

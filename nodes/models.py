@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from . import foreign, host, hosted
 
 if TYPE_CHECKING:
-    from ..codeformer_core.checkpoints.catalogue import KnownFile
+    from ..codeformer_core.downloads.catalogue import KnownFile
 
 BUILT_IN = "built-in"
 AUTOMATIC = "automatic"
@@ -128,7 +128,7 @@ def folder_for(kind: ModelKind, file: KnownFile) -> Path:
 
 def _downloads(kind: ModelKind) -> list[KnownFile]:
     """Known files whose content can be checked, best first."""
-    from ..codeformer_core.checkpoints.catalogue import KNOWN_FILES
+    from ..codeformer_core.downloads.catalogue import KNOWN_FILES
 
     files = [file for name in kind.kinds for file in KNOWN_FILES if file.kind == name]
     return [file for file in files if file.sha256 is not None]
@@ -172,7 +172,7 @@ def _special(entry: str) -> Path | None:
 
 def _best_detector() -> Path | None:
     """RetinaFace weights in the user's folders, also converted ones; the better network first."""
-    from ..codeformer_core.pipeline.models import find_known
+    from ..codeformer_core.models.find import find_known
 
     files, folders = _downloads(DETECTOR), host.model_folders(DETECTOR.folders)
     paths = (_local(DETECTOR, file.name) or find_known(file, folders) for file in files)
@@ -203,7 +203,7 @@ def _file(kind: ModelKind, entry: str) -> Path:
 
 
 def _download(kind: ModelKind, known: KnownFile) -> Path:
-    from ..codeformer_core.checkpoints.download import download
+    from ..codeformer_core.downloads.download import download
 
     host.say(f"downloading {known.name}")
     folder = folder_for(kind, known)
@@ -229,8 +229,8 @@ def load_codeformer(entry: str) -> hosted.HostedCodeFormer:
     Raises:
         CodeFormerError: no such file, not a CodeFormer, damaged, or a failed download.
     """
-    from ..codeformer_core.checkpoints.load import BUILTIN, find_model, load_network
     from ..codeformer_core.errors import CheckpointError
+    from ..codeformer_core.models.load import BUILTIN, find_model, load_network
     from ..codeformer_core.networks import prepare_for_inference
 
     path = find_model(BUILTIN) if entry == BUILT_IN else _file(CODEFORMER, entry)
@@ -273,9 +273,10 @@ def load_parser(entry: str) -> hosted.HostedParser:
     Raises:
         CodeFormerError: no such file or package, not a parser, damaged, or a failed download.
     """
-    from ..codeformer_core.checkpoints import identify, read_state
+    from ..codeformer_core.checkpoints import read_state
     from ..codeformer_core.errors import CheckpointError
     from ..codeformer_core.faces import build_parser
+    from ..codeformer_core.models import identify
 
     path = _file(PARSER, entry)
 
@@ -341,7 +342,7 @@ def _detector_of(path: Path) -> hosted.HostedDetector:
 
 
 def _new_detector(name: str) -> hosted.HostedDetector:
-    from ..codeformer_core.pipeline.models import load_detector as load
+    from ..codeformer_core.models.find import load_detector as load
 
     return hosted.HostedDetector(load(name, folders=host.model_folders(DETECTOR.folders)))
 

@@ -18,7 +18,7 @@ from aiohttp import web
 from . import host, models
 
 if TYPE_CHECKING:
-    from ..codeformer_core.checkpoints.catalogue import KnownFile
+    from ..codeformer_core.downloads.catalogue import KnownFile
 
 PATH = "/codeformer/downloads"
 """GET tells about all files, POST starts one, POST to `/cancel` below it stops one."""
@@ -135,7 +135,7 @@ def _described(kind: models.ModelKind, file: KnownFile) -> dict[str, Any]:
 
 def _run(kind: models.ModelKind, file: KnownFile, transfer: Transfer) -> None:
     """Download in a thread of its own."""
-    from ..codeformer_core.checkpoints.download import DownloadCancelledError, download
+    from ..codeformer_core.downloads.download import DownloadCancelledError, download
     from ..codeformer_core.errors import CodeFormerError
 
     def progress(done: int, total: int | None) -> None:

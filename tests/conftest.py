@@ -1,4 +1,4 @@
-"""Fixtures for all tests: small networks, and a real photo that comes with a dependency."""
+"""Fixtures for all tests: small networks, their weight files, and a real photo."""
 
 import importlib.util
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from codeformer_core.checkpoints import save_network
+from codeformer_core.checkpoints.names import to_published
 from codeformer_core.networks import CodeFormer, CodeFormerConfig, VQGANConfig
 
 ROOT = Path(__file__).parent.parent
@@ -60,3 +62,32 @@ def astronaut() -> Tensor:
     from skimage.data import astronaut
 
     return torch.from_numpy(astronaut()).float() / 255
+
+
+@pytest.fixture
+def safetensors_file(tiny_codeformer: CodeFormer, tmp_path: Path) -> Path:
+    """The tiny network as we save it."""
+    return save_network(tmp_path / "tiny.safetensors", tiny_codeformer)
+
+
+@pytest.fixture
+def published_state(tiny_codeformer: CodeFormer) -> dict[str, torch.Tensor]:
+    """The tiny network's tensors under the published keys."""
+    return to_published(tiny_codeformer.state_dict())
+
+
+@pytest.fixture
+def archive_file(published_state: dict[str, torch.Tensor], tmp_path: Path) -> Path:
+    """The tiny network as CodeFormer's authors save theirs."""
+    path = tmp_path / "tiny.pth"
+    torch.save({"params_ema": published_state}, path)
+    return path
+
+
+@pytest.fixture
+def legacy_file(published_state: dict[str, torch.Tensor], tmp_path: Path) -> Path:
+    """The tiny network as PyTorch before 1.6 and parallel training would have saved it."""
+    path = tmp_path / "tiny_legacy.pth"
+    prefixed = {f"module.{key}": value for key, value in published_state.items()}
+    torch.save(prefixed, path, _use_new_zipfile_serialization=False)
+    return path

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     import torch
 
-    from ..checkpoints import convert
+    from ..models import convert
 
     dtype = getattr(torch, options.dtype) if options.dtype else None
     target = options.target or options.source.with_suffix(".safetensors")

@@ -30,8 +30,8 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from ..evaluation.demo import run_demo
     from ..images import Picture, make_folder, write_picture
-    from ..pipeline.demo import run_demo
     from .progress import steps
 
     make_folder(options.output)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .options import Commands
 
 if TYPE_CHECKING:
-    from ..checkpoints import KnownFile
+    from ..downloads import KnownFile
 
 
 def add_parser(commands: Commands) -> argparse.ArgumentParser:
@@ -36,8 +36,8 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from ..checkpoints import KNOWN_FILES, find
-    from ..pipeline.models import model_folders
+    from ..downloads import KNOWN_FILES, find
+    from ..models.find import model_folders
 
     if not options.names:
         for file in KNOWN_FILES:
@@ -52,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
 def _fetch(file: "KnownFile", folder: Path, allow_unverified: bool) -> None:
     from tqdm import tqdm
 
-    from ..checkpoints import download, file_sha256
+    from ..checkpoints import file_sha256
+    from ..downloads import download
 
     print(_line(file))
     with tqdm(desc=file.name, unit="B", unit_scale=True, leave=False, disable=None) as bar:

@@ -16,7 +16,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..pipeline.evaluation import Measure
+    from ..evaluation.evaluate import Measure
 
 RANGES = ("strong", "mild")
 
@@ -76,13 +76,13 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from ..checkpoints import load_vqgan
     from ..degradation import STAGE_THREE_MILD, STAGE_TWO
+    from ..evaluation.baseline import NearestNeighbour
+    from ..evaluation.evaluate import evaluate
+    from ..evaluation.report import as_markdown, write_report
     from ..images import make_folder
     from ..metrics import FrechetDistance
-    from ..pipeline.baseline import NearestNeighbour
-    from ..pipeline.evaluation import evaluate
-    from ..pipeline.evaluation_report import as_markdown, write_report
+    from ..models import load_vqgan
     from .progress import steps
 
     make_folder(options.out)
@@ -119,6 +119,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
     """All measures that can be had here; the others are named."""
+    from ..evaluation.evaluate import identity_measure, landmark_measure
     from ..metrics import (
         EVALUATION_BACKBONE,
         LPIPS,
@@ -127,7 +128,6 @@ def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
         psnr,
         ssim,
     )
-    from ..pipeline.evaluation import identity_measure, landmark_measure
 
     measures: dict[str, Measure] = {"PSNR": psnr, "SSIM": ssim}
     makers = {

@@ -22,7 +22,7 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code is 1 if a file cannot be read."""
-    from ..checkpoints import describe
+    from ..models import describe
 
     failed = False
     for index, file in enumerate(options.files):

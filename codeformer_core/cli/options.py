@@ -93,8 +93,8 @@ def load_network(options: argparse.Namespace) -> "CodeFormer":
     """
     import torch
 
-    from ..networks import fastest_dtype
-    from ..pipeline.models import load_model, model_folders
+    from ..models.find import load_model, model_folders
+    from ..runtime import fastest_dtype
 
     device, dtype = _device(options.device), options.dtype
     return load_model(
@@ -113,7 +113,7 @@ def load_face_detector(options: argparse.Namespace) -> "FaceDetector":
         CheckpointError: its file is damaged, or of another kind.
         SettingError: the device cannot be used.
     """
-    from ..pipeline.models import load_detector, model_folders
+    from ..models.find import load_detector, model_folders
 
     return load_detector(
         options.detector,
@@ -128,7 +128,7 @@ def weight_files(options: argparse.Namespace) -> "list[Path | None]":
     Raises:
         MissingModelError: there is no such file.
     """
-    from ..pipeline.models import detector_path, model_folders, model_path
+    from ..models.find import detector_path, model_folders, model_path
 
     folders = model_folders(options.weights_dir)
     model = model_path(options.model, folders)

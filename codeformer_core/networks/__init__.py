@@ -3,7 +3,7 @@
 from .codeformer import CodeFormer, FaceCodes, Fidelity
 from .config import ADAIN_BY_VARIANT, CodeFormerConfig, VQGANConfig
 from .discriminator import PatchDiscriminator
-from .inference import fastest_dtype, prepare_for_inference
+from .inference import prepare_for_inference
 from .vqgan import VQGAN
 
 __all__ = [
@@ -15,6 +15,5 @@ __all__ = [
     "Fidelity",
     "PatchDiscriminator",
     "VQGANConfig",
-    "fastest_dtype",
     "prepare_for_inference",
 ]

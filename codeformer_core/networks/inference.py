@@ -43,22 +43,3 @@ def _folded(upsample: Upsample, operations: Operations) -> FoldedUpsample:
     }
     folded.load_state_dict(weights, assign=True)
     return folded.eval().requires_grad_(False)
-
-
-def fastest_dtype(device: torch.device | str) -> torch.dtype:
-    """bfloat16 where a device multiplies it faster than float32, else float32.
-
-    float16 is never chosen: feature maps of CodeFormer can leave its range.
-    """
-    device = torch.device(device)
-    if device.type == "cuda":
-        fast = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        fast = device.type == "cpu" and _cpu_multiplies_bf16()
-    return torch.bfloat16 if fast else torch.float32
-
-
-def _cpu_multiplies_bf16() -> bool:
-    """Whether the CPU has instructions for it; emulated, it is slower than float32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingError
+from ..images.sheet import Panel, draw_sheet
 from .codes import EncodedCrops, FaceCoder, decode_crops
 from .crops import CHUNK, Progress, keep_tone
-from .sheet import Panel, draw_sheet
 
 LARGEST_SHEET = 16384
 """Longest side of a grid in pixels; more than this no picture viewer likes."""

@@ -17,7 +17,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {}
 async def use_local_files(app: object) -> None:
     """Replace what is known about files once all packs are loaded."""
     pack = next(name for name in sys.modules if name.endswith("custom_nodes/codeformer"))
-    catalogue = importlib.import_module(f"{pack}.codeformer_core.checkpoints.catalogue")
+    catalogue = importlib.import_module(f"{pack}.codeformer_core.downloads.catalogue")
     changes = json.loads(os.environ["CODEFORMER_TEST_FILES"])
     catalogue.KNOWN_FILES = tuple(
         dataclasses.replace(

@@ -37,7 +37,7 @@ def test_new_nodes_start_with_the_users_defaults_and_saved_ones_keep_theirs(sett
 
 
 def test_default_detector_may_be_a_file_of_the_catalogue(settings: Any) -> None:
-    from codeformer_core.checkpoints.catalogue import KNOWN_FILES
+    from codeformer_core.downloads.catalogue import KNOWN_FILES
 
     _, _, *names = settings.page.evaluate(
         "(id) => app.ui.settings.settingsLookup[id].options", PREFIX + "Defaults.Detector"

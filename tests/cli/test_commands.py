@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from codeformer_core.checkpoints import KNOWN_FILES, read_state
+from codeformer_core.checkpoints import read_state
 from codeformer_core.cli import main
+from codeformer_core.downloads import KNOWN_FILES
 from codeformer_core.errors import DownloadError
 from codeformer_core.images import read_picture
 
@@ -82,7 +83,7 @@ def fetched(monkeypatch) -> list[tuple[str, str, bool]]:
         (folder / file.name).write_bytes(b"xy")
         return folder / file.name
 
-    monkeypatch.setattr("codeformer_core.checkpoints.download", pretend)
+    monkeypatch.setattr("codeformer_core.downloads.download", pretend)
     return calls
 
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from codeformer_core.checkpoints import load_codeformer
 from codeformer_core.cli import main
+from codeformer_core.models import load_codeformer
 
 SETTINGS = """
 stage = {stage}

@@ -135,7 +135,7 @@ def fetched(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> list[tupl
             raise host.core("errors").DownloadError("stopped")
         raise host.core("errors").DownloadError("the test has no network")
 
-    monkeypatch.setattr(host.core("checkpoints.download"), "download", fake)
+    monkeypatch.setattr(host.core("downloads.download"), "download", fake)
     return asked
 
 

@@ -239,7 +239,7 @@ def test_many_requests_for_one_file_are_one_download(
     host: SimpleNamespace, routes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     downloads = Downloads()
-    monkeypatch.setattr(host.core("checkpoints.download"), "download", downloads)
+    monkeypatch.setattr(host.core("downloads.download"), "download", downloads)
     other = "codeformer.pth"
     states = asyncio.run(_ask_at_once(routes, downloads, [NAME, other] * 20))
     assert states == ["done", "done"]
@@ -273,7 +273,7 @@ def test_an_error_nobody_expected_is_said_and_logged(
             await client.post(PATH, json={"name": NAME})
             return await _until_it_ends(client)
 
-    monkeypatch.setattr(host.core("checkpoints.download"), "download", broken)
+    monkeypatch.setattr(host.core("downloads.download"), "download", broken)
     file = asyncio.run(ask())
     assert file["state"] == "failed"
     assert NAME in file["reason"] and "KeyError: 'a bug'" in file["reason"]

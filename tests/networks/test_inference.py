@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from codeformer_core.checkpoints import BUILTIN, load_codeformer, save_network
-from codeformer_core.checkpoints.load import find_model, load_network
+from codeformer_core.checkpoints import save_network
 from codeformer_core.errors import SettingError
 from codeformer_core.images import resize, to_network
-from codeformer_core.networks import CodeFormer, fastest_dtype, prepare_for_inference
+from codeformer_core.models import BUILTIN, load_codeformer
+from codeformer_core.models.load import find_model, load_network
+from codeformer_core.networks import CodeFormer, prepare_for_inference
 from codeformer_core.networks.layers import FoldedUpsample, Upsample
+from codeformer_core.runtime import fastest_dtype
 
 
 def test_folded_upsampling_is_the_same_map() -> None:

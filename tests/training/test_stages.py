@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from codeformer_core.checkpoints import load_codeformer, load_vqgan
 from codeformer_core.errors import CheckpointError, MissingModelError, SettingError
+from codeformer_core.models import load_codeformer, load_vqgan
 from codeformer_core.training.augmentation import Augmentation
 from codeformer_core.training.config import RunConfig
 from codeformer_core.training.loop import Trainer

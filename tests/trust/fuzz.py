@@ -82,7 +82,8 @@ def read_shard(path: Path) -> object:
 
 
 def read_weights(path: Path) -> object:
-    from codeformer_core.checkpoints import identify, read_state
+    from codeformer_core.checkpoints import read_state
+    from codeformer_core.models import identify
 
     state, metadata = read_state(path)
     size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from codeformer_core.checkpoints import KnownFile, download, save_network, transfer
+from codeformer_core.checkpoints import save_network
+from codeformer_core.downloads import KnownFile, download, transfer
 from codeformer_core.errors import CheckpointError, DownloadError
 from codeformer_core.images import DiskFullError, Picture, write_picture
 from codeformer_core.networks import CodeFormer

@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from codeformer_core.checkpoints import (
-    convert,
-    describe,
-    load_network,
-    read_state,
-    save_network,
-    write_state,
-)
+from codeformer_core.checkpoints import read_state, save_network, write_state
 from codeformer_core.errors import CheckpointError, MissingModelError, SettingError
+from codeformer_core.models import convert, describe, load_network
 from codeformer_core.networks import CodeFormer
 
 State = dict[str, torch.Tensor]

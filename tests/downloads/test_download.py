@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from codeformer_core.checkpoints import DownloadCancelledError, KnownFile, download, transfer
+from codeformer_core.downloads import DownloadCancelledError, KnownFile, download, transfer
 from codeformer_core.errors import DownloadError
 
 CONTENT = bytes(range(256)) * 4096  # 1 MB
@@ -323,7 +323,7 @@ def test_two_at_once_fetch_once(known: KnownFile, tmp_path: Path, server) -> Non
 
 
 def test_waiting_for_another_download_can_be_cancelled(known: KnownFile, tmp_path: Path) -> None:
-    from codeformer_core.checkpoints.lock import locked
+    from codeformer_core.downloads.lock import locked
 
     with (
         locked(tmp_path / ".model.pth.lock", lambda: None),
@@ -346,7 +346,7 @@ def test_a_killed_download_leaves_a_part_that_is_resumed(
 
     server.answers = [half_and_wait]
     script = (
-        "import sys; from codeformer_core.checkpoints import KnownFile, download\n"
+        "import sys; from codeformer_core.downloads import KnownFile, download\n"
         f"download(KnownFile(**{vars(known)!r}), sys.argv[1])"
     )
     process = subprocess.Popen(

@@ -4,14 +4,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..checkpoints.names import to_network
+from ..checkpoints.reader import Metadata, State, container_of, read_state
+from ..checkpoints.write import file_sha256
+from ..downloads.catalogue import KNOWN_FILES, KnownFile
 from ..errors import CheckpointError
 from ..networks import CodeFormerConfig, VQGANConfig
-from .catalogue import KNOWN_FILES, KnownFile
 from .empty import build_empty
 from .identify import CheckpointInfo, check_complete, identify, recognise
-from .names import to_network
-from .reader import Metadata, State, container_of, read_state
-from .write import file_sha256
 
 CONTAINERS = {
     "safetensors": "safetensors",

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from codeformer_core.checkpoints import identify
-from codeformer_core.checkpoints.empty import build_empty
 from codeformer_core.checkpoints.names import to_published
 from codeformer_core.errors import CheckpointError
+from codeformer_core.models import identify
+from codeformer_core.models.empty import build_empty
 from codeformer_core.networks import CodeFormerConfig, VQGANConfig
 
 State = dict[str, torch.Tensor]

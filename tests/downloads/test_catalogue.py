@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from codeformer_core.checkpoints import KNOWN_FILES, find
-from codeformer_core.checkpoints.identify import SIGNATURES
-from codeformer_core.checkpoints.transfer import check_address
+from codeformer_core.downloads import KNOWN_FILES, find
+from codeformer_core.downloads.transfer import check_address
 from codeformer_core.errors import MissingModelError
+from codeformer_core.models.identify import SIGNATURES
 
 names = pytest.mark.parametrize("file", KNOWN_FILES, ids=lambda file: file.name)
 

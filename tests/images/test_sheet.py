@@ -2,7 +2,7 @@
 
 import torch
 
-from codeformer_core.pipeline.sheet import GAP, LINE_HEIGHT, Panel, draw_sheet
+from codeformer_core.images.sheet import GAP, LINE_HEIGHT, Panel, draw_sheet
 
 
 def test_pictures_are_brought_to_one_width_with_room_for_their_captions():

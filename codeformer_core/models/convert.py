@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
+from ..checkpoints.names import to_network
+from ..checkpoints.reader import Metadata, State, read_state
+from ..checkpoints.write import config_metadata, file_sha256, write_state
+from ..downloads.catalogue import KNOWN_FILES
 from ..errors import CheckpointError, SettingError
-from .catalogue import KNOWN_FILES
 from .empty import build_empty
 from .identify import CheckpointInfo, check_complete, identify
-from .names import to_network
-from .reader import Metadata, State, read_state
-from .write import config_metadata, file_sha256, write_state
 
 
 def convert(

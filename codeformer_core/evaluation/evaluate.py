@@ -21,10 +21,10 @@ from ..images import (
     shorter_side,
     to_network,
 )
+from ..images.sheet import Panel, draw_sheet
 from ..metrics import FrechetDistance, codebook_usage
 from ..networks import CodeFormer
 from .baseline import NearestNeighbour
-from .sheet import Panel, draw_sheet
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """Clean and other faces, (B, S, S, 3) in 0..1, to a number a face; NaN where there is none."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..images import Picture, atomic_write, write_picture
-from .evaluation import Evaluation
+from .evaluate import Evaluation
 
 BETTER = {"PSNR": "up", "SSIM": "up", "codes used": "up"}
 """Measures that are better when larger; the others are better when smaller."""

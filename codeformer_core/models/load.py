@@ -7,14 +7,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints.names import to_network
+from ..checkpoints.reader import Metadata, State, read_state
+from ..downloads.catalogue import KNOWN_FILES, known
 from ..errors import CheckpointError, MissingModelError, SettingError
 from ..networks import VQGAN, CodeFormer, prepare_for_inference
 from ..networks.layers import Operations
-from .catalogue import KNOWN_FILES, known
 from .empty import build_empty
 from .identify import CheckpointInfo, check_complete, identify
-from .names import to_network
-from .reader import Metadata, State, read_state
 
 BUILTIN = "builtin"
 """The name of the model that comes with the package."""

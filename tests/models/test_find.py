@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from codeformer_core.checkpoints import find, save_network
+from codeformer_core.checkpoints import save_network
+from codeformer_core.downloads import find
 from codeformer_core.errors import CheckpointError, MissingModelError
-from codeformer_core.pipeline import models
+from codeformer_core.models import find as models
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..checkpoints.reader import read_state
+from ..checkpoints.write import file_sha256
 from ..errors import CodeFormerError, DownloadError
+from ..models.identify import recognise
 from .catalogue import KnownFile
-from .identify import recognise
 from .lock import locked
-from .reader import read_state
 from .transfer import Transfer
-from .write import file_sha256
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the bytes in all, None if unknown."""

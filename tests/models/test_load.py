@@ -8,16 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from codeformer_core.checkpoints import (
-    load_codeformer,
-    load_network,
-    load_vqgan,
-    network_from_state,
-    save_network,
-    write_state,
-)
-from codeformer_core.checkpoints.load import find_model
+from codeformer_core.checkpoints import save_network, write_state
 from codeformer_core.errors import CheckpointError, MissingModelError, SettingError
+from codeformer_core.models import load_codeformer, load_network, load_vqgan, network_from_state
+from codeformer_core.models.load import find_model
 from codeformer_core.networks import VQGAN, CodeFormer
 
 State = dict[str, torch.Tensor]

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..images import as_images, to_uint8
+from . import as_images, to_uint8
 
 GAP = 12
 TEXT_SIZE = 18

@@ -9,9 +9,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
+from ..checkpoints.reader import Metadata, State
 from ..errors import CheckpointError
 from ..networks import CodeFormerConfig, VQGANConfig
-from .reader import Metadata, State
 
 HEADS = 8
 """Attention heads of the published network; not visible in the weights."""

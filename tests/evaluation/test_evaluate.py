@@ -10,18 +10,18 @@ from torch import Tensor
 
 from codeformer_core.degradation import STAGE_THREE_MILD
 from codeformer_core.errors import PictureError, SettingError
-from codeformer_core.faces import Box, Face, Faces, Landmarks, place
-from codeformer_core.images import Picture, write_picture
-from codeformer_core.metrics import FrechetDistance, psnr
-from codeformer_core.networks import VQGAN, CodeFormer
-from codeformer_core.pipeline.baseline import NearestNeighbour
-from codeformer_core.pipeline.evaluation import (
+from codeformer_core.evaluation.baseline import NearestNeighbour
+from codeformer_core.evaluation.evaluate import (
     evaluate,
     find_faces,
     identity_measure,
     landmark_measure,
 )
-from codeformer_core.pipeline.evaluation_report import as_json, as_markdown, write_report
+from codeformer_core.evaluation.report import as_json, as_markdown, write_report
+from codeformer_core.faces import Box, Face, Faces, Landmarks, place
+from codeformer_core.images import Picture, write_picture
+from codeformer_core.metrics import FrechetDistance, psnr
+from codeformer_core.networks import VQGAN, CodeFormer
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from ..degradation import Degradation, degrade
 from ..errors import MissingModelError, PictureError
 from ..faces import Face, FaceDetector, Faces, crop_faces
 from ..images import as_images
+from ..images.sheet import Panel, draw_sheet
 from ..metrics import IdentityNetwork, psnr
-from .crops import FaceRestorer, Progress
-from .restore import RestoredImage, restore_image
-from .sheet import Panel, draw_sheet
+from ..pipeline.crops import FaceRestorer, Progress
+from ..pipeline.restore import RestoredImage, restore_image
 
 DEMO_DEGRADATION = Degradation(
     blur_x=2.0, downsample=4.0, gaussian_noise=8.0, sensor_noise=4.0, jpeg_quality=50

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from ..checkpoints.reader import Metadata, State
 from ..errors import CheckpointError, SettingError
 from ..networks import CodeFormerConfig, VQGANConfig
 from .layout import codeformer_config, vqgan_config
-from .reader import Metadata, State
 
 
 @dataclass(frozen=True)

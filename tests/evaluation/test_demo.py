@@ -5,9 +5,9 @@ import torch
 
 from codeformer_core.degradation import Degradation
 from codeformer_core.errors import PictureError
+from codeformer_core.evaluation.demo import demo_photo, run_demo
+from codeformer_core.models.find import load_detector
 from codeformer_core.networks import CodeFormerConfig, VQGANConfig
-from codeformer_core.pipeline.demo import demo_photo, run_demo
-from codeformer_core.pipeline.models import load_detector
 
 
 class Echo:
@@ -60,7 +60,7 @@ def test_the_demo_is_the_same_every_time(demo, detector):
 
 def test_identity_is_left_out_without_dlib(detector, monkeypatch):
     from codeformer_core.errors import MissingModelError
-    from codeformer_core.pipeline import demo as module
+    from codeformer_core.evaluation import demo as module
 
     def missing() -> None:
         raise MissingModelError("no dlib")

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints import BUILTIN, KNOWN_FILES, KnownFile, identify, load_codeformer, read_state
-from ..checkpoints.catalogue import known
-from ..checkpoints.load import find_model
+from ..checkpoints import read_state
+from ..downloads import KNOWN_FILES, KnownFile
+from ..downloads.catalogue import known
 from ..errors import CheckpointError, MissingModelError
 from ..faces import FaceDetector
 from ..networks import CodeFormer
+from . import BUILTIN, identify, load_codeformer
+from .load import find_model
 
 FOLDERS_VARIABLE = "CODEFORMER_MODELS"
 """Environment variable with model folders, separated as in PATH."""

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from codeformer_core.errors import MissingModelError, PictureError
+from codeformer_core.evaluation import compare as module
+from codeformer_core.evaluation.compare import Comparison, compare
 from codeformer_core.faces import Faces
 from codeformer_core.metrics import psnr, ssim
-from codeformer_core.pipeline import compare as module
-from codeformer_core.pipeline.compare import Comparison, compare
 
 
 class Mean:

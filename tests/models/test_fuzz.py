@@ -8,8 +8,8 @@ import random
 
 import torch
 
-from codeformer_core.checkpoints import network_from_state
 from codeformer_core.errors import CodeFormerError
+from codeformer_core.models import network_from_state
 
 ROUNDS = int(os.environ.get("CODEFORMER_FUZZ_ROUNDS", "60"))
 

@@ -1,0 +1,1 @@
+"""Measure: a model over many faces, two pictures against each other, the demonstration."""
