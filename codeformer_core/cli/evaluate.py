@@ -58,7 +58,8 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--landmarks",
         action="store_true",
-        help="landmark distance too: searches every picture for its face, slow with dlib",
+        help="normalised mean error of the landmarks too: searches every picture for its face, "
+        "slow with dlib",
     )
     parser.add_argument("--lpips", action="store_true", help="LPIPS too (downloads AlexNet)")
     parser.add_argument(
@@ -66,7 +67,8 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         nargs="?",
         const="inception",
         metavar="BACKBONE",
-        help="FID too: inception (downloads its weights) or efficientnet_lite0",
+        help="Frechet distance too: of inception (the published FID; downloads its weights), or "
+        "of efficientnet_lite0",
     )
     add_dtype_option(parser, default="float32")
     add_detector_options(parser)
@@ -119,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
     """All measures that can be had here; the others are named."""
-    from ..evaluation.evaluate import identity_measure, landmark_measure
+    from ..evaluation.evaluate import identity_measure, nme_measure
     from ..metrics import (
         EVALUATION_BACKBONE,
         LPIPS,
@@ -141,7 +143,7 @@ def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
             print(f"note: {name} is left out: {error}", file=sys.stderr)
     # Asked for: not having it is an error.
     if options.landmarks:
-        measures["landmarks"] = landmark_measure(load_face_detector(options))
+        measures["NME"] = nme_measure(load_face_detector(options))
     if options.lpips:
         measures["LPIPS"] = LPIPS().distance
     return measures

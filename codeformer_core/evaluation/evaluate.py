@@ -102,7 +102,7 @@ def evaluate(
         baseline: the lookup without transformer; of the network's own encoder if left out.
         seed: of the degradations.
         limit: at most so many faces.
-        frechet: makes an empty FID for each restoration.
+        frechet: makes an empty distance for each restoration.
         chunk: faces of one forward pass.
         on_progress: called with (faces done, faces in all).
 
@@ -137,7 +137,7 @@ def evaluate(
     size = network.config.vqgan.codebook_size
     rows = {name: row.means() | _usage(row.codes, size) for name, row in sums.items()}
     for name, distance in distances.items():
-        rows[name]["FID"] = distance.value()
+        rows[name][distance.name] = distance.value()
     return Evaluation(len(paths), network.size, seed, rows, draw_sheet(shown, PANEL_WIDTH))
 
 
@@ -163,9 +163,9 @@ def degrade_faces(clean: Tensor, ranges: DegradationRange, seed: int, first: int
     return torch.stack(degraded)
 
 
-def landmark_measure(detector: FaceDetector) -> Measure:
-    """Landmark distance with a detector; NaN where it finds no face."""
-    from ..metrics import landmark_distance
+def nme_measure(detector: FaceDetector) -> Measure:
+    """Normalised mean error of the landmarks with a detector; NaN where it finds no face."""
+    from ..metrics import nme
 
     def find(faces: Tensor) -> Tensor:
         points = []
@@ -175,7 +175,7 @@ def landmark_measure(detector: FaceDetector) -> Measure:
         return torch.tensor(points, dtype=torch.float64)
 
     find_clean = _remembering(find)
-    return lambda clean, other: landmark_distance(find_clean(clean), find(other))
+    return lambda clean, other: nme(find_clean(clean), find(other))
 
 
 class Descriptors(Protocol):

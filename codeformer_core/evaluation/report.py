@@ -11,7 +11,8 @@ from .evaluate import Evaluation
 BETTER = {"PSNR": "up", "SSIM": "up", "codes used": "up"}
 """Measures that are better when larger; the others are better when smaller."""
 ARROWS = {"up": "↑", "down": "↓"}
-DIGITS = {"PSNR": 2, "FID": 1, "codes used": 2}
+DIGITS = {"PSNR": 2, "FID": 1, "FD": 1, "codes used": 2}
+"""Behind the point, by the first word of a measure or by all of it."""
 SHEET_QUALITY = 88
 
 
@@ -69,4 +70,5 @@ def as_markdown(evaluation: Evaluation, about: dict[str, Any]) -> str:
 def _cell(measure: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
-    return f"{value:.{DIGITS.get(measure, 3)}f}"
+    digits = DIGITS.get(measure, DIGITS.get(measure.split()[0], 3))
+    return f"{value:.{digits}f}"

@@ -4,8 +4,8 @@ from .backbones import BACKBONES
 from .codebook import codebook_usage
 from .frechet import FrechetDistance
 from .identity import IdentityNetwork
-from .landmarks import landmark_distance
 from .learned import LPIPS
+from .nme import nme
 from .perceptual import EVALUATION_BACKBONE, TRAINING_BACKBONE, PerceptualDistance
 from .psnr import psnr
 from .ssim import ssim
@@ -19,7 +19,7 @@ __all__ = [
     "IdentityNetwork",
     "PerceptualDistance",
     "codebook_usage",
-    "landmark_distance",
+    "nme",
     "psnr",
     "ssim",
 ]

@@ -1,4 +1,4 @@
-"""Frechet distance (FID) between two sets of pictures, by `torchmetrics`."""
+"""Frechet distance between two sets of pictures, by `torchmetrics`."""
 
 from typing import Any
 
@@ -17,9 +17,11 @@ SMALLEST_SET = 2
 class FrechetDistance:
     """How far apart two sets of pictures are as distributions (Heusel et al. 2017).
 
+    Its `name` says by which backbone: only Inception's is called FID.
+
     Args:
-        backbone: inception (FID as published, downloads its weights through `torch-fidelity`), or
-            one of `BACKBONES`: comparable among themselves only, but without any download.
+        backbone: inception (the published FID; downloads its weights through `torch-fidelity`),
+            or one of `BACKBONES`: comparable among themselves only, but without any download.
 
     Raises:
         MissingModelError: a package or the weights cannot be had here.
@@ -28,6 +30,7 @@ class FrechetDistance:
 
     def __init__(self, backbone: str = "inception") -> None:
         self._metric = _metric(backbone)
+        self.name = "FID" if backbone == "inception" else f"FD ({backbone})"
         self._seen = [0, 0]
 
     def add(self, pictures: Tensor, real: bool) -> None:
@@ -43,7 +46,7 @@ class FrechetDistance:
             SettingError: fewer than two pictures in a set.
         """
         if min(self._seen) < SMALLEST_SET:
-            raise SettingError("FID compares sets: add at least two pictures to each")
+            raise SettingError(f"{self.name} compares sets: add at least two pictures to each")
         return float(self._metric.compute())
 
 
@@ -51,7 +54,7 @@ def _metric(backbone: str) -> Any:
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
     except ImportError as error:
-        raise MissingModelError(f"FID needs torchmetrics: {INSTALL_HINT}") from error
+        raise MissingModelError(f"a Frechet distance needs torchmetrics: {INSTALL_HINT}") from error
     if backbone != "inception":
         return FrechetInceptionDistance(_Pooled(Features(backbone)))
     try:

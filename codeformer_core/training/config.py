@@ -21,7 +21,9 @@ class LossWeights:
     perceptual: float = 1.0
     """L_per."""
     commitment: float = 0.25
-    """beta of eq. 2 (stage I), or the weight of L_code_feat' (stages II and III)."""
+    """beta of eq. 2, stage I's."""
+    code_feature: float = 1.0
+    """Of L_code_feat', stages II and III's."""
     adversarial: float = 0.8
     """lambda_adv, times the adaptive weight."""
     code_token: float = 0.5
@@ -60,7 +62,7 @@ class RunConfig:
     """Optimiser steps in all."""
     batch_size: int = 16
     """Pictures of an optimiser step, over all processes and micro-batches."""
-    accumulate: int = 1
+    gradient_accumulation_steps: int = 1
     """Micro-batches of an optimiser step, to fit a batch into memory."""
     learning_rate: float = 7e-5
     betas: tuple[float, float] = (0.9, 0.99)
@@ -71,7 +73,7 @@ class RunConfig:
     """Steps of linear warm-up of the learning rate."""
     final_rate: float = 0.1
     """Learning rate at the last step, as a share of the first (cosine)."""
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     """Largest norm of the gradients of a step."""
     quantize_after: int = 0
     """Stage I: steps without the codebook before it starts from k-means."""
@@ -136,18 +138,24 @@ class RunConfig:
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingError(f"{name} is {getattr(self, name)}: it must be from 0 to 1")
-        if self.batch_size % self.accumulate:
+        if self.batch_size % self.gradient_accumulation_steps:
             raise SettingError(
-                f"a batch of {self.batch_size} cannot be split into {self.accumulate} micro-batches"
+                f"a batch of {self.batch_size} cannot be split into "
+                f"{self.gradient_accumulation_steps} micro-batches"
             )
 
 
+RENAMED = {
+    "accumulate": "gradient_accumulation_steps",
+    "clip": "max_grad_norm",
+}
+"""Settings of older files by their present names."""
 POSITIVE = (
     "steps",
     "batch_size",
-    "accumulate",
+    "gradient_accumulation_steps",
     "learning_rate",
-    "clip",
+    "max_grad_norm",
     "discriminator_channels",
     "log_every",
     "save_every",

@@ -18,18 +18,19 @@ from ..images import make_folder
 from ..metrics import codebook_usage
 from ..networks import PatchDiscriminator
 from .augmentation import UNCHANGED
-from .average import MovingAverage
 from .config import RunConfig
 from .data import Batch, FaceBatches
+from .ema import EMA
 from .losses import discriminator_loss
-from .processes import company_of, make_accelerator, places_of
+from .process_group import make_accelerator, places_of, process_group_of
 from .reporting import FolderReporter, Reporter, Silent
 from .run_folder import RunFolder, State
 from .sources import FaceSet, StoredPicture, find_pictures, hold_out
-from .stages import Stage, StepResult, make_stage
+from .stage import Stage, StepResult
+from .stages import make_stage
 from .validation import validate
 
-Progress = Callable[[int, int, dict[str, float]], None]
+OnStep = Callable[[int, int, dict[str, float]], None]
 """Called with (steps done, steps in all, last numbers) after every step."""
 VALIDATION_SEED = 20_220_622
 """Of the validation faces' degradations, the same in every run."""
@@ -73,7 +74,7 @@ class Trainer:
         stage.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs)
         if self.batches.variants and config.stage > 1:
             stage.remember_codes(self.batches.variants)
-        stage.company = company_of(self.accelerator)
+        stage.process_group = process_group_of(self.accelerator)
         discriminator = PatchDiscriminator(config.discriminator_channels).to(self.device)
         self.stage: Stage[Any] = stage
         self.discriminator = discriminator
@@ -82,12 +83,12 @@ class Trainer:
         self.discriminator_optimizer = torch.optim.Adam(
             discriminator.parameters(), config.learning_rate, config.betas
         )
-        self.average = MovingAverage(stage.network, config.ema)
+        self.ema = EMA(stage.network, config.ema)
         # The same modules, wrapped so that gradients are averaged over all processes.
         self.shared_stage = self.accelerator.prepare_model(stage)
         self.shared_discriminator = self.accelerator.prepare_model(discriminator)
 
-    def run(self, stop: threading.Event | None = None, on_progress: Progress | None = None) -> bool:
+    def run(self, stop: threading.Event | None = None, on_step: OnStep | None = None) -> bool:
         """Train until the last step, or until `stop` is set or Ctrl-C; saves before returning.
 
         Returns:
@@ -102,7 +103,7 @@ class Trainer:
             self.reporter = FolderReporter(self.folder.path, self.step)
         try:
             with _stopping_on_interrupt(stop):
-                self._run(stop, on_progress)
+                self._run(stop, on_step)
         except BaseException:
             with suppress(PictureError):  # of a full disk the first error says more
                 self.reporter.close()
@@ -110,7 +111,7 @@ class Trainer:
         self.reporter.close()
         return self.step >= self.config.steps
 
-    def _run(self, stop: threading.Event, on_progress: Progress | None) -> None:
+    def _run(self, stop: threading.Event, on_step: OnStep | None) -> None:
         steps = range(self.step, self.config.steps)
         for parts in self.batches.ahead(steps, self.places, self.config.workers):
             started = time.monotonic()
@@ -122,8 +123,8 @@ class Trainer:
             numbers = self._report(results, ending)
             if ending or self.step % self.config.save_every == 0:
                 self.save()
-            if on_progress is not None:
-                on_progress(self.step, self.config.steps, numbers)
+            if on_step is not None:
+                on_step(self.step, self.config.steps, numbers)
             if stopping:
                 return
 
@@ -141,10 +142,10 @@ class Trainer:
             for number, part in enumerate(parts)
         ]
         self.discriminator.requires_grad_(True)
-        nn.utils.clip_grad_norm_(self.trained, self.config.clip)
+        nn.utils.clip_grad_norm_(self.trained, self.config.max_grad_norm)
         self.optimizer.step()
         self.stage.after_step(self.step)
-        self.average.update(self.stage.network)
+        self.ema.update(self.stage.network)
         if results[0].adversarial:
             self._train_discriminator(parts, results)
         return results
@@ -200,7 +201,7 @@ class Trainer:
         """Losses of this step over all micro-batches and processes."""
         names = results[0].logged
         sums = [torch.stack([r.logged[name].detach().float() for r in results]) for name in names]
-        means = self.stage.company.mean(torch.stack([each.mean() for each in sums]))
+        means = self.stage.process_group.mean(torch.stack([each.mean() for each in sums]))
         numbers = dict(zip(names, means.tolist(), strict=True))
         codes = [result.codes for result in results if result.codes is not None]
         if codes:
@@ -217,7 +218,7 @@ class Trainer:
         count = -(-min(self.config.validation_faces, len(batches.faces)) // batches.size)
         made = (batches.at(step).on(self.device) for step in range(count))
         with self._autocast():
-            result = validate(self.stage, self.average.network, made)
+            result = validate(self.stage, self.ema.network, made)
         self.scores |= result.scores
         self.reporter.scalars(self.step, result.scores, "validation")
         self.reporter.pictures(self.step, result.grid)
@@ -227,7 +228,7 @@ class Trainer:
         if self.accelerator.num_processes == 1:
             return wanted
         flag = torch.tensor(float(wanted), device=self.device)
-        return bool(self.stage.company.mean(flag) > 0)
+        return bool(self.stage.process_group.mean(flag) > 0)
 
     def save(self) -> None:
         """Write weights, settings and state; each file is replaced whole.
@@ -253,13 +254,13 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "stage": self.stage.state(),
-            "average": self.average.network.state_dict(),
-            "averaged": self.average.updates,
+            "average": self.ema.network.state_dict(),
+            "averaged": self.ema.updates,
             "discriminator": self.discriminator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
         }
-        self.folder.save(self.average.network, run, state)
+        self.folder.save(self.ema.network, run, state)
 
     def _resume(self) -> None:
         """Go on from the folder's last checkpoint, if it holds one.
@@ -287,8 +288,8 @@ class Trainer:
         """Take over what `save` wrote; raises any of `UNFIT` where it does not fit."""
         self.step, self.seconds = state["step"], state["seconds"]
         self.stage.restore(state["stage"])
-        self.average.network.load_state_dict(state["average"])
-        self.average.updates = state["averaged"]
+        self.ema.network.load_state_dict(state["average"])
+        self.ema.updates = state["averaged"]
         self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
@@ -321,7 +322,9 @@ def make_batches(config: RunConfig) -> tuple[FaceBatches, FaceBatches | None]:
     if not held:
         return batches, None
     faces = _face_set(config, held)
-    size = min(len(faces), len(range(config.batch_size)[:: config.accumulate]) or 1)
+    size = min(
+        len(faces), len(range(config.batch_size)[:: config.gradient_accumulation_steps]) or 1
+    )
     validation = dataclasses.replace(
         batches, faces=faces, size=size, seed=VALIDATION_SEED, augmentation=UNCHANGED
     )

@@ -8,7 +8,7 @@ L = L_1 + L_per + L_code_feat + lambda_adv L_adv, on clean faces, with
     L_code_feat = |sg(Z_h) - Z_c|_2^2 + beta |Z_h - sg(Z_c)|_2^2
 
 The first term of L_code_feat is minimised by moving averages instead of gradients, which keeps all
-codes in use (see `codebook_care`).
+codes in use (see `vector_quantizer`).
 """
 
 import torch
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..networks import VQGAN
-from .codebook_care import MovingCodebook
 from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, straight_through
 from .operations import operations_for
-from .stages import Score, Stage, StepResult
+from .stage import Score, Stage, StepResult
+from .vector_quantizer import VectorQuantizer
 from .weights import load_named_weights
 
 
@@ -32,7 +32,7 @@ class CodebookStage(Stage[VQGAN]):
         super().__init__(config)
         self.network = VQGAN(config.model.vqgan, operations_for(config))
         load_named_weights(self.network, config.start_from)
-        self.codebook = MovingCodebook(self.network.quantize)
+        self.codebook = VectorQuantizer(self.network.quantize)
         self.codebook.started.fill_(bool(config.start_from))
         self._seen: list[tuple[Tensor, Tensor]] = []
 
@@ -60,7 +60,7 @@ class CodebookStage(Stage[VQGAN]):
         if step < self.config.quantize_after:
             return latents, None
         if not self.codebook.started:
-            self.codebook.start_from(self.company.gather(latents.detach()), self.config.seed)
+            self.codebook.start_from(self.process_group.gather(latents.detach()), self.config.seed)
         codes = self.network.quantize.nearest(latents)
         self._seen.append((latents.detach(), codes))
         return self.network.quantize.lookup(codes, latents.shape[-1]), codes
@@ -70,7 +70,7 @@ class CodebookStage(Stage[VQGAN]):
         if not self._seen:
             return
         latents, codes = (
-            self.company.gather(torch.cat(each)) for each in zip(*self._seen, strict=True)
+            self.process_group.gather(torch.cat(each)) for each in zip(*self._seen, strict=True)
         )
         self._seen.clear()
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from ..networks import FaceCodes
 from .config import RunConfig
 from .data import Batch
+from .stage import Score, StepResult
 from .stage_two import CodePredictionStage
-from .stages import Score, StepResult
 
 
 class FusionStage(CodePredictionStage):

@@ -20,7 +20,7 @@ from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, code_token_loss
 from .operations import operations_for
-from .stages import Score, Stage, StepResult
+from .stage import Score, Stage, StepResult
 from .weights import load_named_weights
 
 UNKNOWN = -1
@@ -78,7 +78,7 @@ class CodePredictionStage(Stage[CodeFormer]):
         token = code_token_loss(logits, codes)
         feature = code_feature_loss(latents, wanted)
         accuracy = (logits.argmax(2) == codes).float().mean()
-        loss = weights.code_token * token + weights.commitment * feature
+        loss = weights.code_token * token + weights.code_feature * feature
         logged = {"L_code_token": token, "L_code_feat": feature, "accuracy": accuracy}
         return loss, logged, logits
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
-from .config import RunConfig
+from .config import RENAMED, RunConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,7 +48,24 @@ def load_config(path: Path, changes: Mapping[str, Any] | None = None) -> RunConf
         raise SettingError(f"{path}: cannot be read as TOML: {error}") from error
     for name, value in (changes or {}).items():
         _put(values, name, value)
+    _refuse_two_meanings(values, path)
     return build(RunConfig, values, str(path))
+
+
+def _refuse_two_meanings(values: Table, path: Path) -> None:
+    """`commitment` once meant `code_feature` too: a file that means that must not go unheeded.
+
+    Raises:
+        SettingError: a stage II or III whose losses name the one and not the other.
+    """
+    losses = values.get("losses")
+    if values.get("stage") == 1 or not isinstance(losses, dict):
+        return
+    if "commitment" in losses and "code_feature" not in losses:
+        raise SettingError(
+            f"{path}: losses.commitment is stage I's alone; the weight of L_code_feat' in stages "
+            "II and III is called 'code_feature' now: rename it"
+        )
 
 
 def _text_of(path: Path) -> str:
@@ -104,7 +121,9 @@ def build(kind: Any, values: Table, where: str) -> Any:
     known = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(known))
     if unknown:
-        wrong = _shown(unknown[0])
+        wrong, now = _shown(unknown[0]), RENAMED.get(unknown[0])
+        if now in known:
+            raise SettingError(f"{where}: {wrong} is called {now!r} now: rename it")
         raise SettingError(f"{where}: unknown setting {wrong}; known are {sorted(known)}")
     converted = {
         name: _convert(known[name], value, f"{where}: {name}") for name, value in values.items()

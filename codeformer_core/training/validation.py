@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..images import from_network
 from ..metrics import psnr
 from .data import Batch
-from .stages import Stage
+from .stage import Stage
 
 GRID_FACES = 8
 """Rows of a sample grid, at most."""

@@ -15,7 +15,7 @@ from codeformer_core.evaluation.evaluate import (
     evaluate,
     find_faces,
     identity_measure,
-    landmark_measure,
+    nme_measure,
 )
 from codeformer_core.evaluation.report import as_json, as_markdown, write_report
 from codeformer_core.faces import Box, Face, Faces, Landmarks, place
@@ -72,20 +72,20 @@ def test_baseline_is_the_autoencoder_alone(tiny_codeformer: CodeFormer) -> None:
 
 
 def test_reports_are_written(tiny_codeformer: CodeFormer, faces: Path, tmp_path: Path) -> None:
-    nowhere = {"PSNR": psnr, "landmarks": lambda a, b: torch.full((len(a),), torch.nan)}
+    nowhere = {"PSNR": psnr, "NME": lambda a, b: torch.full((len(a),), torch.nan)}
     evaluation = evaluate(tiny_codeformer, faces, nowhere, fidelities=(0.5,))
     paths = write_report(evaluation, tmp_path, {"model": "tiny"})
     assert [path.is_file() for path in paths] == [True] * 3
     assert evaluation.sheet.shape[2] == 3
     table = as_markdown(evaluation, {"model": "tiny"})
-    assert "| PSNR ↑ | landmarks ↓ |" in table
+    assert "| PSNR ↑ | NME ↓ |" in table
     assert table.count("\n| ") == 4
     numbers = json.loads(as_json(evaluation, {"model": "tiny"}))
-    assert numbers["rows"]["w = 0.5"]["landmarks"] is None
+    assert numbers["rows"]["w = 0.5"]["NME"] is None
     assert numbers["faces"] == 4
 
 
-def test_landmark_measure_finds_faces_in_both() -> None:
+def test_nme_measure_finds_faces_in_both() -> None:
     class Nose:
         """Finds a face whose nose is as far right as the picture is bright."""
 
@@ -100,7 +100,7 @@ def test_landmark_measure_finds_faces_in_both() -> None:
                 found.append((face,) if float(frame.mean()) > 0 else ())
             return Faces(tuple(found), 32, 32)
 
-    measure = landmark_measure(Nose())
+    measure = nme_measure(Nose())
     levels = torch.tensor([0.25, 0.0])[:, None, None, None].expand(2, 32, 32, 3)
     distances = measure(torch.full((2, 32, 32, 3), 0.5), levels)
     assert distances[0] == pytest.approx(5 / 5 / 10)  # 5 px of one of five points, eyes 10 apart
@@ -124,12 +124,12 @@ def test_clean_faces_are_embedded_once_a_chunk(tiny_codeformer: CodeFormer, face
     assert all(row["identity"] > 0 for row in rows.values())
 
 
-def test_fid_is_an_option(tiny_codeformer: CodeFormer, faces: Path) -> None:
+def test_frechet_distance_names_its_backbone(tiny_codeformer: CodeFormer, faces: Path) -> None:
     class Distance(FrechetDistance):
         """Counts."""
 
         def __init__(self) -> None:
-            self.seen = [0, 0]
+            self.seen, self.name = [0, 0], "FD (counted)"
 
         def add(self, pictures: Tensor, real: bool) -> None:
             self.seen[real] += len(pictures)
@@ -138,7 +138,7 @@ def test_fid_is_an_option(tiny_codeformer: CodeFormer, faces: Path) -> None:
             return float(self.seen[0] * 10 + self.seen[1])
 
     evaluation = evaluate(tiny_codeformer, faces, {}, fidelities=(0.0,), frechet=Distance)
-    assert {row["FID"] for row in evaluation.rows.values()} == {44.0}
+    assert {row["FD (counted)"] for row in evaluation.rows.values()} == {44.0}
 
 
 @pytest.mark.parametrize("name", ["broken.png", "link.png"])

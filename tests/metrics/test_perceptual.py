@@ -17,7 +17,7 @@ from codeformer_core.metrics import (
     PerceptualDistance,
     backbones,
     codebook_usage,
-    landmark_distance,
+    nme,
 )
 from codeformer_core.metrics.backbones import Features
 
@@ -146,12 +146,12 @@ def test_fid_of_equal_sets_is_zero_and_grows_with_blur(astronaut: Tensor) -> Non
 def test_landmarks_are_measured_in_eye_distances() -> None:
     first = torch.tensor([[[10.0, 10], [30, 10], [20, 20], [12, 30], [28, 30]]])
     moved = first + torch.tensor([3.0, 4.0])
-    assert float(landmark_distance(first, moved)) == pytest.approx(5 / 20)
-    assert float(landmark_distance(first, first)) == 0
-    assert landmark_distance(first, first * torch.nan).isnan().all()
-    assert landmark_distance(first * 0, first * 0).isnan().all()
+    assert float(nme(first, moved)) == pytest.approx(5 / 20)
+    assert float(nme(first, first)) == 0
+    assert nme(first, first * torch.nan).isnan().all()
+    assert nme(first * 0, first * 0).isnan().all()
     with pytest.raises(SettingError, match="landmarks"):
-        landmark_distance(first, first[:, :4])
+        nme(first, first[:, :4])
 
 
 def test_usage_counts_codes_and_their_evenness() -> None:

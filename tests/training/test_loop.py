@@ -15,7 +15,7 @@ from codeformer_core.errors import CheckpointError, PictureError, SettingError
 from codeformer_core.training.augmentation import Augmentation
 from codeformer_core.training.config import RunConfig
 from codeformer_core.training.loop import Trainer
-from codeformer_core.training.processes import places_of
+from codeformer_core.training.process_group import places_of
 from codeformer_core.training.reporting import FolderReporter
 
 MakeConfig = Callable[..., RunConfig]
@@ -31,7 +31,7 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def averages_of(trainer: Trainer) -> dict[str, Tensor]:
-    return trainer.average.network.state_dict()
+    return trainer.ema.network.state_dict()
 
 
 @pytest.fixture(params=[1, 3])
@@ -78,7 +78,7 @@ def test_interrupt_finishes_the_step_and_saves(tmp_path: Path, run_config: MakeC
         if step == 2:
             signal.raise_signal(signal.SIGINT)
 
-    assert not trainer.run(on_progress=press_ctrl_c)
+    assert not trainer.run(on_step=press_ctrl_c)
     assert signal.getsignal(signal.SIGINT) is before
     described = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (described["step"], described["steps"], described["stage"]) == (3, 6, 1)
@@ -177,12 +177,12 @@ def test_accumulated_gradients_equal_those_of_the_whole_batch(
     tmp_path: Path, run_config: MakeConfig
 ) -> None:
     gradients = []
-    for accumulate in (1, 2):
-        config = run_config(batch_size=4, accumulate=accumulate, adversarial_after=100)
-        trainer = Trainer(config, tmp_path / str(accumulate))
+    for parts in (1, 2):
+        config = run_config(batch_size=4, gradient_accumulation_steps=parts, adversarial_after=100)
+        trainer = Trainer(config, tmp_path / str(parts))
         for step in range(4):  # past the start of the codebook
-            parts = [trainer.batches.at(step, each).on(trainer.device) for each in trainer.places]
-            trainer.train_step(parts)
+            batches = [trainer.batches.at(step, each).on(trainer.device) for each in trainer.places]
+            trainer.train_step(batches)
             trainer.step += 1
             if step == 1:
                 gradients.append([p.grad.clone() for p in trainer.trained if p.grad is not None])
@@ -205,7 +205,7 @@ def test_bf16_and_device_degradation_run(tmp_path: Path, run_config: MakeConfig)
 
 
 def test_processes_share_the_batch_in_order(run_config: MakeConfig) -> None:
-    config = run_config(batch_size=8, accumulate=2)
+    config = run_config(batch_size=8, gradient_accumulation_steps=2)
     places = [
         place for process in (0, 1) for part in places_of(config, process, 2) for place in part
     ]

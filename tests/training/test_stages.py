@@ -130,7 +130,7 @@ def test_stage_three_image_losses_cannot_reach_the_transformer(
     tmp_path: Path, run_config: MakeConfig, autoencoder: str
 ) -> None:
     config = run_config(stage=3, autoencoder=autoencoder)
-    images = replace(config.losses, code_token=0.0, commitment=0.0)
+    images = replace(config.losses, code_token=0.0, code_feature=0.0)
     trainer = Trainer(replace(config, losses=images), tmp_path / "images")
     assert gradients_of(trainer) == {"encoder", "fuse_convs_dict"}
     codes = replace(config.losses, pixel=0.0)

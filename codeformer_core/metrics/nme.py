@@ -1,4 +1,4 @@
-"""Whether the parts of a face are where they were."""
+"""Normalised mean error: whether the parts of a face are where they were."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ LEFT_EYE, RIGHT_EYE = 0, 1
 """Places of the eyes among the five landmarks of the template."""
 
 
-def landmark_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Mean distance of landmarks, as a share of the distance between the first face's eyes.
+def nme(first: Tensor, second: Tensor) -> Tensor:
+    """Normalised mean error: mean distance of landmarks, in distances of the first face's eyes.
 
     Args:
         first: (N, 5, 2) points (x, y) in pixels: eyes, nose, corners of the mouth.

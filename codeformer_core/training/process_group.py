@@ -1,13 +1,26 @@
 """One process or many: what HF accelerate is asked for."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from ..errors import MissingModelError, SettingError
 from .config import RunConfig
-from .stages import Company
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+
+@dataclass
+class ProcessGroup:
+    """What the processes of a run do together; alone, nothing."""
+
+    mean: Callable[[Tensor], Tensor] = lambda tensor: tensor
+    """Mean of a tensor over all processes."""
+    gather: Callable[[Tensor], Tensor] = lambda tensor: tensor
+    """Tensors of all processes, one after the other along the first dimension."""
 
 
 def make_accelerator(config: RunConfig) -> "Accelerator":
@@ -31,14 +44,14 @@ def make_accelerator(config: RunConfig) -> "Accelerator":
     return Accelerator(mixed_precision="no", cpu=config.device == "cpu", kwargs_handlers=[parallel])
 
 
-def company_of(accelerator: "Accelerator") -> Company:
+def process_group_of(accelerator: "Accelerator") -> ProcessGroup:
     """What a stage may ask of all processes together."""
     if accelerator.num_processes == 1:
-        return Company()
+        return ProcessGroup()
     # Accelerate takes and returns nested containers; we give and get plain tensors.
     reduce: Any = accelerator.reduce
     gather: Any = accelerator.gather
-    return Company(mean=lambda tensor: reduce(tensor, "mean"), gather=gather)
+    return ProcessGroup(mean=lambda tensor: reduce(tensor, "mean"), gather=gather)
 
 
 def places_of(config: RunConfig, process: int, processes: int) -> tuple[range, ...]:
@@ -49,13 +62,12 @@ def places_of(config: RunConfig, process: int, processes: int) -> tuple[range, .
     Raises:
         SettingError: the batch cannot be shared out evenly.
     """
-    share, rest = divmod(config.batch_size, processes * config.accumulate)
+    parts = config.gradient_accumulation_steps
+    share, rest = divmod(config.batch_size, processes * parts)
     if rest or not share:
         raise SettingError(
-            f"a batch of {config.batch_size} cannot be shared by {processes} processes in "
-            f"{config.accumulate} micro-batches each; change batch_size or accumulate"
+            f"a batch of {config.batch_size} cannot be shared by {processes} processes in {parts} "
+            "micro-batches each; change batch_size or gradient_accumulation_steps"
         )
-    first = process * share * config.accumulate
-    return tuple(
-        range(first + part * share, first + (part + 1) * share) for part in range(config.accumulate)
-    )
+    first = process * share * parts
+    return tuple(range(first + part * share, first + (part + 1) * share) for part in range(parts))

@@ -26,7 +26,7 @@ def kmeans(vectors: Tensor, count: int, rounds: int, generator: torch.Generator)
     return centres
 
 
-class MovingCodebook(nn.Module):
+class VectorQuantizer(nn.Module):
     """Moves the codes of a codebook to the means of the latents they stand for.
 
     Args:

@@ -5,7 +5,7 @@ import torch
 from codeformer_core.metrics import codebook_usage
 from codeformer_core.networks import VQGANConfig
 from codeformer_core.networks.vqgan import Codebook
-from codeformer_core.training.codebook_care import MovingCodebook, kmeans
+from codeformer_core.training.vector_quantizer import VectorQuantizer, kmeans
 
 CLUSTERS = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 
@@ -33,11 +33,11 @@ def latents_of(points: torch.Tensor) -> torch.Tensor:
     return points.T[None, :, :, None]
 
 
-def moving_codebook(codes: int) -> tuple[Codebook, MovingCodebook]:
+def moving_codebook(codes: int) -> tuple[Codebook, VectorQuantizer]:
     torch.manual_seed(0)
     config = VQGANConfig(64, 32, (1,), 1, (), codebook_size=codes, code_channels=2)
     codebook = Codebook(config)
-    return codebook, MovingCodebook(codebook, decay=0.5)
+    return codebook, VectorQuantizer(codebook, decay=0.5)
 
 
 def test_codes_move_to_the_means_of_their_latents() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class MovingAverage(Generic[Network]):
+class EMA(Generic[Network]):
     """Exponential moving average of a network's weights; codebooks, already averages, as they are.
 
     Args:

@@ -1,0 +1,118 @@
+"""What all stages have in common."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+from ..metrics import PerceptualDistance
+from ..networks import VQGAN, CodeFormer
+from .config import RunConfig
+from .data import Batch
+from .losses import adaptive_weight, generator_loss
+from .process_group import ProcessGroup
+
+Score = Callable[[Tensor], Tensor]
+"""A discriminator: (B, 3, S, S) pictures to logits."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one micro-batch produced."""
+
+    loss: Tensor
+    """The scalar to minimise."""
+    logged: dict[str, Tensor]
+    """Single losses, by the paper's names."""
+    pictures: Tensor
+    """(B, 3, S, S) restored pictures in -1..1, for the discriminator."""
+    adversarial: bool
+    """Whether the discriminator takes a step as well."""
+    codes: Tensor | None = None
+    """(B, T) codes the pictures were made from."""
+
+
+Network = TypeVar("Network", bound=VQGAN | CodeFormer)
+
+
+class Stage(nn.Module, Generic[Network]):
+    """One stage of training: holds the network and says what to minimise."""
+
+    network: Network
+    """What is trained and saved."""
+    frozen: tuple[str, ...] = ("perceptual",)
+    """Helpers that come from files of their own and are in no checkpoint."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.process_group = ProcessGroup()
+        self.perceptual = PerceptualDistance() if config.losses.perceptual else None
+
+    @abstractmethod
+    def forward(self, batch: Batch, step: int, score: Score) -> StepResult:
+        """Losses of a micro-batch at a step; `score` is the discriminator, held still."""
+
+    @abstractmethod
+    def restorations(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """What a network of this stage makes of a validation batch: pictures by name."""
+
+    def after_step(self, step: int) -> None:
+        """What follows the optimiser's step; nothing by default."""
+
+    def remember_codes(self, count: int) -> None:
+        """Prepare to keep the codes of that many clean variants; nothing by default."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that changes while training, for a checkpoint."""
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if not name.startswith(tuple(f"{helper}." for helper in self.frozen))
+        }
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take over what `state` gave.
+
+        Raises:
+            CheckpointError: a state of another stage or of other sizes; whoever knows its file
+                says what to do.
+        """
+        mine, other = (
+            {name: each.shape for name, each in every.items()} for every in (self.state(), state)
+        )
+        differing = [name for name in {**mine, **other} if mine.get(name) != other.get(name)]
+        if differing:
+            raise CheckpointError(
+                f"{len(differing)} tensors are of other sizes or of another stage, first "
+                f"{differing[0]!r}"
+            )
+        self.load_state_dict({**self.state_dict(), **state})
+
+    def perceptual_term(self, pictures: Tensor, targets: Tensor) -> Tensor:
+        """L_per; zero where its weight is zero and no backbone was loaded."""
+        if self.perceptual is None:
+            return pictures.new_zeros(())
+        return self.perceptual(pictures, targets).mean()
+
+    def adversarial_term(
+        self,
+        pictures: Tensor,
+        reconstruction: Tensor,
+        last_layer: nn.Parameter,
+        step: int,
+        score: Score,
+    ) -> Tensor:
+        """lambda_adv times the adaptive weight times L_adv; zero before its first step."""
+        if not self.is_adversarial(step):
+            return reconstruction.new_zeros(())
+        loss = generator_loss(score(pictures))
+        weight = adaptive_weight(reconstruction, loss, last_layer, self.process_group.mean)
+        return self.config.losses.adversarial * weight * loss
+
+    def is_adversarial(self, step: int) -> bool:
+        """Whether a step has the adversarial loss."""
+        return bool(self.config.losses.adversarial) and step >= self.config.adversarial_after
