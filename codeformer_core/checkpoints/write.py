@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from ..errors import CheckpointError, SettingError
 from ..networks import VQGAN, CodeFormer, CodeFormerConfig, VQGANConfig
+from ..networks.config import NORM_GROUPS
 from ..networks.layers import FoldedUpsample
 from .names import to_published
 from .reader import Metadata, State
@@ -48,13 +49,12 @@ def save_network(
 def config_metadata(config: CodeFormerConfig | VQGANConfig) -> Metadata:
     """What shapes cannot tell of a network, in words."""
     if isinstance(config, VQGANConfig):
-        return {"kind": "vqgan", "image_size": str(config.image_size)}
-    return {
-        "kind": "codeformer",
-        "variant": config.variant,
-        "heads": str(config.heads),
-        "image_size": str(config.vqgan.image_size),
-    }
+        described = {"kind": "vqgan", "image_size": str(config.image_size)}
+        if config.narrow_norm_groups != NORM_GROUPS:
+            described["narrow_norm_groups"] = str(config.narrow_norm_groups)
+        return described
+    described = {"kind": "codeformer", "variant": config.variant, "heads": str(config.heads)}
+    return config_metadata(config.vqgan) | described
 
 
 def write_state(path: str | Path, state: State, metadata: Metadata | None = None) -> Path:

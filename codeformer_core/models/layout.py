@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from ..checkpoints.reader import Metadata, State
 from ..errors import CheckpointError
 from ..networks import CodeFormerConfig, VQGANConfig
+from ..networks.config import NORM_GROUPS
 
 HEADS = 8
 """Attention heads of the published network; not visible in the weights."""
@@ -36,7 +37,7 @@ def vqgan_config(state: State, metadata: Metadata) -> VQGANConfig:
 
     Args:
         state: tensors by published key; only keys and shapes are looked at.
-        metadata: `image_size` counts where no position embedding tells it.
+        metadata: `image_size` counts where no position embedding tells it; `narrow_norm_groups`.
 
     Raises:
         CheckpointError: keys are missing or the shapes fit no network.
@@ -66,6 +67,7 @@ def vqgan_config(state: State, metadata: Metadata) -> VQGANConfig:
         codebook_size=codebook_size,
         code_channels=code_channels,
         patch=patch,
+        narrow_norm_groups=_number(metadata, "narrow_norm_groups", NORM_GROUPS, NORM_GROUPS),
     )
 
 

@@ -68,7 +68,10 @@ class CodeFormer(nn.Module):
         )
         channels = dict(zip(vqgan.level_sizes, vqgan.level_channels, strict=True))
         self.fuse_convs_dict = nn.ModuleDict(
-            {str(size): FeatureFusion(channels[size], operations) for size in config.fusion_sizes}
+            {
+                str(size): FeatureFusion(channels[size], operations, vqgan.narrow_norm_groups)
+                for size in config.fusion_sizes
+            }
         )
 
     @property

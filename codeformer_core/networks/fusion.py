@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .config import NORM_GROUPS
 from .layers import Operations, ResidualBlock
 
 
@@ -12,9 +13,11 @@ class FeatureFusion(nn.Module):
     F_hat = F_d + (scale * F_d + shift) * fidelity, with scale, shift = P(concat(F_e, F_d)).
     """
 
-    def __init__(self, channels: int, operations: Operations = nn) -> None:
+    def __init__(
+        self, channels: int, operations: Operations = nn, narrow_groups: int = NORM_GROUPS
+    ) -> None:
         super().__init__()
-        self.encode_enc = ResidualBlock(2 * channels, channels, operations)
+        self.encode_enc = ResidualBlock(2 * channels, channels, operations, narrow_groups)
         self.scale = _modulation(channels, operations)
         self.shift = _modulation(channels, operations)
 

@@ -16,19 +16,26 @@ Operations = Any
 """A namespace with Conv2d, Linear, GroupNorm, LayerNorm and Embedding; `torch.nn` by default."""
 
 
-def group_norm(channels: int, operations: Operations) -> nn.Module:
-    """GroupNorm with the published number of groups and epsilon."""
-    return operations.GroupNorm(NORM_GROUPS, channels, eps=1e-6)
+def group_norm(channels: int, operations: Operations, narrow_groups: int) -> nn.Module:
+    """GroupNorm with the published epsilon and number of groups, but for the narrowest channels."""
+    groups = NORM_GROUPS if channels > NORM_GROUPS else narrow_groups
+    return operations.GroupNorm(groups, channels, eps=1e-6)
 
 
 class ResidualBlock(nn.Module):
     """Two normalised 3x3 convolutions beside a shortcut: (B, in, H, W) -> (B, out, H, W)."""
 
-    def __init__(self, in_channels: int, out_channels: int, operations: Operations = nn) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        operations: Operations = nn,
+        narrow_groups: int = NORM_GROUPS,
+    ) -> None:
         super().__init__()
-        self.norm1 = group_norm(in_channels, operations)
+        self.norm1 = group_norm(in_channels, operations, narrow_groups)
         self.conv1 = operations.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm2 = group_norm(out_channels, operations)
+        self.norm2 = group_norm(out_channels, operations, narrow_groups)
         self.conv2 = operations.Conv2d(out_channels, out_channels, 3, padding=1)
         if in_channels != out_channels:
             self.conv_out = operations.Conv2d(in_channels, out_channels, 1)
@@ -53,9 +60,11 @@ def _silu(fresh: Tensor) -> Tensor:
 class SpatialAttention(nn.Module):
     """Single-head self-attention over the pixels of a small feature map."""
 
-    def __init__(self, channels: int, operations: Operations = nn) -> None:
+    def __init__(
+        self, channels: int, operations: Operations = nn, narrow_groups: int = NORM_GROUPS
+    ) -> None:
         super().__init__()
-        self.norm = group_norm(channels, operations)
+        self.norm = group_norm(channels, operations, narrow_groups)
         self.q = operations.Conv2d(channels, channels, 1)
         self.k = operations.Conv2d(channels, channels, 1)
         self.v = operations.Conv2d(channels, channels, 1)

@@ -25,7 +25,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: VQGANConfig, operations: Operations = nn) -> None:
         super().__init__()
-        self.patch = config.patch
+        self.patch, groups = config.patch, config.narrow_norm_groups
         self.feature_blocks: dict[int, int] = {}
         """Index of the block whose output is the feature map of a given side."""
         blocks: list[nn.Module] = [
@@ -34,16 +34,16 @@ class Encoder(nn.Module):
         channels = config.channels
         for size, level_channels in zip(config.level_sizes, config.level_channels, strict=True):
             for _ in range(config.blocks):
-                blocks.append(ResidualBlock(channels, level_channels, operations))
+                blocks.append(ResidualBlock(channels, level_channels, operations, groups))
                 channels = level_channels
                 if size in config.attention_sizes:
-                    blocks.append(SpatialAttention(channels, operations))
+                    blocks.append(SpatialAttention(channels, operations, groups))
             self.feature_blocks[size] = len(blocks) - 1
             if size != config.code_size:
                 blocks.append(Downsample(channels, operations))
-        blocks += _middle(channels, operations)
+        blocks += _middle(channels, operations, groups)
         blocks += [
-            group_norm(channels, operations),
+            group_norm(channels, operations, groups),
             operations.Conv2d(channels, config.code_channels, 3, padding=1),
         ]
         self.blocks = nn.ModuleList(blocks)
@@ -77,26 +77,26 @@ class Generator(nn.Module):
 
     def __init__(self, config: VQGANConfig, operations: Operations = nn) -> None:
         super().__init__()
-        self.patch = config.patch
+        self.patch, groups = config.patch, config.narrow_norm_groups
         self.feature_blocks: dict[int, int] = {}
         """Index of the block after which encoder features of a given side are fused."""
         channels = config.level_channels[-1]
         blocks: list[nn.Module] = [
             operations.Conv2d(config.code_channels, channels, 3, padding=1),
-            *_middle(channels, operations),
+            *_middle(channels, operations, groups),
         ]
         levels = list(zip(config.level_sizes, config.level_channels, strict=True))
         for size, level_channels in reversed(levels):
             self.feature_blocks[size] = len(blocks)
             for _ in range(config.blocks):
-                blocks.append(ResidualBlock(channels, level_channels, operations))
+                blocks.append(ResidualBlock(channels, level_channels, operations, groups))
                 channels = level_channels
                 if size in config.attention_sizes:
-                    blocks.append(SpatialAttention(channels, operations))
+                    blocks.append(SpatialAttention(channels, operations, groups))
             if size != config.level_sizes[0]:
                 blocks.append(Upsample(channels, operations))
         blocks += [
-            group_norm(channels, operations),
+            group_norm(channels, operations, groups),
             operations.Conv2d(channels, config.stem_channels, 3, padding=1),
         ]
         self.blocks = nn.ModuleList(blocks)
@@ -121,12 +121,12 @@ class Generator(nn.Module):
         return F.pixel_shuffle(x, self.patch) if self.patch > 1 else x
 
 
-def _middle(channels: int, operations: Operations) -> list[nn.Module]:
+def _middle(channels: int, operations: Operations, groups: int) -> list[nn.Module]:
     """The blocks between encoder levels and latents, and between codes and generator levels."""
     return [
-        ResidualBlock(channels, channels, operations),
-        SpatialAttention(channels, operations),
-        ResidualBlock(channels, channels, operations),
+        ResidualBlock(channels, channels, operations, groups),
+        SpatialAttention(channels, operations, groups),
+        ResidualBlock(channels, channels, operations, groups),
     ]
 
 

@@ -1,10 +1,12 @@
 """Kinds, variants and sizes are read from keys and shapes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from codeformer_core.checkpoints import read_state, save_network
 from codeformer_core.checkpoints.names import to_published
 from codeformer_core.errors import CheckpointError
 from codeformer_core.models import identify
@@ -57,6 +59,15 @@ CONFIGS = {
 def test_every_size_comes_back(config: CodeFormerConfig, published: bool) -> None:
     state = dict(build_empty(config).state_dict())
     assert identify(to_published(state) if published else state).config == config
+
+
+def test_groups_of_narrow_norms_are_remembered_by_the_file(tmp_path: Path) -> None:
+    vqgan = VQGANConfig(64, 32, (1, 2), 1, (), 16, 32, narrow_norm_groups=8)
+    whole = CodeFormerConfig(vqgan, width=32, layers=1, fusion_sizes=(64,))
+    for name in ("network.safetensors", "network.pth"):
+        for config in (vqgan, whole):
+            path = save_network(tmp_path / name, build_empty(config).to_empty(device="cpu"))
+            assert identify(*read_state(path)).config == config
 
 
 @pytest.mark.parametrize("name", ["published", "one level", "patch stem", "quarter stem"])

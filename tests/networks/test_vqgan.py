@@ -1,8 +1,13 @@
 """The autoencoder: shapes, the nearest code, and a lookup that is a lookup."""
 
-import torch
+from dataclasses import replace
 
-from codeformer_core.networks import VQGAN, CodeFormerConfig, VQGANConfig
+import pytest
+import torch
+from torch import nn
+
+from codeformer_core.errors import SettingError
+from codeformer_core.networks import VQGAN, CodeFormer, CodeFormerConfig, VQGANConfig
 
 
 def test_nearest_code_is_nearest(tiny_config: CodeFormerConfig) -> None:
@@ -35,3 +40,18 @@ def test_stem_folds_and_unfolds_pixels() -> None:
         network = VQGAN(config)
         assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 3, 64, 64)
         assert network.encode(torch.zeros(1, 3, 64, 64))[1].shape == (1, (32 // patch) ** 2)
+
+
+def test_narrow_norms_keep_the_brightness() -> None:
+    published = VQGANConfig(64, 32, (1, 2), 1, (), 16, 32)
+    torch.manual_seed(0)
+    for config, kept in ((published, False), (replace(published, narrow_norm_groups=8), True)):
+        network = CodeFormer(CodeFormerConfig(config, width=32, layers=1, fusion_sizes=(64,)))
+        norms = [module for module in network.modules() if isinstance(module, nn.GroupNorm)]
+        assert all(norm.num_channels // norm.num_groups >= 2 for norm in norms) is kept
+        dark = torch.rand(1, 32, 8, 8)
+        bright = dark + torch.rand(1, 32, 1, 1)
+        norm = network.generator.blocks[-2]
+        assert torch.allclose(norm(dark), norm(bright), atol=1e-3) is not kept
+    with pytest.raises(SettingError, match="narrow_norm_groups must divide 32"):
+        replace(published, narrow_norm_groups=5)
