@@ -30,8 +30,8 @@ REQUIRED = "CODEFORMER_REQUIRE_BROWSER"
 """Set where a missing browser must be a failure."""
 
 INSTALLED = "installed"
-PINNED = "1.32.9"
-"""Frontends: the test extra's, and the one that ComfyUI 0.3.75 asks for."""
+WANTED = "wanted"
+"""Frontends: the test extra's, and the one that the host itself asks for."""
 
 SCREENSHOTS = "CODEFORMER_SCREENSHOTS"
 
@@ -72,7 +72,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Choose the frontends and renderers of a test."""
     if "server" in metafunc.fixturenames:
         both = metafunc.definition.get_closest_marker("both_frontends") is not None
-        frontends = [INSTALLED, PINNED] if both else [INSTALLED]
+        frontends = [INSTALLED, WANTED] if both else [INSTALLED]
         metafunc.parametrize("server", frontends, indirect=True, scope="session")
 
 
@@ -167,13 +167,14 @@ def server(
     write_tiny_model: Callable[[Path], Path],
 ) -> Iterator[Any]:
     """A started ComfyUI with one of the frontends, a tiny model and a photo of two faces."""
-    base = host_tests.real_host.make_base(tmp_path_factory.mktemp("browser"))
+    tools = host_tests.real_host
+    base = tools.make_base(tmp_path_factory.mktemp("browser"))
     write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
     _write_photos(base / "input")
     _point_catalogue_at(files, base)
-    pinned = request.param == PINNED
-    frontend = host_tests.real_host.frontend_folder(PINNED) if pinned else None
-    with host_tests.real_host.running(comfy_root, base, frontend) as started:
+    wanted = request.param == WANTED
+    frontend = tools.frontend_folder(tools.wanted_frontend()) if wanted else None
+    with tools.running(comfy_root, base, frontend) as started:
         started.frontend = request.param
         yield started
 

@@ -79,7 +79,9 @@ class Desk:
 
     def clear(self) -> None:
         """An empty graph at its natural size, and no errors."""
-        self.page.evaluate("app.graph.clear(); app.nodeOutputs = {}")
+        # A cleared graph has an id of zeros, which no workflow of a user has and no load keeps.
+        self.page.evaluate("app.graph.clear(); app.graph.id = crypto.randomUUID()")
+        self.page.evaluate("app.nodeOutputs = {}")
         self.page.evaluate("app.canvas.ds.reset()")
         self.errors.clear()
 

