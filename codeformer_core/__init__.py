@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     )
     from .faces import Face, Faces, PasteOptions
     from .images import Picture, read_picture, write_picture
-    from .models import load_codeformer
-    from .models.find import load_detector
+    from .models import load_codeformer, load_detector
     from .networks import CodeFormer, CodeFormerConfig, VQGANConfig
     from .pipeline import RestoredImage, restore_crops, restore_image
 
@@ -76,7 +75,7 @@ _HOMES = {
     "SettingError": "errors",
     "VQGANConfig": "networks",
     "load_codeformer": "models",
-    "load_detector": "models.find",
+    "load_detector": "models",
     "read_picture": "images",
     "restore_crops": "pipeline",
     "restore_image": "pipeline",

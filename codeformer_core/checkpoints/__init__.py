@@ -1,12 +1,11 @@
 """Weight files: read and write them, under the published key names."""
 
 from .reader import Metadata, State, read_state
-from .write import file_sha256, save_network, write_state
+from .write import save_network, write_state
 
 __all__ = [
     "Metadata",
     "State",
-    "file_sha256",
     "read_state",
     "save_network",
     "write_state",

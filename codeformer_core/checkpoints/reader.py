@@ -6,6 +6,7 @@ of the mapped file, so that opening a model costs nothing until its numbers are 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,26 @@ NOT_WEIGHTS = {
     b"vers": "it is a Git LFS pointer; the file itself was not fetched (git lfs pull)",
     b"gguf": "it is a GGUF file, which holds no network of this library",
 }
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A weight file that has been read."""
+
+    state: State
+    """Its tensors, flat, by published key."""
+    metadata: Metadata = field(default_factory=Metadata)
+    """What it says about itself."""
+    path: Path = Path("weights")
+    """Where it lies."""
+    container: str = "memory"
+    """Its format: safetensors, archive or legacy."""
+
+
+def read_weights(path: str | Path) -> WeightFile:
+    """Read a weight file; what `read_state` says holds here too."""
+    path = Path(path)
+    return WeightFile(*read_state(path), path, container_of(path))
 
 
 def read_state(path: str | Path) -> tuple[State, Metadata]:

@@ -1,8 +1,5 @@
 """Write weight files: whole or not at all."""
 
-import hashlib
-import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ..errors import CheckpointError, SettingError
+from ..files import written_whole
 from ..networks import VQGAN, CodeFormer, CodeFormerConfig, VQGANConfig
 from ..networks.config import NORM_GROUPS
 from ..networks.layers import FoldedUpsample
@@ -75,34 +73,14 @@ def write_state(path: str | Path, state: State, metadata: Metadata | None = None
     path = Path(path)
     save = _saver(path)
     published = {key: tensor.contiguous() for key, tensor in to_published(state).items()}
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        partial.touch()
-        mode = partial.stat().st_mode  # safetensors would leave a file only its owner can read
-        save(partial, published, {**(metadata or {}), "format": "pt"})
-        partial.chmod(mode)
-        _flush_to_disk(partial)
-        os.replace(partial, path)
+        with written_whole(path) as part:
+            save(part, published, {**(metadata or {}), "format": "pt"})
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: cannot be written ({error}); check the folder, its permissions and free space"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
-
-
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file, lower-case hex.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _saver(path: Path) -> Callable[[Path, State, Metadata], None]:
@@ -120,8 +98,3 @@ def _save_safetensors(path: Path, state: State, metadata: Metadata) -> None:
 
 def _save_pytorch(path: Path, state: State, metadata: Metadata) -> None:
     torch.save({"params_ema": state, "metadata": metadata}, path)
-
-
-def _flush_to_disk(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())

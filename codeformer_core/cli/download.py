@@ -1,6 +1,7 @@
 """`codeformer download`: fetch known model files, checked."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..downloads import KNOWN_FILES, find
-    from ..models.find import model_folders
+    from ..models.folders import model_folders
 
     if not options.names:
         for file in KNOWN_FILES:
@@ -52,17 +53,19 @@ def run(options: argparse.Namespace) -> int:
 def _fetch(file: "KnownFile", folder: Path, allow_unverified: bool) -> None:
     from tqdm import tqdm
 
-    from ..checkpoints import file_sha256
     from ..downloads import download
+    from ..files import file_sha256
+    from ..models.registry import check_kind
 
     print(_line(file))
+    check = partial(check_kind, wanted=file.kind) if allow_unverified else None
     with tqdm(desc=file.name, unit="B", unit_scale=True, leave=False, disable=None) as bar:
 
         def report(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        path = download(file, folder, report, allow_unverified=allow_unverified)
+        path = download(file, folder, report, check=check)
     print(path)
     if file.sha256 is None:
         print(f"not verified; its sha256 is {file_sha256(path)}")

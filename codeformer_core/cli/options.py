@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingError
-
 if TYPE_CHECKING:
     from ..faces import FaceDetector
     from ..networks import CodeFormer
@@ -93,11 +91,12 @@ def load_network(options: argparse.Namespace) -> "CodeFormer":
     """
     import torch
 
-    from ..models.find import load_model, model_folders
-    from ..runtime import fastest_dtype
+    from ..models import load_restorer
+    from ..models.folders import model_folders
+    from ..runtime import check_device, fastest_dtype
 
-    device, dtype = _device(options.device), options.dtype
-    return load_model(
+    device, dtype = check_device(options.device), options.dtype
+    return load_restorer(
         options.model,
         folders=model_folders(options.weights_dir),
         device=device,
@@ -113,12 +112,13 @@ def load_face_detector(options: argparse.Namespace) -> "FaceDetector":
         CheckpointError: its file is damaged, or of another kind.
         SettingError: the device cannot be used.
     """
-    from ..models.find import load_detector, model_folders
+    from ..models import load_detector
+    from ..models.folders import model_folders
 
     return load_detector(
         options.detector,
         folders=model_folders(options.weights_dir),
-        device=_device(options.device),
+        device=options.device,
     )
 
 
@@ -128,22 +128,9 @@ def weight_files(options: argparse.Namespace) -> "list[Path | None]":
     Raises:
         MissingModelError: there is no such file.
     """
-    from ..models.find import detector_path, model_folders, model_path
+    from ..models.folders import model_folders
+    from ..models.load import find_detector, find_restorer
 
     folders = model_folders(options.weights_dir)
-    model = model_path(options.model, folders)
-    return [model] if options.aligned else [model, detector_path(options.detector, folders)]
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name != "auto":
-        try:
-            torch.empty(0, device=name)
-        except (RuntimeError, AssertionError) as error:
-            raise SettingError(f"device {name!r} cannot be used here ({error})") from error
-        return name
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    model = find_restorer(options.model, folders)
+    return [model] if options.aligned else [model, find_detector(options.detector, folders)]

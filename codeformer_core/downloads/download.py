@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..checkpoints.reader import read_state
-from ..checkpoints.write import file_sha256
 from ..errors import CodeFormerError, DownloadError
-from ..models.identify import recognise
+from ..files import file_sha256
 from .catalogue import KnownFile
 from .lock import locked
 from .transfer import Transfer
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the bytes in all, None if unknown."""
+Check = Callable[[Path], None]
+"""Raises a CodeFormerError if a file is not what it should be."""
 
 
 class DownloadCancelledError(DownloadError):
@@ -32,7 +32,7 @@ def download(
     on_progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
     *,
-    allow_unverified: bool = False,
+    check: Check | None = None,
 ) -> Path:
     """Download a known file into a folder, or find it there.
 
@@ -43,8 +43,8 @@ def download(
         folder: made if it is not there.
         on_progress: called with (bytes there, bytes in all or None) after every block.
         cancelled: asked after every block; True stops and keeps what has arrived.
-        allow_unverified: take a file nobody published a hash of. It must still be a harmless file
-            of the right kind; show the user `file_sha256` of it.
+        check: looks at a file nobody published a hash of and raises a CodeFormerError if it is not
+            what it should be; None refuses such files. Show the user `file_sha256` of it.
 
     Returns:
         The path of the whole, checked file.
@@ -54,8 +54,8 @@ def download(
         DownloadError: no hash and not allowed, a server that fails or lies, a full disk, another
             file in the way; the message names the file and the remedy.
     """
-    job = _Job(known_file, Path(folder), on_progress, cancelled or (lambda: False))
-    if known_file.sha256 is None and not allow_unverified:
+    job = _Job(known_file, Path(folder), on_progress, cancelled or (lambda: False), check)
+    if known_file.sha256 is None and check is None:
         raise DownloadError(
             f"{job.name}: nobody published its hash, so it cannot be checked. Allow that "
             f"explicitly, or fetch {' or '.join(known_file.urls)} yourself into {folder}"
@@ -79,6 +79,7 @@ class _Job:
     folder: Path
     on_progress: Progress | None
     cancelled: Callable[[], bool]
+    check: Check | None
 
     @property
     def name(self) -> str:
@@ -155,17 +156,18 @@ class _Job:
             self.on_progress(there, total)
 
     def _what_is_wrong(self) -> str | None:
-        """What is wrong with the whole part: its hash or, where none is published, its kind."""
+        """What is wrong with the whole part: its hash or, where none is published, its content."""
         if self.file.sha256:
             sha256 = file_sha256(self.part)
             if sha256 == self.file.sha256:
                 return None
             return f"its SHA-256 is {sha256}, the published one {self.file.sha256}; it was dropped"
         try:
-            info = recognise(read_state(self.part)[0])
+            if self.check is not None:
+                self.check(self.part)
         except CodeFormerError as error:
-            return str(error)
-        return None if info.kind == self.file.kind else f"it is {info.title}; it was dropped"
+            return f"{error}; it was dropped"
+        return None
 
 
 class _WrongContentError(DownloadError):

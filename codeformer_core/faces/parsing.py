@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from ..checkpoints.building import Target, filled
+from ..checkpoints.reader import WeightFile
 from ..errors import CheckpointError, MissingModelError, PictureError
 from .masks import gaussian_blur
 
@@ -132,6 +134,18 @@ def soften(masks: Tensor) -> Tensor:
     cleared = torch.zeros_like(soft)
     cleared[:, inner, inner] = soft[:, inner, inner]
     return cleared
+
+
+def build(file: WeightFile, target: Target, *, kind: ParserKind) -> FaceParser:
+    """Build the parser of a file.
+
+    Raises:
+        MissingModelError: facexlib is not installed.
+        CheckpointError: the tensors are not those of this kind of parser.
+    """
+    network = filled(_empty_network(kind), file.state, target)
+    # A parser costs more than the restoration; convolutions read this layout faster.
+    return FaceParser(network.to(memory_format=torch.channels_last), kind)  # pyright: ignore
 
 
 def build_parser(state: Mapping[str, Tensor]) -> FaceParser:

@@ -4,7 +4,6 @@ VGG and AlexNet, which LPIPS uses, can only be downloaded. These two come inside
 MobileNetV2 to train against, EfficientNet-lite0 to evaluate with features nothing was trained on.
 """
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 
 from ..checkpoints.reader import State, read_state
 from ..errors import MissingModelError, SettingError
+from ..files import package_file
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,9 @@ class Backbone:
         Raises:
             MissingModelError: the package is not installed.
         """
-        spec = importlib.util.find_spec(self.package)
-        for folder in (spec.submodule_search_locations if spec else None) or ():
-            path = Path(folder) / self.file
-            if path.is_file():
-                return path
+        path = package_file(self.package, self.file)
+        if path is not None:
+            return path
         package = self.package.replace("_", "-")
         # Without dependencies: one of them pins a PyTorch from years ago and needs none.
         raise MissingModelError(

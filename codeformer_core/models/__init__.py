@@ -2,26 +2,35 @@
 
 from .convert import convert
 from .describe import FileReport, describe
-from .identify import CheckpointInfo, identify
+from .identify import identify
 from .load import (
     BUILTIN,
     BUILTIN_PATH,
     load_codeformer,
+    load_detector,
     load_network,
+    load_parser,
+    load_restorer,
     load_vqgan,
     network_from_state,
 )
+from .registry import KINDS, ModelKind, recognise
 
 __all__ = [
     "BUILTIN",
     "BUILTIN_PATH",
-    "CheckpointInfo",
+    "KINDS",
     "FileReport",
+    "ModelKind",
     "convert",
     "describe",
     "identify",
     "load_codeformer",
+    "load_detector",
     "load_network",
+    "load_parser",
+    "load_restorer",
     "load_vqgan",
     "network_from_state",
+    "recognise",
 ]

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints.names import to_network
-from ..checkpoints.reader import Metadata, State, read_state
-from ..checkpoints.write import config_metadata, file_sha256, write_state
+from ..checkpoints.reader import Metadata, State, WeightFile, read_weights
+from ..checkpoints.write import config_metadata, write_state
 from ..downloads.catalogue import KNOWN_FILES
 from ..errors import CheckpointError, SettingError
-from .empty import build_empty
-from .identify import CheckpointInfo, check_complete, identify
+from ..files import file_sha256
+from .registry import check_whole, recognise
 
 
 def convert(
@@ -43,14 +42,10 @@ def convert(
         raise SettingError(f"{target}: source and target are the same file")
     if target.exists() and not overwrite:
         raise CheckpointError(f"{target}: exists already; choose another name or overwrite it")
-    state, metadata = read_state(source)
-    try:
-        info = _checked_info(state, metadata)
-    except CheckpointError as error:
-        raise CheckpointError(f"{source.name}: {error}") from error
-    if dtype is not None:
-        state = _rounded(state, dtype, source)
-    return write_state(target, state, {**metadata, **_provenance(source, info, metadata)})
+    file = read_weights(source)
+    described = _described(file)
+    state = file.state if dtype is None else _rounded(file.state, dtype, source)
+    return write_state(target, state, {**file.metadata, **described})
 
 
 def _rounded(state: State, dtype: torch.dtype, source: Path) -> State:
@@ -71,21 +66,19 @@ def _rounded(state: State, dtype: torch.dtype, source: Path) -> State:
     return rounded
 
 
-def _checked_info(state: State, metadata: Metadata) -> CheckpointInfo:
-    info = identify(state, metadata)
-    if info.kind == "unknown":
-        raise CheckpointError(f"is {info.title}: {info.advice}")
-    if info.config is not None:
-        check_complete(build_empty(info.config), to_network(state))
-    return info
+def _described(file: WeightFile) -> Metadata:
+    """What the new file says about itself and about where it comes from.
 
-
-def _provenance(source: Path, info: CheckpointInfo, metadata: Metadata) -> Metadata:
-    """What the new file says about itself and about where it comes from."""
-    sha256 = file_sha256(source)
-    licence = next((file.licence for file in KNOWN_FILES if file.sha256 == sha256), None)
-    described = config_metadata(info.config) if info.config else {"kind": info.kind}
-    described |= {"source": source.name, "source_sha256": sha256}
-    if licence and "licence" not in metadata:
+    Raises:
+        CheckpointError: the file is incomplete or not recognised.
+    """
+    kind = recognise(file)
+    if kind.kind == "unknown":
+        raise CheckpointError(f"{file.path.name}: is {kind.title}: {kind.advice}")
+    config, sha256 = check_whole(kind, file), file_sha256(file.path)
+    described = config_metadata(config) if config else {"kind": kind.kind}
+    described |= {"source": file.path.name, "source_sha256": sha256}
+    licence = next((known.licence for known in KNOWN_FILES if known.sha256 == sha256), None)
+    if licence and "licence" not in file.metadata:
         described["licence"] = licence
     return described

@@ -4,14 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..checkpoints.names import to_network
-from ..checkpoints.reader import Metadata, State, container_of, read_state
-from ..checkpoints.write import file_sha256
+from ..checkpoints.reader import Metadata, WeightFile, read_weights
 from ..downloads.catalogue import KNOWN_FILES, KnownFile
 from ..errors import CheckpointError
-from ..networks import CodeFormerConfig, VQGANConfig
-from .empty import build_empty
-from .identify import CheckpointInfo, check_complete, identify, recognise
+from ..files import file_sha256
+from ..networks import CodeFormerConfig
+from .registry import Config, ModelKind, check_whole, read_config, recognise
 
 CONTAINERS = {
     "safetensors": "safetensors",
@@ -35,8 +33,10 @@ class FileReport:
     """Its hash."""
     container: str
     """Its format: safetensors, archive or legacy."""
-    info: CheckpointInfo
+    kind: ModelKind
     """What the network is."""
+    config: Config | None
+    """Its sizes, for the networks of this library."""
     problem: str | None
     """What is wrong with it, if it is of this library and cannot be loaded."""
     tensors: int
@@ -55,8 +55,8 @@ class FileReport:
         rows = [
             ("file", f"{self.path} ({self.bytes:,} bytes, {CONTAINERS[self.container]})"),
             ("sha256", f"{self.sha256} ({self._publication()})"),
-            ("network", f"{self.info.title}: {self.info.advice}"),
-            *_config_rows(self.info.config),
+            ("network", f"{self.kind.title}: {self.kind.advice}"),
+            *_config_rows(self.config),
             ("weights", self._weights()),
             *(
                 (f"metadata {key}", value)
@@ -87,38 +87,38 @@ def describe(path: str | Path) -> FileReport:
         MissingModelError: there is no such file.
         CheckpointError: it is no file of weights, or damaged.
     """
-    path = Path(path)
-    state, metadata = read_state(path)
-    info, problem = _identify(state, metadata)
+    file = read_weights(path)
+    kind = recognise(file)
+    config, problem = _examine(kind, file)
     sha256 = file_sha256(path)
     return FileReport(
-        path=path,
-        bytes=path.stat().st_size,
+        path=file.path,
+        bytes=file.path.stat().st_size,
         sha256=sha256,
-        container=container_of(path),
-        info=info,
+        container=file.container,
+        kind=kind,
+        config=config,
         problem=problem,
-        tensors=len(state),
-        parameters=sum(tensor.numel() for tensor in state.values()),
-        dtypes=dict(Counter(str(t.dtype).removeprefix("torch.") for t in state.values())),
-        metadata=metadata,
-        known=next((file for file in KNOWN_FILES if file.sha256 == sha256), None),
+        tensors=len(file.state),
+        parameters=sum(tensor.numel() for tensor in file.state.values()),
+        dtypes=dict(Counter(str(t.dtype).removeprefix("torch.") for t in file.state.values())),
+        metadata=file.metadata,
+        known=next((known for known in KNOWN_FILES if known.sha256 == sha256), None),
     )
 
 
-def _identify(state: State, metadata: Metadata) -> tuple[CheckpointInfo, str | None]:
-    """What it is, and what would keep it from loading."""
-    info = recognise(state)
+def _examine(kind: ModelKind, file: WeightFile) -> tuple[Config | None, str | None]:
+    """Sizes of the network, and what would keep it from loading."""
+    config = None
     try:
-        info = identify(state, metadata)
-        if info.config is not None:
-            check_complete(build_empty(info.config), to_network(state))
+        config = read_config(kind, file)
+        check_whole(kind, file)
     except CheckpointError as error:
-        return info, str(error)
-    return info, None
+        return config, str(error)
+    return config, None
 
 
-def _config_rows(config: CodeFormerConfig | VQGANConfig | None) -> list[tuple[str, str]]:
+def _config_rows(config: Config | None) -> list[tuple[str, str]]:
     if config is None:
         return []
     vqgan = config.vqgan if isinstance(config, CodeFormerConfig) else config

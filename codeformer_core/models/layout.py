@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-from ..checkpoints.reader import Metadata, State
+from ..checkpoints.reader import Metadata, State, WeightFile
 from ..errors import CheckpointError
 from ..networks import CodeFormerConfig, VQGANConfig
 from ..networks.config import NORM_GROUPS
@@ -32,22 +32,23 @@ MAX_SIZE = 4096
 """Largest side of crops taken for a real network's."""
 
 
-def vqgan_config(state: State, metadata: Metadata) -> VQGANConfig:
-    """Sizes of the autoencoder in a stage I, II or III state dict.
+def vqgan_config(file: WeightFile) -> VQGANConfig:
+    """Sizes of the autoencoder in a stage I, II or III file.
 
     Args:
-        state: tensors by published key; only keys and shapes are looked at.
-        metadata: `image_size` counts where no position embedding tells it; `narrow_norm_groups`.
+        file: only keys and shapes are looked at; of its metadata `narrow_norm_groups`, and
+            `image_size` where no position embedding tells it.
 
     Raises:
         CheckpointError: keys are missing or the shapes fit no network.
         SettingError: the sizes are contradictory.
     """
+    state = file.state
     channels, stem_channels = _shape(state, "encoder.blocks.0.weight", 4)[:2]
     codebook_size, code_channels = _shape(state, "quantize.embedding.weight", 2)
     levels = _levels(_block_kinds(state, "encoder"))
     patch = math.isqrt(stem_channels // 3)
-    code_size = _code_size(state, metadata, patch, len(levels))
+    code_size = _code_size(state, file.metadata, patch, len(levels))
     multipliers = tuple(_level_width(state, level) / max(1, channels) for level in levels)
     image_size = patch * code_size << (len(levels) - 1)
     if image_size > MAX_SIZE:
@@ -67,22 +68,22 @@ def vqgan_config(state: State, metadata: Metadata) -> VQGANConfig:
         codebook_size=codebook_size,
         code_channels=code_channels,
         patch=patch,
-        narrow_norm_groups=_number(metadata, "narrow_norm_groups", NORM_GROUPS, NORM_GROUPS),
+        narrow_norm_groups=_number(file.metadata, "narrow_norm_groups", NORM_GROUPS, NORM_GROUPS),
     )
 
 
-def codeformer_config(state: State, metadata: Metadata) -> CodeFormerConfig:
-    """Sizes and variant of a stage II or III state dict.
+def codeformer_config(file: WeightFile) -> CodeFormerConfig:
+    """Sizes and variant of a stage II or III file.
 
     Args:
-        state: tensors by key, published or ours; only keys and shapes are looked at.
-        metadata: `heads` and `variant`, which shapes cannot tell, win over the guess.
+        file: keys published or ours; only they and shapes are looked at. Its metadata's `heads`
+            and `variant`, which shapes cannot tell, win over the guess.
 
     Raises:
         CheckpointError: keys are missing or the shapes fit no network.
         SettingError: the sizes are contradictory.
     """
-    vqgan = vqgan_config(state, metadata)
+    state, metadata, vqgan = file.state, file.metadata, vqgan_config(file)
     fusion_sizes = tuple(sorted(_indices(state, "fuse_convs_dict")))
     return CodeFormerConfig(
         vqgan=vqgan,

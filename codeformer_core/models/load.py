@@ -1,29 +1,73 @@
-"""Build networks from weight files: built empty, then given the file's own tensors."""
+"""Load models by path or by name."""
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..checkpoints.names import to_network
-from ..checkpoints.reader import Metadata, State, read_state
-from ..downloads.catalogue import KNOWN_FILES, known
-from ..errors import CheckpointError, MissingModelError, SettingError
+from ..checkpoints.reader import Metadata, State, WeightFile
+from ..downloads.catalogue import KNOWN_FILES, KnownFile
+from ..errors import MissingModelError
+from ..faces import DlibDetector, FaceDetector, FaceParser
 from ..networks import VQGAN, CodeFormer, prepare_for_inference
 from ..networks.layers import Operations
-from .empty import build_empty
-from .identify import CheckpointInfo, check_complete, identify
+from .folders import find_file, find_known, model_folders
+from .registry import KINDS, Role, build, checked_target, load, recognise
 
 BUILTIN = "builtin"
 """The name of the model that comes with the package."""
 BUILTIN_PATH = Path(__file__).parent.parent / "weights" / "builtin.safetensors"
 """Where it lies."""
-NETWORK_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-"""Types the networks can run in."""
+AUTO = "auto"
+"""The name of the best detector that is there."""
+OWN_DETECTOR = "dlib"
+"""The name of the detector that needs no weight file."""
 
-Network = TypeVar("Network", CodeFormer, VQGAN)
+
+def known_files(role: Role) -> list[KnownFile]:
+    """The published files that play a role, those of the best kind first."""
+    kinds = [kind.kind for kind in KINDS if kind.role == role]
+    return [file for kind in kinds for file in KNOWN_FILES if file.kind == kind]
+
+
+# -------------------------------------------------------------------------------- restorers
+
+
+def load_restorer(
+    name: str | Path = BUILTIN,
+    *,
+    folders: Sequence[Path] = (),
+    operations: Operations = nn,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = torch.float32,
+) -> Any:
+    """Load what restores faces: a CodeFormer, or a face restorer of others.
+
+    Args:
+        name: "builtin", the path of a weight file, or the name of a known file.
+        folders: where known files are looked for; none means `model_folders()`.
+        operations: where a CodeFormer's layer classes come from; `torch.nn`, or a host's.
+        device: where the weights go; "auto" takes the fastest.
+        dtype: float32, float16 or bfloat16; None keeps the file's own. Restorers of others keep
+            theirs.
+
+    Returns:
+        The network in evaluation mode, without gradients, made fast: to train or save a CodeFormer,
+        use `load_network`.
+
+    Raises:
+        MissingModelError: there is no such file, or no package that runs it; the message names the
+            choices.
+        CheckpointError: the file is damaged, or restores no faces.
+        SettingError: the device or the type cannot be used.
+    """
+    path = find_restorer(name, folders)
+    network = load(path, "restorer", operations=operations, device=device, dtype=dtype)
+    return (
+        prepare_for_inference(network, operations) if isinstance(network, CodeFormer) else network
+    )
 
 
 def load_codeformer(
@@ -49,25 +93,8 @@ def load_codeformer(
         CheckpointError: the file is damaged, or is no CodeFormer.
         SettingError: the device or the type cannot be used.
     """
-    network = load_network(find_model(path_or_name), device=device, dtype=dtype)
+    network = load_network(find_restorer(path_or_name), device=device, dtype=dtype)
     return prepare_for_inference(network)
-
-
-def find_model(path_or_name: str | Path) -> Path:
-    """Path of a weight file given as a path or as "builtin".
-
-    Raises:
-        MissingModelError: there is no such file; the message names the choices.
-    """
-    path = BUILTIN_PATH if str(path_or_name) == BUILTIN else Path(path_or_name)
-    if path.exists():
-        return path
-    if path == BUILTIN_PATH:
-        raise MissingModelError(f"{path}: the built-in model is missing; install the package again")
-    file = known(path.name)
-    choices = ", ".join([BUILTIN, *(f.name for f in KNOWN_FILES if f.kind == "codeformer")])
-    remedy = f"run: codeformer download {file.name}" if file else f"choose one of {choices}"
-    raise MissingModelError(f"{path}: there is no such file; {remedy}")
 
 
 def load_network(
@@ -77,23 +104,21 @@ def load_network(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
 ) -> CodeFormer:
-    """Load a CodeFormer of any size and variant from a file.
-
-    The network is built without numbers and takes over the file's tensors, so the weights are never
-    held twice. On the CPU in the file's own type they stay mapped to the file.
+    """Load a CodeFormer of any size and variant from a file, to train, change or save it.
 
     Args:
         path: .safetensors or .pth in the published layout or ours.
         operations: where layer classes come from; `torch.nn`, or a host's casting layers.
         device: where the weights go.
-        dtype: float32, float16 or bfloat16; None keeps the file's own.
+        dtype: float32, float16 or bfloat16; None keeps the file's own, and on the CPU the weights
+            then stay mapped to the file.
 
     Raises:
         MissingModelError: there is no such file.
         CheckpointError: the file is damaged, incomplete, or of another kind.
         SettingError: the device or the type cannot be used.
     """
-    return _load(Path(path), CodeFormer, operations, device, dtype)
+    return load(path, "codeformer", operations=operations, device=device, dtype=dtype)
 
 
 def load_vqgan(
@@ -104,7 +129,7 @@ def load_vqgan(
     dtype: torch.dtype | None = None,
 ) -> VQGAN:
     """Load a stage I autoencoder from a file; arguments and errors as of `load_network`."""
-    return _load(Path(path), VQGAN, operations, device, dtype)
+    return load(path, "vqgan", operations=operations, device=device, dtype=dtype)
 
 
 def network_from_state(
@@ -132,91 +157,104 @@ def network_from_state(
         CheckpointError: incomplete, of another kind, or not all finite.
         SettingError: the device or the type cannot be used.
     """
-    _check_target(device, dtype)
-    return _build(identify(state, metadata), dict(state), operations, device, dtype)
+    file = WeightFile(dict(state), metadata or {})
+    return build(recognise(file), file, checked_target(operations, device, dtype))
 
 
-def _load(
-    path: Path,
-    kind: type[Network],
-    operations: Operations,
-    device: torch.device | str,
-    dtype: torch.dtype | None,
-) -> Network:
-    _check_target(device, dtype)
-    state, metadata = read_state(path)
-    try:
-        info = identify(state, metadata)
-        _check_kind(info, kind)
-        network = _build(info, state, operations, device, dtype)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path.name}: {error}") from error
-    assert isinstance(network, kind)
-    return network
+def find_restorer(name: str | Path, folders: Sequence[Path] = ()) -> Path:
+    """Path of the file that `load_restorer` loads, with the same arguments.
+
+    Raises:
+        MissingModelError: there is no such file; the message names the choices.
+    """
+    if str(name) != BUILTIN:
+        return find_file(name, folders, [BUILTIN, *_names("restorer")])
+    if not BUILTIN_PATH.exists():
+        raise MissingModelError(
+            f"{BUILTIN_PATH}: the built-in model is missing; install the package again"
+        )
+    return BUILTIN_PATH
 
 
-def _build(
-    info: CheckpointInfo,
-    state: State,
-    operations: Operations,
-    device: torch.device | str,
-    dtype: torch.dtype | None,
-) -> CodeFormer | VQGAN:
-    """The network of a state dict, which is emptied so that cast tensors are not held twice."""
-    if info.config is None:
-        raise CheckpointError(f"is {info.title}: {info.advice}")
-    network = build_empty(info.config, operations)
-    renamed = to_network(state)
-    state.clear()
-    try:
-        check_complete(network, renamed)
-    except CheckpointError as error:
-        raise CheckpointError(f"looks like {info.title}, but {error}") from error
-    _place(renamed, torch.device(device), dtype or _own_dtype(renamed))
-    network.load_state_dict(renamed, assign=True)
-    return network.eval().requires_grad_(False)
+find_model = find_restorer  # until the nodes ask for the latter
 
 
-def _check_kind(info: CheckpointInfo, kind: type[nn.Module]) -> None:
-    wanted = {CodeFormer: "codeformer", VQGAN: "vqgan"}[kind]
-    if info.kind != wanted:
-        raise CheckpointError(f"is {info.title}, not a {kind.__name__}: {info.advice}")
+# -------------------------------------------------------------------------------- detectors
 
 
-def _check_target(device: torch.device | str, dtype: torch.dtype | None) -> None:
-    if dtype is not None and dtype not in NETWORK_DTYPES:
-        names = ", ".join(str(choice).removeprefix("torch.") for choice in NETWORK_DTYPES)
-        raise SettingError(f"networks run in {names}, not in {dtype}")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingError(f"device {str(device)!r} cannot be used here ({error})") from error
+def load_detector(
+    name: str | Path | None = AUTO,
+    *,
+    folders: Sequence[Path] = (),
+    device: torch.device | str = "cpu",
+) -> FaceDetector:
+    """Load a face detector.
+
+    Args:
+        name: "dlib", the path of a detector's file, the name of a known one such as
+            "retinaface_resnet50", or "auto": a known one if it is in the folders, else dlib.
+        folders: where known files are looked for; none means `model_folders()`.
+        device: where a network goes; "auto" takes the fastest.
+
+    Raises:
+        MissingModelError: no such file, or no package that runs it; the message names the choices.
+        CheckpointError: the file is damaged, or no face detector.
+        SettingError: the device cannot be used.
+    """
+    path = find_detector(name, folders)
+    return own_detector() if path is None else load(path, "detector", device=device)
 
 
-def _own_dtype(state: State) -> torch.dtype:
-    """The type all tensors share if a network can run in it, else float32."""
-    dtypes = {tensor.dtype for tensor in state.values()}
-    return dtypes.pop() if len(dtypes) == 1 and dtypes <= set(NETWORK_DTYPES) else torch.float32
+def find_detector(name: str | Path | None = AUTO, folders: Sequence[Path] = ()) -> Path | None:
+    """Path of the file that `load_detector` loads; None if it takes the package's own detector.
+
+    Raises:
+        MissingModelError: there is no such file; the message names the choices.
+    """
+    if name in (None, OWN_DETECTOR):
+        return None
+    if name == AUTO:
+        return best_detector(folders or model_folders())
+    return find_file(name, folders, [AUTO, OWN_DETECTOR, *_names("detector")])
 
 
-def _place(state: State, device: torch.device, dtype: torch.dtype) -> None:
-    """Cast and move tensor by tensor, in place in the dict, so that each is held once."""
-    for key in state:
-        original = state[key]
-        cast = original.to(dtype)
-        if not _is_finite(cast):
-            raise _not_finite(key, original, dtype)
-        state[key] = cast.to(device)
+def best_detector(folders: Sequence[Path]) -> Path | None:
+    """The best known detector in the folders, also a converted one."""
+    found = (find_known(file, folders) for file in known_files("detector"))
+    return next((path for path in found if path is not None), None)
 
 
-def _is_finite(tensor: Tensor) -> bool:
-    # One pass: NaN and infinity show in the sum. A finite tensor whose sum overflows is rare.
-    if math.isfinite(tensor.sum(dtype=torch.float32).item()):
-        return True
-    return bool(torch.isfinite(tensor).all())
+def own_detector() -> FaceDetector:
+    """The detector that needs no weight file."""
+    return DlibDetector()
 
 
-def _not_finite(key: str, original: Tensor, dtype: torch.dtype) -> CheckpointError:
-    if _is_finite(original):
-        return CheckpointError(f"{key!r} is too large for {dtype}; load it as bfloat16 or float32")
-    return CheckpointError(f"{key!r} holds NaN or infinity: the file is damaged, get it again")
+# ---------------------------------------------------------------------------------- parsers
+
+
+def load_parser(
+    name: str | Path,
+    *,
+    folders: Sequence[Path] = (),
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> FaceParser:
+    """Load what marks the face in a crop.
+
+    Args:
+        name: the path of a parser's file, or the name of a known one such as "parsenet".
+        folders: where known files are looked for; none means `model_folders()`.
+        device: where the network goes; "auto" takes the fastest.
+        dtype: float32, float16 or bfloat16; None keeps the file's own.
+
+    Raises:
+        MissingModelError: no such file, or no package that runs it; the message names the choices.
+        CheckpointError: the file is damaged, or no face parser.
+        SettingError: the device or the type cannot be used.
+    """
+    path = find_file(name, folders, _names("parser"))
+    return load(path, "parser", device=device, dtype=dtype)
+
+
+def _names(role: Role) -> list[str]:
+    return [file.name for file in known_files(role)]

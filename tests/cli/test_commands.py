@@ -73,9 +73,9 @@ def fetched(monkeypatch) -> list[tuple[str, str, bool]]:
     """Names, folders and permissions that `download` was called with; nothing is fetched."""
     calls: list[tuple[str, str, bool]] = []
 
-    def pretend(file, folder, on_progress, *, allow_unverified):
-        calls.append((file.name, str(folder), allow_unverified))
-        if file.sha256 is None and not allow_unverified:
+    def pretend(file, folder, on_progress, *, check):
+        calls.append((file.name, str(folder), check is not None))
+        if file.sha256 is None and check is None:
             raise DownloadError(f"{file.name}: nobody published its hash")
         folder.mkdir(parents=True, exist_ok=True)
         on_progress(1, 2)

@@ -7,14 +7,14 @@ import pytest
 from codeformer_core.downloads import KNOWN_FILES, find
 from codeformer_core.downloads.transfer import check_address
 from codeformer_core.errors import MissingModelError
-from codeformer_core.models.identify import SIGNATURES
+from codeformer_core.models import KINDS
 
 names = pytest.mark.parametrize("file", KNOWN_FILES, ids=lambda file: file.name)
 
 
 @names
 def test_every_entry_is_well_formed(file) -> None:
-    assert file.kind in {signature.kind for signature in SIGNATURES}
+    assert file.kind in {row.kind for row in KINDS}
     assert re.fullmatch(r"[\w.-]+\.pth", file.name)
     assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
     assert file.bytes is None or file.bytes > 1_000_000

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 
 from codeformer_core.downloads import DownloadCancelledError, KnownFile, download, transfer
 from codeformer_core.errors import DownloadError
+from codeformer_core.models.registry import check_kind
 
 CONTENT = bytes(range(256)) * 4096  # 1 MB
 
@@ -408,12 +410,12 @@ def test_a_file_without_hash_must_be_of_its_kind(
     unverified = replace(known, sha256=None, bytes=None)
     folder = tmp_path / "models"
     with pytest.raises(DownloadError, match="not a file of weights"):
-        download(unverified, folder, allow_unverified=True)
+        download(unverified, folder, check=partial(check_kind, wanted="codeformer"))
     server.content = archive_file.read_bytes()
     with pytest.raises(DownloadError, match="it is a CodeFormer"):
-        download(replace(unverified, kind="parsenet"), folder, allow_unverified=True)
+        download(unverified, folder, check=partial(check_kind, wanted="parsenet"))
     assert _names(folder) == []
-    path = download(unverified, folder, allow_unverified=True)
+    path = download(unverified, folder, check=partial(check_kind, wanted="codeformer"))
     assert path.read_bytes() == archive_file.read_bytes()
 
 
@@ -422,4 +424,4 @@ def test_a_file_of_unknown_length_and_hash_needs_a_length_from_the_server(
 ) -> None:
     server.answers = [_instead(CONTENT)]
     with pytest.raises(DownloadError, match="how long"):
-        download(replace(known, sha256=None, bytes=None), tmp_path, allow_unverified=True)
+        download(replace(known, sha256=None, bytes=None), tmp_path, check=lambda path: None)

@@ -151,7 +151,7 @@ def test_a_description_has_every_size(safetensors_file: Path) -> None:
     report = describe(safetensors_file)
     text = str(report)
     assert report.problem is None
-    assert report.info.kind == "codeformer"
+    assert report.kind.kind == "codeformer"
     for fact in (
         "a CodeFormer",
         "restoration",
@@ -166,7 +166,7 @@ def test_a_description_has_every_size(safetensors_file: Path) -> None:
 def test_a_description_names_the_problem(published_state: State, tmp_path: Path) -> None:
     del published_state["feat_emb.bias"]
     report = describe(write_state(tmp_path / "cut.safetensors", published_state))
-    assert report.info.kind == "codeformer"
+    assert report.kind.kind == "codeformer"
     assert "1 keys missing, first 'feat_emb.bias'" in str(report)
 
 

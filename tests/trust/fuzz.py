@@ -82,13 +82,13 @@ def read_shard(path: Path) -> object:
 
 
 def read_weights(path: Path) -> object:
-    from codeformer_core.checkpoints import read_state
-    from codeformer_core.models import identify
+    from codeformer_core.checkpoints.reader import read_weights
+    from codeformer_core.models.registry import read_config, recognise
 
-    state, metadata = read_state(path)
-    size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    file = read_weights(path)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in file.state.values())
     assert size <= 2 * path.stat().st_size
-    return identify(state, metadata)
+    return read_config(recognise(file), file)
 
 
 def damaged_pickle(data: bytes, chance: random.Random) -> bytes:

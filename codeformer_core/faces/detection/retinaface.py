@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ...checkpoints.building import Target, filled
+from ...checkpoints.reader import WeightFile
 from ...errors import CheckpointError, MissingModelError
 from ..types import Box, Face, Faces, Landmarks
 from .base import (
@@ -42,6 +44,25 @@ PIXELS_PER_FORWARD = 2_500_000
 
 MOST_CANDIDATES = 5000
 """Anchors kept for suppression: noise pictures must not make it quadratic in all anchors."""
+
+KEYS = ("fpn.", "ssh1.", "ClassHead.", "LandmarkHead.")
+"""Beginnings of keys in every file of it; those of its backbone come beside them."""
+
+
+def build(file: WeightFile, target: Target, *, backbone: str) -> RetinaFaceDetector:
+    """Build the detector of a file.
+
+    Args:
+        file: published keys.
+        target: how it is wanted.
+        backbone: resnet50 or mobile0.25.
+
+    Raises:
+        MissingModelError: facexlib is not installed.
+        CheckpointError: the tensors are not those of a RetinaFace.
+    """
+    network = filled(_empty_network(backbone), file.state, target)
+    return RetinaFaceDetector(network, f"retinaface_{backbone}")
 
 
 def build_retinaface(state: Mapping[str, Tensor]) -> nn.Module:

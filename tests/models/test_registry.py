@@ -1,19 +1,33 @@
 """Kinds, variants and sizes are read from keys and shapes."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from codeformer_core.checkpoints import read_state, save_network
+from codeformer_core.checkpoints import read_state, save_network, write_state
+from codeformer_core.checkpoints.building import Target, filled, layout
 from codeformer_core.checkpoints.names import to_published
+from codeformer_core.checkpoints.reader import Metadata, WeightFile
 from codeformer_core.errors import CheckpointError
-from codeformer_core.models import identify
+from codeformer_core.models import describe, load_detector, load_restorer, registry
 from codeformer_core.models.empty import build_empty
+from codeformer_core.models.registry import KINDS, Config, ModelKind, read_config, recognise
 from codeformer_core.networks import CodeFormerConfig, VQGANConfig
 
 State = dict[str, torch.Tensor]
+
+
+def identify(state: State, metadata: Metadata | None = None) -> tuple[ModelKind, Config | None]:
+    file = WeightFile(dict(state), metadata or {})
+    kind = recognise(file)
+    return kind, read_config(kind, file)
+
+
+def config_of(state: State, metadata: Metadata | None = None) -> Config | None:
+    return identify(state, metadata)[1]
+
 
 PUBLISHED = {
     "restoration": (1024, (32, 64, 128, 256), 515),
@@ -30,7 +44,7 @@ def test_published_variants_are_told_apart_without_metadata(variant: str) -> Non
         network = peer.CodeFormer(codebook_size=codes, connect_list=list(map(str, fusion_sizes)))
     state = network.state_dict()
     assert len(state) == tensors
-    assert identify(state).config == CodeFormerConfig(
+    assert config_of(state) == CodeFormerConfig(
         VQGANConfig(codebook_size=codes), fusion_sizes=fusion_sizes, variant=variant
     )
 
@@ -58,7 +72,7 @@ CONFIGS = {
 @pytest.mark.parametrize("published", [True, False])
 def test_every_size_comes_back(config: CodeFormerConfig, published: bool) -> None:
     state = dict(build_empty(config).state_dict())
-    assert identify(to_published(state) if published else state).config == config
+    assert config_of(to_published(state) if published else state) == config
 
 
 def test_groups_of_narrow_norms_are_remembered_by_the_file(tmp_path: Path) -> None:
@@ -67,33 +81,32 @@ def test_groups_of_narrow_norms_are_remembered_by_the_file(tmp_path: Path) -> No
     for name in ("network.safetensors", "network.pth"):
         for config in (vqgan, whole):
             path = save_network(tmp_path / name, build_empty(config).to_empty(device="cpu"))
-            assert identify(*read_state(path)).config == config
+            assert config_of(*read_state(path)) == config
 
 
 @pytest.mark.parametrize("name", ["published", "one level", "patch stem", "quarter stem"])
 def test_autoencoder_sizes_come_back(name: str) -> None:
     config = CONFIGS[name].vqgan
-    info = identify(dict(build_empty(config).state_dict()), {"image_size": str(config.image_size)})
-    assert (info.kind, info.config) == ("vqgan", config)
+    state, metadata = dict(build_empty(config).state_dict()), {"image_size": str(config.image_size)}
+    kind, found = identify(state, metadata)
+    assert (kind.kind, found) == ("vqgan", config)
 
 
 def test_an_autoencoder_without_metadata_has_the_published_code_map() -> None:
-    info = identify(dict(build_empty(VQGANConfig()).state_dict()))
-    assert info.config == VQGANConfig()
+    assert config_of(dict(build_empty(VQGANConfig()).state_dict())) == VQGANConfig()
 
 
 def test_metadata_says_what_shapes_cannot(tiny_config: CodeFormerConfig) -> None:
     state = dict(build_empty(tiny_config).state_dict())
-    info = identify(state, {"variant": "colorization", "heads": "4"})
-    assert info.config == replace(tiny_config, variant="colorization", heads=4)
-    assert info.variant == "colorization"
+    found = config_of(state, {"variant": "colorization", "heads": "4"})
+    assert found == replace(tiny_config, variant="colorization", heads=4)
 
 
 def test_metadata_wins_over_the_guessed_variant() -> None:
     config = CodeFormerConfig(VQGANConfig(codebook_size=512), fusion_sizes=(32, 64, 128))
     state = dict(build_empty(config).state_dict())
-    assert identify(state).variant == "inpainting"
-    assert identify(state, {"variant": "restoration"}).variant == "restoration"
+    assert config_of(state) == replace(config, variant="inpainting")
+    assert config_of(state, {"variant": "restoration"}) == config
 
 
 @pytest.mark.parametrize(
@@ -130,7 +143,7 @@ def _facexlib(kind: str) -> State:
     "kind", ["retinaface_resnet50", "retinaface_mobile0.25", "parsenet", "bisenet"]
 )
 def test_detectors_and_parsers_are_recognised(kind: str) -> None:
-    assert identify(_facexlib(kind)).kind == kind
+    assert identify(_facexlib(kind))[0].kind == kind
 
 
 @pytest.mark.parametrize(
@@ -142,18 +155,18 @@ def test_detectors_and_parsers_are_recognised(kind: str) -> None:
         ("esrgan", ["model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight"]),
         ("yolov5-face", ["model.0.stem_1.conv.weight"]),
         ("stable-diffusion", ["model.diffusion_model.input_blocks.0.0.weight"]),
-        ("unknown", ["fc.weight"]),
+        ("unknown", ["fc.other"]),
     ],
 )
 def test_foreign_networks_come_with_advice(kind: str, keys: list[str]) -> None:
-    info = identify({key: torch.zeros(1) for key in keys})
-    assert info.kind == kind
-    assert info.config is None
-    assert len(info.advice) > 20
+    found, config = identify({key: torch.zeros(1) for key in keys})
+    assert found.kind == kind
+    assert config is None
+    assert len(found.advice) > 20
 
 
 def test_nothing_is_unknown() -> None:
-    assert identify({}).kind == "unknown"
+    assert identify({})[0].kind == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -182,3 +195,62 @@ def test_contradicting_shapes_are_named(
             state[key] = torch.empty(shape, device="meta")
     with pytest.raises(CheckpointError, match=rf"looks like a CodeFormer, but .*({reason})"):
         identify(state)
+
+
+def test_no_kind_has_two_rows_and_every_role_is_played() -> None:
+    assert len({row.kind for row in KINDS}) == len(KINDS)
+    assert all(row.build for row in KINDS if row.role)
+
+
+@dataclass(frozen=True)
+class _ToyDetector:
+    """Finds a face in the middle of every picture."""
+
+    network: torch.nn.Linear
+    name: str = "toy"
+
+
+def _build_toy(file: WeightFile, target: Target) -> _ToyDetector:
+    return _ToyDetector(filled(torch.nn.Linear(2, 1), file.state, target))
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> ModelKind:
+    """A detector that is not in the table until this test puts it there."""
+    row = ModelKind("toy", "detector", "a toy", "play", layout("weight", "bias"), _build_toy)
+    monkeypatch.setattr(registry, "KINDS", (row, *KINDS))
+    return row
+
+
+def test_a_row_is_all_a_new_detector_needs(toy: ModelKind, tmp_path: Path) -> None:
+    network = torch.nn.Linear(2, 1)
+    path = write_state(tmp_path / "toy.safetensors", network.state_dict())
+    detector = load_detector(path)
+    assert isinstance(detector, _ToyDetector)
+    assert torch.equal(detector.network.weight, network.weight)
+    assert "a toy: play" in str(describe(path))
+    with pytest.raises(
+        CheckpointError, match=r"toy\.saf.*: is a toy, no face restorer: play"
+    ):
+        load_restorer(path)
+
+
+def test_tensors_that_do_not_fit_are_named(toy: ModelKind, tmp_path: Path) -> None:
+    path = write_state(tmp_path / "toy.safetensors", torch.nn.Linear(3, 1).state_dict())
+    with pytest.raises(CheckpointError, match=r"toy\.safetensors: looks like a toy.*weight"):
+        load_detector(path)
+
+
+def test_a_file_is_read_once(
+    safetensors_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    original = registry.read_weights
+
+    def counted(path: Path) -> WeightFile:
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr(registry, "read_weights", counted)
+    assert load_restorer(safetensors_file).size == 64
+    assert read == [safetensors_file]

@@ -1,0 +1,296 @@
+"""The one table of weight files: how each kind is recognised, what it is for, how it is built.
+
+A file is read once, recognised once and built by its row. To add a detector or a restorer, write
+its file and give it a row here (CONTRIBUTING.md shows it).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ..checkpoints.building import Fits, Target, any_of, layout
+from ..checkpoints.names import to_network
+from ..checkpoints.reader import WeightFile, read_weights
+from ..errors import CheckpointError, SettingError
+from ..faces import parsing
+from ..faces.detection import retinaface
+from ..networks import CodeFormerConfig, VQGANConfig
+from ..networks.layers import Operations
+from ..runtime import check_device
+from . import spandrel_restorer
+from .build import NETWORK_DTYPES, build_codeformer, build_vqgan, check_complete
+from .empty import build_empty
+from .layout import codeformer_config, vqgan_config
+
+Role = Literal["restorer", "detector", "parser"]
+"""What a model does: it restores aligned faces, finds faces, or marks what is face in a crop."""
+Config = CodeFormerConfig | VQGANConfig
+
+NOUNS = {
+    "restorer": "face restorer",
+    "detector": "face detector",
+    "parser": "face parser",
+    "codeformer": "CodeFormer",
+    "vqgan": "VQGAN",
+}
+"""What to call before a person what a file was wanted as."""
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """One kind of weight file."""
+
+    kind: str
+    """Its name."""
+    role: Role | None
+    """What it does; None if it is recognised only, or needed for training only."""
+    title: str
+    """What to call it before a person."""
+    advice: str
+    """Where it belongs, as one sentence."""
+    fits: Fits
+    """Whether a file is of this kind, from its keys and shapes."""
+    build: Callable[[WeightFile, Target], Any] | None = None
+    """Makes of a file what the role says; None if nothing here does."""
+    config: Callable[[WeightFile], Config] | None = None
+    """Reads the sizes, for the networks of this library."""
+
+
+_RESTORER = "use it as the model that restores (Load CodeFormer)"
+_DETECTOR = "use it as the face detector (Load Face Detector)"
+_PARSER = "use it as the face parser (Load Face Parser)"
+_UPSCALER = "load it with Load Upscale Model and connect it as upscale_model"
+
+KINDS: tuple[ModelKind, ...] = (
+    ModelKind(
+        "codeformer",
+        "restorer",
+        "a CodeFormer",
+        _RESTORER,
+        any_of(
+            layout("position_emb", "quantize.", "encoder.blocks.0."),
+            layout("idx_pred_layer.", "ft_layers.", "generator.blocks."),
+        ),
+        build_codeformer,
+        codeformer_config,
+    ),
+    ModelKind(
+        "vqgan",
+        None,
+        "a stage I VQGAN",
+        "it holds no transformer, so it restores nothing by itself: use load_vqgan, or train "
+        "stages II and III on it",
+        layout("encoder.blocks.0.", "quantize.embedding.", "generator.blocks.0."),
+        build_vqgan,
+        vqgan_config,
+    ),
+    ModelKind(
+        "gfpgan",
+        "restorer",
+        "a GFPGAN",
+        _RESTORER,
+        layout("stylegan_decoder"),
+        spandrel_restorer.build,
+    ),
+    ModelKind(
+        "restoreformer",
+        "restorer",
+        "a RestoreFormer",
+        _RESTORER,
+        any_of(
+            layout("vqvae.encoder.", "vqvae.quantize."),
+            layout("encoder.down.", "decoder.up.", "quantize.embedding."),
+        ),
+        spandrel_restorer.build,
+    ),
+    ModelKind(
+        "retinaface_resnet50",
+        "detector",
+        "a RetinaFace detector (ResNet50)",
+        _DETECTOR,
+        layout("body.conv1.", "body.layer4.", *retinaface.KEYS),
+        partial(retinaface.build, backbone="resnet50"),
+    ),
+    ModelKind(
+        "retinaface_mobile0.25",
+        "detector",
+        "a RetinaFace detector (MobileNet 0.25)",
+        _DETECTOR,
+        layout("body.stage1.", *retinaface.KEYS),
+        partial(retinaface.build, backbone="mobile0.25"),
+    ),
+    ModelKind(
+        "parsenet",
+        "parser",
+        "a ParseNet face parser",
+        _PARSER,
+        layout("out_mask_conv.", "encoder.0."),
+        partial(parsing.build, kind="parsenet"),
+    ),
+    ModelKind(
+        "bisenet",
+        "parser",
+        "a BiSeNet face parser",
+        _PARSER,
+        layout("cp.resnet.", "ffm.", "conv_out."),
+        partial(parsing.build, kind="bisenet"),
+    ),
+    ModelKind(
+        "esrgan",
+        None,
+        "an ESRGAN upscaler",
+        _UPSCALER,
+        any_of(
+            layout("conv_first.", "body.0.rdb1."),
+            layout("conv_first.", "RRDB_trunk."),
+            layout("model.0.weight", "model.1.sub."),
+        ),
+    ),
+    ModelKind(
+        "yolov5-face",
+        None,
+        "a YOLOv5 face detector",
+        "this library does not run it; choose retinaface_resnet50 or retinaface_mobile0.25",
+        layout("model.0.stem_1."),
+    ),
+    ModelKind(
+        "discriminator",
+        None,
+        "a GAN discriminator",
+        "it is needed for training only; choose the network trained with it",
+        layout("main.0.weight", "main.2.weight"),
+    ),
+    ModelKind(
+        "stable-diffusion",
+        None,
+        "a diffusion checkpoint",
+        "load it with Load Checkpoint; CodeFormer comes after VAE Decode",
+        layout("model.diffusion_model."),
+    ),
+    ModelKind(
+        "unknown",
+        None,
+        "a network this library does not know",
+        "choose a CodeFormer, GFPGAN, RestoreFormer, RetinaFace, ParseNet or BiSeNet file",
+        layout(),
+    ),
+)
+"""Every kind that is recognised; the first that fits counts, and the last fits all."""
+
+
+def recognise(file: WeightFile) -> ModelKind:
+    """The kind of a file, from its keys and shapes alone; never fails."""
+    return next(kind for kind in KINDS if kind.fits(file))
+
+
+def load(
+    path: str | Path,
+    wanted: str,
+    *,
+    operations: Operations = nn,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Any:
+    """Read a file once, recognise it once, and build what it holds.
+
+    Args:
+        path: a weight file.
+        wanted: the role it is to play, or the kind it is to be.
+        operations: where layer classes come from, if it is a network of this library.
+        device: where the weights go; "auto" takes the fastest.
+        dtype: float32, float16 or bfloat16; None keeps the file's own.
+
+    Returns:
+        What the role says, in evaluation mode, without gradients.
+
+    Raises:
+        MissingModelError: there is no such file, or a package that runs it is not installed.
+        CheckpointError: the file is damaged, incomplete, or of another kind.
+        SettingError: the device or the type cannot be used.
+    """
+    target = checked_target(operations, device, dtype)
+    file = read_weights(path)
+    kind = recognise(file)
+    if wanted not in (kind.role, kind.kind):
+        raise CheckpointError(
+            f"{file.path.name}: is {kind.title}, no {NOUNS.get(wanted, wanted)}: {kind.advice}"
+        )
+    return build(kind, file, target)
+
+
+def build(kind: ModelKind, file: WeightFile, target: Target) -> Any:
+    """Build what a file holds.
+
+    Raises:
+        MissingModelError: a package that runs it is not installed.
+        CheckpointError: the file is incomplete, contradicts itself, or nothing here runs it.
+    """
+    if kind.build is None:
+        raise CheckpointError(f"{file.path.name}: is {kind.title}: {kind.advice}")
+    try:
+        return kind.build(file, target)
+    except (CheckpointError, SettingError) as error:
+        raise _misfit(kind, file, error) from error
+
+
+def read_config(kind: ModelKind, file: WeightFile) -> Config | None:
+    """Sizes of a file's network; None if it is none of this library.
+
+    Raises:
+        CheckpointError: sizes contradict each other or keys are missing; the first is named.
+    """
+    try:
+        return None if kind.config is None else kind.config(file)
+    except (CheckpointError, SettingError) as error:
+        raise _misfit(kind, file, error) from error
+
+
+def check_whole(kind: ModelKind, file: WeightFile) -> Config | None:
+    """Sizes of a file's network, which has every tensor that they ask for.
+
+    Raises:
+        CheckpointError: as `read_config`, or tensors are missing, left over or of another shape.
+    """
+    config = read_config(kind, file)
+    if config is not None:
+        try:
+            check_complete(build_empty(config), to_network(file.state))
+        except CheckpointError as error:
+            raise _misfit(kind, file, error) from error
+    return config
+
+
+def check_kind(path: Path, wanted: str) -> None:
+    """Check that a file is harmless and of a kind.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    kind = recognise(read_weights(path))
+    if kind.kind != wanted:
+        raise CheckpointError(f"it is {kind.title}")
+
+
+def checked_target(
+    operations: Operations = nn,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Target:
+    """How a network is wanted.
+
+    Raises:
+        SettingError: the device or the type cannot be used.
+    """
+    if dtype is not None and dtype not in NETWORK_DTYPES:
+        names = ", ".join(str(choice).removeprefix("torch.") for choice in NETWORK_DTYPES)
+        raise SettingError(f"networks run in {names}, not in {dtype}")
+    return Target(operations, check_device(device), dtype)
+
+
+def _misfit(kind: ModelKind, file: WeightFile, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{file.path.name}: looks like {kind.title}, but {error}")
