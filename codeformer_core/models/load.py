@@ -202,7 +202,16 @@ def load_detector(
         SettingError: the device cannot be used.
     """
     path = find_detector(name, folders)
-    return own_detector() if path is None else load(path, "detector", device=device)
+    if path is not None:
+        return load(path, "detector", device=device)
+    try:
+        return own_detector()
+    except MissingModelError as error:
+        names, places = " or ".join(_names("detector")), folders or model_folders()
+        raise MissingModelError(
+            f"no face detector can run. Either: pip install dlib-bin face_recognition_models. Or "
+            f"put {names} into {', '.join(map(str, places))} (codeformer download fetches them)"
+        ) from error
 
 
 def find_detector(name: str | Path | None = AUTO, folders: Sequence[Path] = ()) -> Path | None:

@@ -229,9 +229,7 @@ def test_a_row_is_all_a_new_detector_needs(toy: ModelKind, tmp_path: Path) -> No
     assert isinstance(detector, _ToyDetector)
     assert torch.equal(detector.network.weight, network.weight)
     assert "a toy: play" in str(describe(path))
-    with pytest.raises(
-        CheckpointError, match=r"toy\.saf.*: is a toy, no face restorer: play"
-    ):
+    with pytest.raises(CheckpointError, match=r"toy\.saf.*: is a toy, no face restorer: play"):
         load_restorer(path)
 
 
