@@ -108,7 +108,7 @@ def by_search_size(
     """Small faces in a large photo, at several sizes of the working copy."""
     megapixels, sizes = scale.megapixels[-1], scale.search_sizes
     photo = group_photo(*sides(megapixels), scale.small_people, people)[None]
-    ways = {str(side): partial(detector.detect, photo, short_side=side) for side in sizes}
+    ways = {str(side): partial(detector.detect, photo, search_size=side) for side in sizes}
     times = compare(ways, repeats)
     return [
         {
@@ -116,7 +116,7 @@ def by_search_size(
             "picture": f"{megapixels} MP",
             "people": scale.small_people,
             "searched at": f"{side} px",
-            "found": detector.detect(photo, short_side=side).count,
+            "found": detector.detect(photo, search_size=side).count,
             "seconds": times[str(side)],
             "times the first": times[str(side)] / times[str(sizes[0])],
             "times its pixels": (side / sizes[0]) ** 2,

@@ -106,23 +106,21 @@ def placed_faces(height: int, width: int, count: int, side: float, frames: int =
     columns = max(1, math.ceil(math.sqrt(count * width / height)))
     rows = math.ceil(count / columns)
     faces: list[tuple[Face, ...]] = []
-    for frame in range(frames):
+    for _ in range(frames):
         centres = [
             ((index % columns + 0.5) * width / columns, (index // columns + 0.5) * height / rows)
             for index in range(count)
         ]
         faces.append(
             tuple(
-                face_at(centre, side, 0.15 * (-1) ** index, height, width, frame)
+                face_at(centre, side, 0.15 * (-1) ** index, height, width)
                 for index, centre in enumerate(centres)
             )
         )
     return Faces(tuple(faces), height, width)
 
 
-def face_at(
-    centre: tuple[float, float], side: float, turn: float, height: int, width: int, frame: int = 0
-) -> Face:
+def face_at(centre: tuple[float, float], side: float, turn: float, height: int, width: int) -> Face:
     """Return a face whose crop is a square of this side, turned by so many radians."""
     unit = side / 512
     across, down = unit * math.cos(turn), unit * math.sin(turn)
@@ -136,7 +134,7 @@ def face_at(
     landmarks = Landmarks(*points)
     half = side / 2
     box = Box(centre[0] - half, centre[1] - half, centre[0] + half, centre[1] + half)
-    return Face(box, 0.99, landmarks, place(landmarks, 512, height, width), frame)
+    return Face(box, 0.99, landmarks, place(landmarks, 512, height, width))
 
 
 def published_codeformer() -> CodeFormer:

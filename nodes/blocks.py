@@ -92,12 +92,17 @@ class DetectFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Detect, and draw what was found."""
         from ..codeformer_core.images import as_images
+        from ..codeformer_core.runtime import Runtime
 
         frames = as_images(image)[..., :3]
         detector = models.detector_or_default(detector)
-        settings = {"confidence": confidence, "min_size": min_size, "on_progress": host.Progress()}
+        settings = {
+            "confidence": confidence,
+            "min_size": min_size,
+            "runtime": Runtime(host.Progress()),
+        }
         if known_boxes is None and segs is None:
-            faces = detector.detect(frames, short_side=search_size or None, **settings)
+            faces = detector.detect(frames, search_size=search_size or None, **settings)
         else:
             faces = in_known_boxes(frames, detector, known_boxes, segs, settings)
         return io.NodeOutput(
@@ -161,11 +166,12 @@ class CropFaces(io.ComfyNode):
         """Crop."""
         from ..codeformer_core.faces import crop_faces
         from ..codeformer_core.images import as_images
+        from ..codeformer_core.runtime import Runtime
 
         frames = as_images(image)[..., :3]
         if faces is None:
             detector = models.detector_or_default(None)
-            faces = detector.detect(frames, on_progress=host.Progress())
+            faces = detector.detect(frames, runtime=Runtime(host.Progress()))
         crops = crop_faces(frames, faces, model.size if model is not None else size)
         if model is not None:
             # Here, because in crops of the model's own size nobody sees how large the faces were.
@@ -303,22 +309,20 @@ class PasteFaces(io.ComfyNode):
 
 def _finite(crops: torch.Tensor, faces: Faces) -> tuple[torch.Tensor, Faces]:
     """Without the crops that some node failed on: those faces stay as they are, and are named."""
-    from ..codeformer_core.faces.selection import faces_at
-
     finite = crops.isfinite().flatten(1).all(1)
     if len(crops) != faces.count or bool(finite.all()):
         return crops, faces
     host.say_broken((~finite).nonzero().flatten().tolist())
-    return crops[finite], faces_at(faces, set(finite.nonzero().flatten().tolist()))
+    return crops[finite], faces.take(finite.nonzero().flatten().tolist())
 
 
 def box_masks(faces: Faces) -> torch.Tensor:
     """Boxes filled with 1: (B, H, W)."""
     masks = torch.zeros(len(faces), faces.height, faces.width)
-    for face in faces:
+    for frame, face in faces.in_frames():
         left, top = max(0, round(face.box.left)), max(0, round(face.box.top))
         right, bottom = max(0, round(face.box.right)), max(0, round(face.box.bottom))
-        masks[face.frame, top:bottom, left:right] = 1
+        masks[frame, top:bottom, left:right] = 1
     return masks
 
 

@@ -8,8 +8,6 @@ batch and tries again.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
     from ..codeformer_core.metrics import PerceptualDistance
     from ..codeformer_core.networks import CodeFormer, CodeFormerConfig, FaceCodes, Fidelity
-
-ProgressCallback = Callable[[int, int], None]
 
 MOST_ON_GPU = 32
 """Faces in one forward pass; more gains nothing and delays progress and Cancel."""
@@ -195,18 +191,15 @@ class HostedDetector:
         # Plain layers in float32: the host has no casting BatchNorm, and detection is cheap.
         self.hosted = None if network is None else Hosted(network, detector.name, casting=False)
 
-    def detect(
-        self, frames: Tensor, *, on_progress: ProgressCallback | None = None, **settings: Any
-    ) -> Faces:
+    def detect(self, frames: Tensor, *, runtime: Any = None, **settings: Any) -> Faces:
         """Find faces as the detector does; see `FaceDetector.detect` of the core."""
         if self.hosted is None:
-            return self._detector.detect(frames, on_progress=on_progress, **settings)
+            return self._detector.detect(frames, runtime=runtime, **settings)
         hosted = self.hosted
 
         def find(part: slice) -> Faces:
             hosted.load(DETECTION_MEMORY)
-            report = None if on_progress is None else partial(_later, on_progress, part, frames)
-            return self._detector.detect(frames[part], on_progress=report, **settings)
+            return self._detector.detect(frames[part], runtime=runtime, **settings)
 
         return _joined(in_parts(find, max(1, len(frames))))
 
@@ -227,7 +220,7 @@ class HostedParser:
         network.to(network_dtype(), memory_format=torch.channels_last)
         self.hosted = Hosted(network, parser.name, casting=False)
 
-    def masks(self, crops: Tensor, **parts: bool) -> Tensor:
+    def masks(self, crops: Tensor, **parts: Any) -> Tensor:
         """Make masks as the parser does; see `FaceParser.masks` of the core."""
 
         def parse(part: slice) -> Tensor:
@@ -267,18 +260,9 @@ PARSING_MEMORY = 1.2e9
 """Bytes for the activations of a parser on as many crops as it takes at once."""
 
 
-def _later(on_progress: ProgressCallback, part: slice, frames: Tensor, done: int, _: int) -> None:
-    """Report what is done of a part as done of the whole."""
-    on_progress(part.start + done, len(frames))
-
-
 def _joined(parts: list[Faces]) -> Faces:
     """The faces of consecutive parts of a batch as those of the whole batch."""
     if len(parts) == 1:
         return parts[0]
-    frames = [frame for part in parts for frame in part.frames]
-    numbered = (
-        tuple(dataclasses.replace(face, frame=index) for face in frame)
-        for index, frame in enumerate(frames)
-    )
-    return dataclasses.replace(parts[0], frames=tuple(numbered))
+    frames = tuple(frame for part in parts for frame in part.frames)
+    return dataclasses.replace(parts[0], frames=frames)

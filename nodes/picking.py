@@ -20,10 +20,10 @@ LISTED = 10
 class Picked:
     """What remains of a choice made on an earlier run."""
 
-    faces: Faces
-    """The chosen faces that are there; all of them if nothing was picked."""
+    places: set[int]
+    """Of the chosen faces that are there, counted from 0; all of them if nothing was picked."""
     fidelity: float | list[float]
-    """One for all, or one for each of `faces`."""
+    """One for all, or one for each of these faces in their order."""
 
 
 def picking_inputs() -> list[Any]:
@@ -59,7 +59,7 @@ def pick(faces: Faces, picked: str, per_face: str, fidelity: float) -> Picked:
         SettingError: a text cannot be read, or there are not as many fidelities as faces.
     """
     from ..codeformer_core.errors import SettingError
-    from ..codeformer_core.faces.selection import faces_at, parse_numbers
+    from ..codeformer_core.faces.selection import parse_numbers
     from ..codeformer_core.pipeline.codes import parse_fidelities
 
     numbers = list(dict.fromkeys(parse_numbers(picked))) or list(range(1, faces.count + 1))
@@ -72,8 +72,7 @@ def pick(faces: Faces, picked: str, per_face: str, fidelity: float) -> Picked:
     # As written they belong together; the faces come in the order of their numbers.
     chosen, there = dict(zip(numbers, values, strict=True)), sorted(present(numbers, faces))
     kept = [chosen[number] for number in there]
-    found = faces_at(faces, {number - 1 for number in there})
-    return Picked(found, kept if per_face.strip() else fidelity)
+    return Picked({number - 1 for number in there}, kept if per_face.strip() else fidelity)
 
 
 def present(numbers: list[int], faces: Faces) -> list[int]:

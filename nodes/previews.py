@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import host
@@ -40,14 +41,18 @@ QUALITY = 92
 
 
 def shown_frames(
-    pictures: Tensor | None, faces: Faces, chosen: Faces, *, before: Tensor | None = None
+    pictures: Tensor | None,
+    faces: Faces,
+    chosen: set[int] | None = None,
+    *,
+    before: Tensor | None = None,
 ) -> list[dict[str, Any]]:
     """Save the first frames for the browser and describe the faces of all.
 
     Args:
         pictures: (B, H, W, 3 or 4), RGB in 0..1, of any size; None shows the boxes alone.
         faces: the faces of these frames; boxes are given relative to the frame.
-        chosen: those of them that the node took.
+        chosen: places of those of them that the node took, counted from 0; None means all.
         before: (B, h, w, 3 or 4), the same frames to compare with.
 
     Returns:
@@ -60,9 +65,8 @@ def shown_frames(
     width, height = _shown_size(width, height)
     budget = MOST_PIXELS // (height * width * (1 if before is None else 2))
     count = max(1, min(MOST_FRAMES, budget))
-    taken = {id(face) for face in chosen}
     frames: list[dict[str, Any]] = []
-    number = 1
+    flat = enumerate(faces)
     for index, found in enumerate(faces.frames):
         entry: dict[str, Any] = {"frame": index, "frames": len(faces), "width": width}
         entry["height"] = height
@@ -71,10 +75,9 @@ def shown_frames(
         if before is not None and index < count:
             entry["before"] = _saved(before[index])
         entry["faces"] = [
-            {**_described(face, number + place, faces), "chosen": id(face) in taken}
-            for place, face in enumerate(found)
+            {**_described(face, place + 1, faces), "chosen": chosen is None or place in chosen}
+            for place, face in islice(flat, len(found))
         ]
-        number += len(found)
         frames.append(entry)
     return frames
 

@@ -100,6 +100,7 @@ class RestoreImage(io.ComfyNode):
         from ..codeformer_core.faces import PasteOptions
         from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import restore_image
+        from ..codeformer_core.runtime import Runtime
 
         image = as_images(image)
         model = models.codeformer_or_default(model)
@@ -107,14 +108,18 @@ class RestoreImage(io.ComfyNode):
             detector = models.detector_or_default(detector)
         progress = host.Progress()
         enlarge = upscaler(upscale_model, progress)
-        found, values = faces, fidelity
+        found, values, places = faces, fidelity, None
         if picked.strip() or per_face.strip():
             if found is None:
                 found = models.detector_or_default(detector).detect(
-                    image[..., :3], confidence=confidence, min_size=min_size, on_progress=progress
+                    image[..., :3],
+                    confidence=confidence,
+                    min_size=min_size,
+                    runtime=Runtime(progress),
                 )
             choice = picking.pick(found, picked, per_face, fidelity)
-            faces, values = choice.faces, choice.fidelity
+            places, values = choice.places, choice.fidelity
+            faces = found.take(places)
         result = restore_image(
             image,
             hosted.Watched(model, progress),
@@ -139,11 +144,13 @@ class RestoreImage(io.ComfyNode):
             host.to_output(result.image),
             host.to_output(result.mask),
             result.faces,
-            ui=_shown(image, result, found),
+            ui=_shown(image, result, found, places),
         )
 
 
-def _shown(image: torch.Tensor, result: RestoredImage, found: Faces | None) -> dict[str, Any]:
+def _shown(
+    image: torch.Tensor, result: RestoredImage, found: Faces | None, places: set[int] | None
+) -> dict[str, Any]:
     """Before and after for the browser, with every face that was found."""
     faces = result.faces if found is None else found
-    return {previews.SHOWN: previews.shown_frames(result.image, faces, result.faces, before=image)}
+    return {previews.SHOWN: previews.shown_frames(result.image, faces, places, before=image)}

@@ -70,21 +70,22 @@ class SelectFaces(io.ComfyNode):
         image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         """Select."""
-        from ..codeformer_core.faces import Selection, other_faces, select_faces
+        from ..codeformer_core.faces import Selection, select_places
         from ..codeformer_core.images import as_images
 
         image = None if image is None else as_images(image)
         if rule == PICKED:
             rule, numbers = "numbers", picking.present_text(picked, faces)
         selection = Selection(rule, count, numbers, min_score, min_size, max_size)  # pyright: ignore[reportArgumentType]
-        chosen = select_faces(faces, selection)
+        places = select_places(faces, selection)
+        chosen = faces.take(places)
         return io.NodeOutput(
             chosen,
-            other_faces(faces, chosen),
+            faces.without(places),
             host.to_output(box_masks(chosen)),
             chosen.count,
-            ui=_shown(image, faces, chosen)
-            | {previews.SHOWN: previews.shown_frames(image, faces, chosen)},
+            ui=_shown(image, faces, places)
+            | {previews.SHOWN: previews.shown_frames(image, faces, places)},
         )
 
 
@@ -158,18 +159,17 @@ def limit_inputs() -> list[Any]:
     ]
 
 
-def _shown(image: torch.Tensor | None, faces: Faces, chosen: Faces) -> dict[str, Any]:
+def _shown(image: torch.Tensor | None, faces: Faces, places: set[int]) -> dict[str, Any]:
     """What the browser gets: the first frames with numbers, and the boxes to click on."""
     pictures = [] if image is None else previews.drawn_frames(image[..., :3], faces)
-    taken = {id(face) for face in chosen}
     boxes = [
         {
-            "number": number,
-            "frame": face.frame,
+            "number": place + 1,
+            "frame": frame,
             "box": [face.box.left, face.box.top, face.box.right, face.box.bottom],
             "score": face.score,
-            "selected": id(face) in taken,
+            "selected": place in places,
         }
-        for number, face in enumerate(faces, 1)
+        for place, (frame, face) in enumerate(faces.in_frames())
     ]
     return {"images": pictures, "faces": boxes, "size": [faces.width, faces.height]}

@@ -139,7 +139,6 @@ class ColorizeFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Colorize."""
         from ..codeformer_core.faces import PasteOptions, crop_faces, paste_faces
-        from ..codeformer_core.faces.selection import faces_at
         from ..codeformer_core.images import as_images, resize
         from ..codeformer_core.pipeline.variants import colorize_crops
 
@@ -157,7 +156,7 @@ class ColorizeFaces(io.ComfyNode):
             coloured = torch.cat([result.crops, opacity], dim=-1)
             return io.NodeOutput(host.to_output(coloured), host.to_output(whole))
         good = [index for index in range(faces.count) if index not in result.broken]
-        sound, faces = result.crops[good], faces_at(faces, set(good))
+        sound, faces = result.crops[good], faces.take(good)
         options = PasteOptions(**blending)
         masks = None if parser is None else parser.masks(sound, **options.parts)
         pasted, mask = paste_faces(colours, sound, faces, options, masks)

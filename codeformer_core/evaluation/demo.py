@@ -1,6 +1,6 @@
 """The demonstration: degrade a real photo by the talk's formula, restore it, compare."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -118,8 +118,7 @@ def _largest(faces: Faces) -> Face:
 
 
 def _in_every_frame(face: Face, photos: Tensor) -> Faces:
-    frames = tuple((replace(face, frame=index),) for index in range(len(photos)))
-    return Faces(frames, *photos.shape[1:3])
+    return Faces(((face,),) * len(photos), *photos.shape[1:3])
 
 
 def _closeness(photos: Tensor, close_ups: Tensor, face: Face) -> tuple[Closeness, Closeness]:

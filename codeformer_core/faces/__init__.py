@@ -15,7 +15,7 @@ from .drawing import draw_faces
 from .masks import DEFAULT_FEATHER, geometry_mask, square_mask
 from .parsing import FaceParser, build_parser
 from .paste import Canvas, PasteOptions, faces_mask, paste_faces
-from .selection import Selection, other_faces, select_faces
+from .selection import Selection, select_places
 from .types import TEMPLATE_SIZE, Box, Face, Faces, Landmarks, Placement
 
 __all__ = [
@@ -48,9 +48,8 @@ __all__ = [
     "landmarks_of",
     "match_colour",
     "match_gray",
-    "other_faces",
     "paste_faces",
     "place",
-    "select_faces",
+    "select_places",
     "square_mask",
 ]

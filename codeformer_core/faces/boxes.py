@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from ..errors import PictureError, SettingError
+from ..runtime import Runtime
 from .affine import Point
 from .alignment import place
 from .detection import FaceDetector
@@ -85,7 +85,7 @@ def faces_in_boxes(
     *,
     confidence: float = DEFAULT_BOX_CONFIDENCE,
     min_size: float = 0.0,
-    on_progress: Callable[[int, int], None] | None = None,
+    runtime: Runtime | None = None,
 ) -> tuple[Faces, int]:
     """Find the landmarks of the face inside every box.
 
@@ -95,7 +95,7 @@ def faces_in_boxes(
         detector: searches each box and a margin around it.
         confidence: how sure it must be, 0 to 1.
         min_size: boxes whose longer side has fewer pixels are left out.
-        on_progress: called with (boxes done, boxes in all).
+        runtime: where the detector runs and progress goes, counted in boxes.
 
     Returns:
         The faces, with the boxes that were given, in their order; and the number of boxes in which
@@ -107,23 +107,21 @@ def faces_in_boxes(
     if len(boxes) != len(frames):
         raise SettingError(f"there are boxes for {len(boxes)} frames, but {len(frames)} pictures")
     height, width = int(frames.shape[1]), int(frames.shape[2])
-    large = [[box for box in row if box.size >= min_size] for row in boxes]
-    total, done = sum(map(len, large)), 0
-    found: list[tuple[Face, ...]] = []
-    for index, row in enumerate(large):
-        faces: list[Face | None] = []
-        for box in row:
-            faces.append(_face_in(frames[index], box, detector, confidence))
-            done += 1
-            if on_progress is not None:
-                on_progress(done, total)
-        there = (face for face in faces if face is not None)
-        found.append(tuple(dataclasses.replace(face, frame=index) for face in there))
-    result = Faces(tuple(found), height, width)
-    return result, total - result.count
+    runtime = runtime or Runtime()
+    large = [(index, box) for index, row in enumerate(boxes) for box in row if box.size >= min_size]
+    found: list[list[Face]] = [[] for _ in frames]
+    for done, (index, box) in enumerate(large):
+        search = runtime.share(done / len(large), (done + 1) / len(large))
+        face = _face_in(frames[index], box, detector, confidence, search)
+        if face is not None:
+            found[index].append(face)
+    result = Faces(tuple(map(tuple, found)), height, width)
+    return result, len(large) - result.count
 
 
-def _face_in(frame: Tensor, box: Box, detector: FaceDetector, confidence: float) -> Face | None:
+def _face_in(
+    frame: Tensor, box: Box, detector: FaceDetector, confidence: float, runtime: Runtime
+) -> Face | None:
     """The face that fills a box best, in pixels of the frame."""
     height, width = int(frame.shape[0]), int(frame.shape[1])
     reach = MARGIN * box.size
@@ -132,7 +130,7 @@ def _face_in(frame: Tensor, box: Box, detector: FaceDetector, confidence: float)
     region = frame[top:bottom, left:right]
     if 0 in region.shape[:2]:
         return None
-    seen = detector.detect(region[None], confidence=confidence, min_size=0.0)
+    seen = detector.detect(region[None], confidence=confidence, min_size=0.0, runtime=runtime)
     inside = Box(box.left - left, box.top - top, box.right - left, box.bottom - top)
     best = max(seen, key=lambda face: _overlap(face.box, inside), default=None)
     if best is None or _overlap(best.box, inside) == 0.0:

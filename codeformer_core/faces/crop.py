@@ -35,9 +35,8 @@ def crop_faces(images: Tensor, faces: Faces, size: int) -> Tensor:
         raise SettingError(f"crop size is {size}: it must be at least 1 pixel")
     check_frames(images, faces)
     crops = images.new_empty((faces.count, size, size, 3), dtype=torch.float32)
-    for index, face in enumerate(faces):
-        placement = placement_in(images, face)
-        crops[index] = crop_face(images[face.frame], placement.rescaled(size))
+    for crop, (frame, face) in zip(crops, faces.in_frames(), strict=True):
+        crop.copy_(crop_face(images[frame], placement_in(images, face).rescaled(size)))
     return crops
 
 

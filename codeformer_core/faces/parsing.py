@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..checkpoints.building import Target, filled
 from ..checkpoints.reader import WeightFile
 from ..errors import CheckpointError, MissingModelError, PictureError
+from ..runtime import Runtime
 from .masks import gaussian_blur
 
 ParserKind = Literal["parsenet", "bisenet"]
@@ -45,7 +46,8 @@ BLUR_SIGMA = 15.556
 RIM = 10
 """Pixels at 512 on every side of a crop that never count as face."""
 
-CROPS_PER_FORWARD = 4
+BYTES_PER_CROP = 3e8
+"""Memory that the activations of one crop take."""
 
 
 class FaceParser:
@@ -63,11 +65,11 @@ class FaceParser:
         self.kind: ParserKind = kind or ("bisenet" if hasattr(network, "ffm") else "parsenet")
         self.name: str = self.kind
 
-    @torch.no_grad()
     def masks(
         self,
         crops: Tensor,
         *,
+        runtime: Runtime | None = None,
         hair: bool = True,
         glasses: bool = True,
         hat: bool = False,
@@ -77,6 +79,7 @@ class FaceParser:
 
         Args:
             crops: (N, S, S, 3) aligned crops, RGB, 0..1; best after restoration.
+            runtime: where the network runs and progress goes, counted in faces.
             hair: whether hair belongs to the face.
             glasses: whether glasses do.
             hat: whether a hat does.
@@ -86,6 +89,7 @@ class FaceParser:
             (N, 512, 512) float32, 0..1, on the crops' device.
 
         Raises:
+            OutOfMemoryError: there is no room even for one crop.
             PictureError: not a batch of RGB crops.
         """
         if crops.ndim != 4 or crops.shape[-1] != 3:
@@ -93,32 +97,39 @@ class FaceParser:
                 f"face crops (faces, side, side, 3) are needed, not {tuple(crops.shape)}"
             )
         wanted = {"hair": hair, "glasses": glasses, "hat": hat, "neck": neck, "necklace": neck}
+        runtime = runtime or Runtime()
+        device = runtime.device(self.network)
+
+        def parse(part: slice) -> Tensor:
+            labels = self.labels(crops[part].to(device))
+            return soften(self._is_face(labels, wanted)).to(crops.device)
+
         masks = crops.new_zeros(crops.shape[0], PARSER_SIZE, PARSER_SIZE, dtype=torch.float32)
-        for start in range(0, crops.shape[0], CROPS_PER_FORWARD):
-            chunk = slice(start, start + CROPS_PER_FORWARD)
-            labels = self.labels(crops[chunk])
-            masks[chunk] = soften(self._is_face(labels, wanted)).to(crops.device)
+        for part, parsed in runtime.batches(
+            self.network, len(crops), parse, bytes_per_item=BYTES_PER_CROP
+        ):
+            masks[part] = parsed
         return masks
 
     def labels(self, crops: Tensor) -> Tensor:
         """Return the most likely class at every pixel of crops.
 
         Args:
-            crops: (N, S, S, 3) aligned crops, RGB, 0..1.
+            crops: (N, S, S, 3) aligned crops, RGB, 0..1, on the network's device.
 
         Returns:
-            (N, 512, 512) integers, an index into ``LABELS[kind]``, on the network's device.
+            (N, 512, 512) integers, an index into ``LABELS[kind]``, on that device.
         """
-        weights = next(self.network.parameters())
-        planes = crops.movedim(-1, 1).to(weights.device).float().clamp(0.0, 1.0)
+        planes = crops.movedim(-1, 1).float().clamp(0.0, 1.0)
         if planes.shape[-1] != PARSER_SIZE:
             size = (PARSER_SIZE, PARSER_SIZE)
             planes = functional.interpolate(planes, size, mode="bilinear", antialias=True)
         mean, deviation = (
-            torch.tensor(values, device=weights.device).view(1, 3, 1, 1)
+            torch.tensor(values, device=planes.device).view(1, 3, 1, 1)
             for values in NORMALISATION[self.kind]
         )
-        outputs: Any = self.network(((planes - mean) / deviation).to(weights.dtype))
+        dtype = next(self.network.parameters()).dtype
+        outputs: Any = self.network(((planes - mean) / deviation).to(dtype))
         return outputs[0].argmax(dim=1)
 
     def _is_face(self, labels: Tensor, wanted: Mapping[str, bool]) -> Tensor:

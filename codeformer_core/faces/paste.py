@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -20,6 +21,15 @@ from .crop import check_frames, crop_face, placement_in
 from .masks import DEFAULT_FEATHER, geometry_mask, square_mask
 from .types import TEMPLATE_SIZE, Faces, Placement
 from .warp import Rectangle, Resampling, enclosing, warp
+
+
+class Parts(TypedDict):
+    """Whether each optional part of a face is replaced."""
+
+    hair: bool
+    glasses: bool
+    hat: bool
+    neck: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +58,14 @@ class PasteOptions:
     resampling: Resampling = "bicubic"
 
     @property
-    def parts(self) -> dict[str, bool]:
-        """What a parser's ``masks`` takes: whether each optional part is replaced."""
-        return {
-            "hair": self.restore_hair,
-            "glasses": self.restore_glasses,
-            "hat": self.restore_hat,
-            "neck": self.restore_neck,
-        }
+    def parts(self) -> Parts:
+        """What a parser's ``masks`` takes."""
+        return Parts(
+            hair=self.restore_hair,
+            glasses=self.restore_glasses,
+            hat=self.restore_hat,
+            neck=self.restore_neck,
+        )
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -139,19 +149,21 @@ class Canvas:
         check_frames(self.frames, faces)
         _check_crops(crops, masks, faces.count)
         blends = _masks_and_reaches(masks, faces.count, self._options, self.frames.device)
-        for face, crop, (mask, reach) in zip(faces, crops, blends, strict=True):
+        for (frame, face), crop, (mask, reach) in zip(
+            faces.in_frames(), crops, blends, strict=True
+        ):
             placement = placement_in(self.frames, face)
             crop = crop.to(self.frames.device, torch.float32)
             if self._options.colour_match != "none":
-                original = self._frame_before(face.frame)
+                original = self._frame_before(frame)
                 crop = _with_original_colour(crop, mask, original, placement, self._options)
             rectangle = _rectangle(placement, reach, mask.shape[-1])
-            part = _part(self.frames[face.frame], rectangle)
+            part = _part(self.frames[frame], rectangle)
             if part.numel() == 0:
                 continue
             share = _in_rectangle(mask, placement, rectangle)
             _blend(part, _crop_in_rectangle(crop, placement, rectangle, self._options), share)
-            _cover(_part(self.mask[face.frame], rectangle), share)
+            _cover(_part(self.mask[frame], rectangle), share)
 
     def _frame_before(self, index: int) -> Tensor:
         """Return a frame as it was before any face was pasted into it."""
@@ -165,9 +177,9 @@ def faces_mask(faces: Faces, feather: float = DEFAULT_FEATHER) -> Tensor:
     mask = torch.zeros(len(faces), faces.height, faces.width)
     shape = geometry_mask(TEMPLATE_SIZE, feather)
     (reach,) = _reaches(shape.unsqueeze(0))
-    for face in faces:
+    for frame, face in faces.in_frames():
         rectangle = _rectangle(face.placement, reach, TEMPLATE_SIZE)
-        part = _part(mask[face.frame], rectangle)
+        part = _part(mask[frame], rectangle)
         _cover(part, _in_rectangle(shape, face.placement, rectangle))
     return mask
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, get_args
@@ -63,8 +62,8 @@ class Selection:
             )
 
 
-def select_faces(faces: Faces, selection: Selection) -> Faces:
-    """Return the chosen faces, in the order they had and in as many frames.
+def select_places(faces: Faces, selection: Selection) -> set[int]:
+    """Return the places of the chosen faces, for ``Faces.take`` and ``Faces.without``.
 
     Args:
         faces: what was found.
@@ -76,37 +75,17 @@ def select_faces(faces: Faces, selection: Selection) -> Faces:
     """
     kept = _within_limits(faces, selection)
     if selection.rule == "all":
-        return faces_at(faces, kept)
+        return kept
     if selection.rule == "numbers":
-        return faces_at(faces, kept & _numbered(selection.numbers, faces.count))
+        return kept & _numbered(selection.numbers, faces.count)
     rank = _ranking(selection.rule, faces)
     chosen: set[int] = set()
-    for frame in numbered_frames(faces):
-        left = [(place, face) for place, face in frame if place in kept]
+    flat = enumerate(faces)
+    for frame in faces.frames:
+        left = [(place, face) for place, face in islice(flat, len(frame)) if place in kept]
         best = sorted(left, key=lambda item: rank(item[1]))[: selection.count]
         chosen.update(place for place, _ in best)
-    return faces_at(faces, chosen)
-
-
-def other_faces(faces: Faces, chosen: Faces) -> Faces:
-    """Return the faces that are not among the chosen ones."""
-    taken = {id(face) for face in chosen}
-    return faces_at(faces, {place for place, face in enumerate(faces) if id(face) not in taken})
-
-
-def faces_at(faces: Faces, places: set[int]) -> Faces:
-    """Return the faces at these places of the flat order, counted from 0."""
-    frames = (
-        tuple(face for place, face in frame if place in places) for frame in numbered_frames(faces)
-    )
-    return dataclasses.replace(faces, frames=tuple(frames))
-
-
-def numbered_frames(faces: Faces) -> Iterator[list[tuple[int, Face]]]:
-    """Yield every frame's faces with their places in the flat order, counted from 0."""
-    numbered = enumerate(faces)
-    for frame in faces.frames:
-        yield list(islice(numbered, len(frame)))
+    return chosen
 
 
 def parse_numbers(text: str) -> list[int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from ..errors import SettingError
 from . import affine
@@ -147,7 +148,6 @@ class Face:
         score: the detector's confidence, 0 to 1.
         landmarks: the five template points.
         placement: where the aligned crop lies.
-        frame: index of the frame in its batch.
         track: number of the person in a video, None if the face was not tracked.
     """
 
@@ -155,7 +155,6 @@ class Face:
     score: float
     landmarks: Landmarks
     placement: Placement
-    frame: int = 0
     track: int | None = None
 
 
@@ -186,3 +185,22 @@ class Faces:
     def count(self) -> int:
         """Number of faces in all frames together."""
         return sum(len(frame) for frame in self.frames)
+
+    def in_frames(self) -> Iterator[tuple[int, Face]]:
+        """Yield every face in the same order with the index of its frame."""
+        for index, frame in enumerate(self.frames):
+            for face in frame:
+                yield index, face
+
+    def take(self, places: Iterable[int]) -> Faces:
+        """Return the faces at these places of the flat order, counted from 0."""
+        flat, wanted = enumerate(self), set(places)
+        frames = (
+            tuple(face for place, face in islice(flat, len(frame)) if place in wanted)
+            for frame in self.frames
+        )
+        return dataclasses.replace(self, frames=tuple(frames))
+
+    def without(self, places: Iterable[int]) -> Faces:
+        """Return the faces at all other places."""
+        return self.take(set(range(self.count)).difference(places))

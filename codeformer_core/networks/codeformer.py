@@ -4,8 +4,7 @@ S. Zhou, K. C. K. Chan, C. Li, C. C. Loy, "Towards Robust Blind Face Restoration
 Lookup Transformer", NeurIPS 2022.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -13,33 +12,17 @@ from torch import Tensor, nn
 
 from ..errors import SettingError
 from .config import ADAIN_BY_VARIANT, CodeFormerConfig
+from .face_codes import FaceCodes
+from .fidelity import Fidelity, fidelity_per_face
 from .fusion import FeatureFusion
 from .layers import Operations, adaptive_instance_norm
 from .overflow import in_float32, overflowed
 from .transformer import TransformerLayer
 from .vqgan import Codebook, Encoder, Generator
 
-Fidelity = float | Sequence[float] | Tensor
-"""One number for all faces, or one a face; 0 is best quality, 1 is closest to the input."""
-
-
-@dataclass(frozen=True)
-class FaceCodes:
-    """All the generator needs of a batch of crops: a new fidelity costs only `decode`."""
-
-    latents: Tensor
-    """(B, code_channels, h, h) encoder output Z_l."""
-    logits: Tensor
-    """(B, h*h, codebook_size) scores of the codes, before the softmax."""
-    codes: Tensor
-    """(B, h*h) int64 predicted code indices."""
-    features: dict[int, Tensor]
-    """{side: (B, C, side, side)} encoder features to fuse."""
-
-    def to(self, dtype: torch.dtype) -> "FaceCodes":
-        """Cast what the generator reads to a floating type."""
-        features = {side: feature.to(dtype) for side, feature in self.features.items()}
-        return replace(self, latents=self.latents.to(dtype), features=features)
+ACTIVATIONS_AT_PEAK = 9.0
+"""Feature maps of the widest level alive at once: 7.9 were counted for the published sizes, 9.1 for
+a small network; the rest is for what convolutions need to work in."""
 
 
 class CodeFormer(nn.Module):
@@ -49,6 +32,9 @@ class CodeFormer(nn.Module):
         config: sizes and variant.
         operations: where layer classes come from; `torch.nn`, or a host's casting layers.
     """
+
+    notice: str | None = None
+    """What its user should know; nothing."""
 
     def __init__(self, config: CodeFormerConfig, operations: Operations = nn) -> None:
         super().__init__()
@@ -66,7 +52,7 @@ class CodeFormer(nn.Module):
             operations.LayerNorm(width),
             operations.Linear(width, vqgan.codebook_size, bias=False),
         )
-        channels = dict(zip(vqgan.level_sizes, vqgan.level_channels, strict=True))
+        channels = vqgan.channels_by_size
         self.fuse_convs_dict = nn.ModuleDict(
             {
                 str(size): FeatureFusion(channels[size], operations, vqgan.narrow_norm_groups)
@@ -78,6 +64,18 @@ class CodeFormer(nn.Module):
     def size(self) -> int:
         """Side of the crops in pixels."""
         return self.config.vqgan.image_size
+
+    @property
+    def variant(self) -> str:
+        """What the weights were trained for: restoration, inpainting or colorization."""
+        return self.config.variant
+
+    @property
+    def bytes_per_face(self) -> float:
+        """Memory that the activations of one face take at their peak, estimated from the sizes."""
+        levels = self.config.vqgan.channels_by_size.items()
+        widest = max(side**2 * channels for side, channels in levels)
+        return ACTIVATIONS_AT_PEAK * widest * self.dtype.itemsize
 
     @property
     def dtype(self) -> torch.dtype:
@@ -100,8 +98,7 @@ class CodeFormer(nn.Module):
             (N, 3, S, S) about -1..1, not clamped, in the dtype of `crops`.
 
         Raises:
-            SettingError: crops of another size, or a fidelity that is negative, not finite or
-                not one a face.
+            SettingError: crops of another size, or a fidelity outside 0..1 or not one a face.
         """
         return self.decode(self.encode(crops), fidelity, adain).to(crops.dtype)
 
@@ -155,7 +152,7 @@ class CodeFormer(nn.Module):
             (N, 3, S, S) about -1..1, in the network's type or wider.
 
         Raises:
-            SettingError: a fidelity that is negative, not finite or not one a face.
+            SettingError: a fidelity outside 0..1 or not one a face.
         """
         pictures = self._decode(face_codes, fidelity, adain)
         if not overflowed(pictures):
@@ -164,7 +161,7 @@ class CodeFormer(nn.Module):
             return self._decode(face_codes, fidelity, adain)
 
     def _decode(self, face_codes: FaceCodes, fidelity: Fidelity, adain: bool | None) -> Tensor:
-        face_codes = face_codes.to(self.dtype)
+        face_codes = face_codes.to(dtype=self.dtype)
         latents = face_codes.latents
         quantized = self.quantize.lookup(face_codes.codes, self.config.vqgan.code_size)
         quantized = quantized.to(latents.dtype)
@@ -186,20 +183,6 @@ class CodeFormer(nn.Module):
 
 
 def _as_weight(fidelity: Fidelity, latents: Tensor) -> Tensor | None:
-    """Fidelity as (B or 1, 1, 1, 1), or None where it is 0 for every face.
-
-    Raises:
-        SettingError: negative, not finite or not one a face.
-    """
-    # On the CPU first: what decides the control flow must not wait for a GPU.
-    values = torch.as_tensor(fidelity, dtype=torch.float32, device="cpu").reshape(-1)
-    if values.numel() not in (1, latents.shape[0]):
-        raise SettingError(
-            f"fidelity has {values.numel()} values for {latents.shape[0]} faces; "
-            "give one number, or one a face"
-        )
-    if not bool(torch.isfinite(values).all()) or bool((values < 0).any()):
-        raise SettingError(f"fidelity must be 0 or more, got {values.tolist()}")
-    if not bool(values.any()):
-        return None
-    return values.to(latents).reshape(-1, 1, 1, 1)
+    """Fidelity as (B, 1, 1, 1), or None where it is 0 for every face."""
+    values = fidelity_per_face(fidelity, latents.shape[0])
+    return values.to(latents).reshape(-1, 1, 1, 1) if bool(values.any()) else None

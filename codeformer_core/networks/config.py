@@ -73,6 +73,11 @@ class VQGANConfig:
         return tuple(self.channels * multiplier for multiplier in self.multipliers)
 
     @property
+    def channels_by_size(self) -> dict[int, int]:
+        """Channels of the feature maps of each level by their side."""
+        return dict(zip(self.level_sizes, self.level_channels, strict=True))
+
+    @property
     def code_size(self) -> int:
         """Side of the code map: 16 for the published network."""
         return self.level_sizes[-1]

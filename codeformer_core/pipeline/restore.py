@@ -18,9 +18,9 @@ from ..faces import (
     crop_faces,
 )
 from ..faces.crop import check_frames
-from ..faces.selection import faces_at
 from ..images import Pixels, as_images, resize
 from ..networks import Fidelity
+from ..runtime import Runtime
 from .crops import CHUNK, FaceRestorer, Progress, fidelity_per_face, keep_tone, try_restore_crops
 from .large_faces import LARGEST_FACE, large_face_notes
 
@@ -111,7 +111,7 @@ def restore_image(
     broken: list[int] = []
     # Chunk by chunk from the crop to the paste: memory does not grow with the number of faces.
     for places in _chunks(faces.count, chunk):
-        part = faces_at(faces, set(places))
+        part = faces.take(places)
         crops = crop_faces(colours, part, network.size)
         weights = fidelities[places.start : places.stop]
         restored = try_restore_crops(network, crops, weights, adain=adain, chunk=chunk)
@@ -119,7 +119,7 @@ def restore_image(
         if keep_gray:
             results = keep_tone(network, results, crops)
         sound = [index for index in range(part.count) if index not in restored.broken]
-        painter.paste(results[sound], faces_at(part, set(sound)))
+        painter.paste(results[sound], part.take(sound))
         broken += [places[index] for index in restored.broken]
         progress.restoring(places.stop, faces.count)
     progress.restoring(1, 1)
@@ -259,7 +259,10 @@ def _detect(
     if detector is None:
         raise SettingError("give a face detector, or the faces")
     return detector.detect(
-        colours, confidence=confidence, min_size=min_size, on_progress=progress.detecting
+        colours,
+        confidence=confidence,
+        min_size=min_size,
+        runtime=Runtime(progress.detecting),
     )
 
 

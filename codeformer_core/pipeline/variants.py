@@ -10,7 +10,6 @@ from ..errors import PictureError
 from ..faces import Faces, PasteOptions, crop_faces, paste_faces
 from ..faces.colour import LUMINANCE_WEIGHTS, lab_to_rgb, rgb_to_lab
 from ..faces.crop import check_frames, placement_in
-from ..faces.selection import faces_at
 from ..faces.warp import warp
 from ..images import resize
 from ..networks import Fidelity
@@ -119,7 +118,7 @@ def inpaint_pictures(
     good = [index for index in range(len(touched)) if index not in restored.broken]
     results = restored.crops[good]
     options, whole = PasteOptions(feather=0.04), torch.ones(results.shape[:3])
-    filled = faces_at(faces, {touched[index] for index in good})
+    filled = faces.take({touched[index] for index in good})
     pasted, reached = paste_faces(images, results, filled, options, whole)
     return InpaintedPictures(
         composite(images, pasted, masks),
@@ -221,7 +220,10 @@ def _reach(line: Tensor) -> slice:
 def _crop_masks(images: Tensor, masks: Tensor, faces: Faces, crops: Tensor) -> list[Tensor]:
     """The masks as the crops show them."""
     size = crops.shape[1]
-    places = [(face.frame, placement_in(images, face).rescaled(size).inverse) for face in faces]
+    places = [
+        (frame, placement_in(images, face).rescaled(size).inverse)
+        for frame, face in faces.in_frames()
+    ]
     return [
         warp(masks[frame][..., None], to_picture, size, size, border=(0.0,))
         for frame, to_picture in places

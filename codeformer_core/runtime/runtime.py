@@ -1,8 +1,10 @@
 """The one seam between what a network computes and where it does."""
 
+import logging
 from collections.abc import Callable, Iterator
 from copy import copy
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +22,23 @@ SHARED_STEPS = 1000
 MOST_ITEMS = 32
 """In one batch; more gains nothing and delays progress and Cancel."""
 MOST_ITEMS_ON_CPU = 16
-"""A batch is no faster on a CPU: only as much that a step of the progress is worth showing."""
-CPU_BYTES = 6e8
-"""Activations of one batch on a CPU, those of one 512 px face."""
+CPU_BYTES = 6.1e8
+"""Activations of one batch on a CPU, those of one 512 px face: there a larger batch is no faster,
+and progress should move."""
 USABLE_SHARE = 0.8
 """Of the free memory: the estimates of activations are not exact."""
+FULL = ("out of memory", "can't allocate memory")
+"""What PyTorch says on devices whose full memory has no error class of its own."""
+
+log = logging.getLogger("CodeFormer")
+
+
+class Network(Protocol):
+    """What a runtime must know of a network; every `nn.Module` offers it."""
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """Its weights."""
+        ...
 
 
 class Runtime:
@@ -57,7 +71,7 @@ class Runtime:
 
     def batches(
         self,
-        network: nn.Module,
+        network: Network,
         count: int,
         step: Callable[[slice], Result],
         *,
@@ -72,8 +86,8 @@ class Runtime:
         Args:
             network: what the step runs; its weights are on `device(network)` while it does.
             count: number of items.
-            step: does the items of a slice, without gradients; may be called again with a smaller
-                slice.
+            step: does the items of a slice; may be called again with a smaller one. Its result is
+                never None.
             bytes_per_item: memory that the activations of one item take.
             item: what to call one of them before a person.
 
@@ -87,46 +101,40 @@ class Runtime:
         while start < count:
             part = slice(start, min(start + size, count))
             items = part.stop - part.start
-            fits, result = self._try(network, bytes_per_item * items, step, part)
-            if not fits and items == 1:
+            result = self.attempt(network, bytes_per_item * items, partial(step, part))
+            if result is None and items == 1:
                 raise self.out_of_memory(network, f"one {item}")
-            if not fits:
+            if result is None:
                 size = items // 2
                 continue
-            yield part, result  # type: ignore[misc]
+            yield part, result
             del result
             start = part.stop
             self.report(start, count)
 
     def attempt(
-        self, network: nn.Module, bytes_needed: float, step: Callable[[], Result]
+        self, network: Network, bytes_needed: float, step: Callable[[], Result]
     ) -> Result | None:
         """Run a step that has a smaller way to do its work; None if memory ran out.
 
         Args:
             network: what the step runs.
             bytes_needed: memory that its activations take.
-            step: does the work, without gradients.
+            step: does the work; gradients are off, and its result is never None.
         """
-        _, result = self._try(network, bytes_needed, lambda _: step(), slice(0))
-        return result
-
-    def _try(
-        self, network: nn.Module, needed: float, step: Callable[[slice], Result], part: slice
-    ) -> tuple[bool, Result | None]:
-        """Whether the step fitted into memory, and its result."""
         try:
-            self.load(network, needed)
+            self.load(network, bytes_needed)
             with torch.no_grad():
-                return True, step(part)
+                return step()
         except Exception as error:
             if not self.is_out_of_memory(error):
                 raise
+            log.info("going on with less at once: %s", error)
         # Outside of the handler: until it ends, the error keeps the failed tensors alive.
         self.release_memory()
-        return False, None
+        return None
 
-    def batch_size(self, network: nn.Module, bytes_per_item: float) -> int:
+    def batch_size(self, network: Network, bytes_per_item: float) -> int:
         """Items of one batch: what is free now, within reason."""
         if self._batch_size is not None:
             return self._batch_size
@@ -159,13 +167,17 @@ class Runtime:
         part._start, part._stop = self._start + length * start, self._start + length * stop
         return part
 
+    def show(self, picture: Tensor) -> None:
+        """Show (H, W, 3) in 0..1, what was made last, beside the progress."""
+
     # ------------------------------------------------------------------- what a host overrides
 
-    def device(self, network: nn.Module) -> torch.device:
+    def device(self, network: Network) -> torch.device:
         """Where the network computes."""
-        return next(network.parameters()).device
+        weights = next(network.parameters(), None)
+        return torch.device("cpu") if weights is None else weights.device
 
-    def load(self, network: nn.Module, bytes_needed: float) -> None:
+    def load(self, network: Network, bytes_needed: float) -> None:
         """Bring the weights to the device, with room for so many more bytes."""
 
     def free_memory(self, device: torch.device) -> float:
@@ -177,9 +189,11 @@ class Runtime:
 
     def is_out_of_memory(self, error: Exception) -> bool:
         """Whether an error says that a device's memory is full."""
-        return isinstance(error, torch.OutOfMemoryError)
+        if isinstance(error, torch.OutOfMemoryError):
+            return True
+        return isinstance(error, RuntimeError) and any(words in str(error) for words in FULL)
 
-    def out_of_memory(self, network: nn.Module, item: str) -> Exception:
+    def out_of_memory(self, network: Network, item: str) -> Exception:
         """What to raise where not even one item fits."""
         return OutOfMemoryError(
             f"{self.device(network)} has no room for even {item}: end what else uses its memory, "
@@ -189,6 +203,3 @@ class Runtime:
     def release_memory(self) -> None:
         """Give back what failed attempts left."""
         torch.cuda.empty_cache()
-
-    def show(self, picture: Tensor) -> None:
-        """Show (H, W, 3) in 0..1, what was made last, beside the progress."""

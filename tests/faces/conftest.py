@@ -47,7 +47,7 @@ def make_faces() -> MakeFaces:
     """Build faces from (centre x, centre y, side of the crop in the picture, degrees, frame)."""
 
     def face(specification: tuple[float, ...], height: int, width: int, crop_size: int) -> Face:
-        x, y, side, degrees, frame = (*specification, 0, 0)[:5]
+        x, y, side, degrees = (*specification, 0)[:4]
         zoom, angle = side / TEMPLATE_SIZE, math.radians(degrees)
         turn = complex(math.cos(angle), math.sin(angle)) * zoom
         middle = (TEMPLATE_SIZE - 1) / 2
@@ -56,7 +56,7 @@ def make_faces() -> MakeFaces:
         placement = Placement(affine.invert(to_picture), TEMPLATE_SIZE, height, width)
         points = landmarks_of(placement)
         box = Box(x - 0.3 * side, y - 0.35 * side, x + 0.3 * side, y + 0.35 * side)
-        return Face(box, 0.9, points, placement.rescaled(crop_size), int(frame))
+        return Face(box, 0.9, points, placement.rescaled(crop_size))
 
     def build(
         *specifications: tuple[float, ...],
@@ -65,8 +65,9 @@ def make_faces() -> MakeFaces:
         frames: int = 1,
         crop_size: int = TEMPLATE_SIZE,
     ) -> Faces:
-        made = [face(one, height, width, crop_size) for one in specifications]
-        in_frames = tuple(tuple(f for f in made if f.frame == i) for i in range(frames))
-        return Faces(in_frames, height, width)
+        found: list[list[Face]] = [[] for _ in range(frames)]
+        for one in specifications:
+            found[int(one[4]) if len(one) > 4 else 0].append(face(one, height, width, crop_size))
+        return Faces(tuple(map(tuple, found)), height, width)
 
     return build

@@ -9,6 +9,7 @@ import torch
 from codeformer_core.errors import SettingError
 from codeformer_core.faces import Box, Faces
 from codeformer_core.faces.boxes import faces_in_boxes, read_boxes, read_segments
+from codeformer_core.runtime import Runtime
 
 ONE = {"x": 10, "y": 20, "width": 30, "height": 40, "label": "face", "score": 0.7}
 BOX = Box(10, 20, 40, 60)
@@ -63,10 +64,11 @@ class Marks:
         self.make_faces = make_faces
         self.searched: list[tuple[int, ...]] = []
 
-    def detect(self, frames: torch.Tensor, **settings: Any) -> Faces:
+    def detect(self, frames: torch.Tensor, *, runtime: Runtime, **settings: Any) -> Faces:
         self.searched.append(tuple(frames.shape))
         height, width = frames.shape[1:3]
         places = [(float(x), float(y), 30) for y, x in frames[0, :, :, 0].nonzero()]
+        runtime.report(1, 1)
         return self.make_faces(*places, height=height, width=width)
 
 
@@ -76,13 +78,11 @@ def test_landmarks_are_found_inside_the_boxes_only(make_faces: Any) -> None:
     detector = Marks(make_faces)
     boxes = [[Box(40, 50, 60, 70)], [Box(10, 10, 30, 30), Box(190, 140, 210, 160)]]
     seen: list[tuple[int, int]] = []
-    faces, missing = faces_in_boxes(
-        frames, boxes, detector, on_progress=lambda *at: seen.append(at)
-    )
+    runtime = Runtime(lambda *at: seen.append(at))
+    faces, missing = faces_in_boxes(frames, boxes, detector, runtime=runtime)
     assert [len(frame) for frame in faces.frames] == [1, 1]
     assert missing == 1
-    assert [face.frame for face in faces] == [0, 1]
-    assert seen[-1] == (3, 3)
+    assert seen == [(333, 1000), (667, 1000), (1000, 1000)]
     face = faces.frames[1][0]
     expected = make_faces((200, 150, 30)).frames[0][0]
     assert face.box == boxes[1][1]

@@ -83,7 +83,7 @@ def test_faces_iterate_frame_by_frame(make_faces):
     faces = make_faces((10, 10, 20, 0, 2), (20, 10, 20, 0, 0), (30, 10, 20, 0, 2), frames=4)
     assert len(faces) == 4
     assert faces.count == 3
-    assert [face.frame for face in faces] == [0, 2, 2]
+    assert [frame for frame, _ in faces.in_frames()] == [0, 2, 2]
     assert [len(frame) for frame in faces.frames] == [1, 0, 2, 0]
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from codeformer_core.errors import CheckpointError, MissingModelError, PictureError
 from codeformer_core.faces import FaceParser, build_parser
 from codeformer_core.faces.parsing import LABELS, NORMALISATION, soften
+from codeformer_core.runtime import Runtime
 
 BLOCK = slice(200, 300)
 
@@ -92,9 +93,10 @@ def test_networks_get_their_own_size_and_normalisation(kind):
     assert network.seen[0][0, :, 9, 9].tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_many_crops_go_in_chunks_and_come_back_in_order():
+def test_many_crops_go_in_batches_and_come_back_in_order():
     network = _Painted(1)
-    masks = FaceParser(network, "parsenet").masks(torch.rand(9, 32, 32, 3))
+    runtime = Runtime(batch_size=4)
+    masks = FaceParser(network, "parsenet").masks(torch.rand(9, 32, 32, 3), runtime=runtime)
     assert masks.shape == (9, 512, 512)
     assert [planes.shape[0] for planes in network.seen] == [4, 4, 1]
     assert FaceParser(network, "parsenet").masks(torch.rand(0, 32, 32, 3)).shape == (0, 512, 512)

@@ -1,9 +1,11 @@
 """Which faces a selection takes, and what it says about those that are not there."""
 
+from dataclasses import replace
+
 import pytest
 
 from codeformer_core.errors import SettingError
-from codeformer_core.faces import Faces, Selection, other_faces, select_faces
+from codeformer_core.faces import Faces, Selection, select_places
 from codeformer_core.faces.selection import parse_numbers
 
 
@@ -11,10 +13,6 @@ from codeformer_core.faces.selection import parse_numbers
 def crowd(make_faces) -> Faces:
     """Frame 0: three faces from left to right; 1: none; 2: one. The widest box is number 2."""
     return make_faces((40, 90, 50), (110, 100, 90), (200, 60, 30), (60, 60, 60, 0, 2), frames=3)
-
-
-def numbers(faces: Faces, chosen: Faces) -> list[int]:
-    return [list(faces).index(face) + 1 for face in chosen]
 
 
 @pytest.mark.parametrize(
@@ -35,25 +33,33 @@ def numbers(faces: Faces, chosen: Faces) -> list[int]:
     ],
 )
 def test_selection_takes_these_faces_in_their_order(crowd, selection, expected) -> None:
-    chosen = select_faces(crowd, selection)
-    assert numbers(crowd, chosen) == expected
-    assert len(chosen) == len(crowd)
-    assert all(face.frame == i for i, frame in enumerate(chosen.frames) for face in frame)
+    assert [place + 1 for place in sorted(select_places(crowd, selection))] == expected
 
 
-def test_others_are_the_rest(crowd) -> None:
-    chosen = select_faces(crowd, Selection("numbers", numbers="2"))
-    assert numbers(crowd, other_faces(crowd, chosen)) == [1, 3, 4]
+def test_taken_faces_stay_in_their_frames(crowd) -> None:
+    places = select_places(crowd, Selection("numbers", numbers="2, 4"))
+    taken, others = crowd.take(places), crowd.without(places)
+    flat = list(crowd)
+    assert list(taken) == [flat[1], flat[3]]
+    assert list(others) == [flat[0], flat[2]]
+    for index, frame in enumerate(crowd.frames):
+        assert set(taken.frames[index]) | set(others.frames[index]) == set(frame)
+
+
+def test_faces_of_equal_value_are_told_apart(crowd) -> None:
+    twins = replace(crowd, frames=(crowd.frames[0][:1] * 2,))
+    assert twins.take({1}).count == 1
+    assert twins.without({1}).count == 1
 
 
 @pytest.mark.parametrize("text", ["5", "0", "2-9"])
 def test_out_of_range_names_the_range(crowd, text) -> None:
     with pytest.raises(SettingError, match="from 1 to 4"):
-        select_faces(crowd, Selection("numbers", numbers=text))
+        select_places(crowd, Selection("numbers", numbers=text))
 
 
 def test_numbers_without_any_face_pass(make_faces) -> None:
-    assert select_faces(make_faces(frames=2), Selection("numbers", numbers="7")).count == 0
+    assert not select_places(make_faces(frames=2), Selection("numbers", numbers="7"))
 
 
 @pytest.mark.parametrize("text", ["one", "1.5", "-2", "3-1", "1--2"])

@@ -196,16 +196,17 @@ def make_faces(host: SimpleNamespace) -> Any:
     def build(
         *places: tuple[float, float, int], frames: int = 1, height: int = SIDE, width: int = SIDE
     ) -> Any:
-        def face(x: float, y: float, frame: int) -> Any:
+        def face(x: float, y: float) -> Any:
             scale = 512 / 56
             matrix = ((scale, 0.0, 255.5 - scale * x), (0.0, scale, 255.5 - scale * y))
             placement = types.Placement(matrix, 512, height, width)
             box = types.Box(x - 20, y - 20, x + 20, y + 20)
             points = alignment.landmarks_of(placement)
-            return types.Face(box, 0.9, points, placement, frame)
+            return types.Face(box, 0.9, points, placement)
 
-        made = [face(*place) for place in places]
-        per_frame = (tuple(each for each in made if each.frame == i) for i in range(frames))
-        return types.Faces(tuple(per_frame), height, width)
+        found: list[list[Any]] = [[] for _ in range(frames)]
+        for x, y, frame in places:
+            found[frame].append(face(x, y))
+        return types.Faces(tuple(map(tuple, found)), height, width)
 
     return build

@@ -124,7 +124,7 @@ def test_weights_left_behind_by_a_partial_load_meet_their_input(
     host: SimpleNamespace, tiny_file: Any, crops: torch.Tensor, budget: float
 ) -> None:
     """The meta device plays the GPU: any weight that nobody brings there raises."""
-    core = host.core("checkpoints")
+    core = host.core("models")
     network = core.load_network(tiny_file, operations=host.adapter.operations())
     hosted = host.hosted.HostedCodeFormer(network, "tiny")
     hosted.patcher.load_device = torch.device("meta")
@@ -208,29 +208,24 @@ class _Detector:
         self.types = host.core("faces.types")
         self.error = host.memory.OOM_EXCEPTION
 
-    def detect(self, frames: torch.Tensor, *, on_progress: Any = None) -> Any:
+    def detect(self, frames: torch.Tensor, *, runtime: Any = None) -> Any:
         if len(frames) > 2:
             raise self.error("out of memory, says the test")
-        if on_progress is not None:
-            on_progress(len(frames), len(frames))
-        faces = [self._face(index, float(frame[0, 0, 0])) for index, frame in enumerate(frames)]
+        faces = [self._face(float(frame[0, 0, 0])) for frame in frames]
         return self.types.Faces(tuple((face,) for face in faces), *frames.shape[1:3])
 
-    def _face(self, frame: int, score: float) -> Any:
+    def _face(self, score: float) -> Any:
         types = self.types
         points = ((1.0, 1.0), (3.0, 1.0), (2.0, 2.0), (1.0, 3.0), (3.0, 3.0))
         placement = types.Placement(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), 8, 8, 8)
         box = types.Box(0.0, 0.0, 4.0, 4.0)
-        return types.Face(box, score, types.Landmarks(*points), placement, frame)
+        return types.Face(box, score, types.Landmarks(*points), placement)
 
 
 def test_detection_out_of_memory_keeps_frames_in_order(host: SimpleNamespace) -> None:
     hosted = host.hosted.HostedDetector(_Detector(host))
     frames = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 8, 8, 3)
-    reports: list[tuple[int, int]] = []
-    faces = hosted.detect(frames, on_progress=lambda *report: reports.append(report))
+    faces = hosted.detect(frames)
     assert [face.score for face in faces] == [0.0, 1.0, 2.0, 3.0, 4.0]
-    assert [face.frame for face in faces] == [0, 1, 2, 3, 4]
-    assert reports == [(2, 5), (4, 5), (5, 5)]
     assert hosted.hosted.patcher in _loaded(host)
     host.memory.unload_all_models()

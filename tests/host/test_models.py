@@ -241,7 +241,7 @@ def test_retinaface_weights_of_the_user_are_preferred(
 ) -> None:
     monkeypatch.setattr(host.models, "_kept", {})
     detector = host.models.detector_or_default(None)
-    detector.detect(torch.rand(1, 32, 32, 3), short_side=64)
+    detector.detect(torch.rand(1, 32, 32, 3), search_size=64)
     assert detector.hosted.patcher in host.memory.loaded_models()
     retinaface_file.unlink()
     assert host.models.detector_or_default(None).hosted is None

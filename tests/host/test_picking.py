@@ -21,11 +21,11 @@ def three(host: SimpleNamespace) -> Any:
     landmarks = core.Landmarks(*points)
     placement = core.place(landmarks, 32, SIDE, SIDE)
 
-    def face(left: float, frame: int) -> Any:
+    def face(left: float) -> Any:
         box = core.Box(left, 16, left + 32, 48)
-        return core.Face(box, 0.9, landmarks, placement, frame)
+        return core.Face(box, 0.9, landmarks, placement)
 
-    return core.Faces(((face(0, 0), face(32, 0)), (face(8, 1),)), SIDE, SIDE)
+    return core.Faces(((face(0), face(32)), (face(8),)), SIDE, SIDE)
 
 
 @pytest.fixture
@@ -35,14 +35,14 @@ def picking(host: SimpleNamespace) -> Any:
 
 
 def test_nothing_picked_takes_all_with_one_fidelity(picking: Any, three: Any) -> None:
-    assert picking.pick(three, "", "", 0.4) == picking.Picked(three, 0.4)
+    assert picking.pick(three, "", "", 0.4) == picking.Picked({0, 1, 2}, 0.4)
 
 
 def test_missing_faces_leave_with_their_fidelity(
     picking: Any, three: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     picked = picking.pick(three, "9, 3, 1", "0.1, 0.2, 0.3", 0.5)
-    assert [len(frame) for frame in picked.faces.frames] == [1, 1]
+    assert picked.places == {0, 2}
     assert picked.fidelity == [0.3, 0.2]
     assert "face 9" in caplog.text
 
@@ -55,7 +55,7 @@ def test_each_number_gets_the_fidelity_written_for_it(picking: Any, three: Any) 
 def test_many_missing_faces_make_a_short_message(
     picking: Any, three: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert picking.pick(three, "1-999999", "", 0.5).faces == three
+    assert picking.pick(three, "1-999999", "", 0.5).places == {0, 1, 2}
     assert "face 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 999986 more" in caplog.text
     assert len(caplog.text) < 300
 

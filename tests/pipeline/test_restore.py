@@ -11,6 +11,7 @@ from codeformer_core.faces import Box, Face, Faces, Landmarks, PasteOptions, pla
 from codeformer_core.images import resize
 from codeformer_core.networks import CodeFormerConfig, VQGANConfig
 from codeformer_core.pipeline import restore_image
+from codeformer_core.runtime import Runtime
 
 HEIGHT, WIDTH = 120, 160
 FACE_SIZE = 60.0
@@ -41,19 +42,18 @@ class Detector:
     def __init__(self, *frames: tuple[tuple[float, float], ...], size: float = FACE_SIZE) -> None:
         self.frames, self.size = frames, size
 
-    def detect(self, frames, *, confidence=0.8, min_size=16.0, short_side=None, on_progress=None):
+    def detect(self, frames, *, confidence=0.8, min_size=16.0, search_size=None, runtime=None):
         height, width = frames.shape[1:3]
         found = tuple(
-            tuple(a_face(x, y, self.size, height, width, index) for x, y in places)
-            for index, places in enumerate(self.frames)
+            tuple(a_face(x, y, self.size, height, width) for x, y in places)
+            for places in self.frames
         )
         for index in range(len(frames)):
-            if on_progress is not None:
-                on_progress(index + 1, len(frames))
+            runtime.report(index + 1, len(frames))
         return Faces(found, height, width)
 
 
-def a_face(x: float, y: float, size: float, height: int, width: int, frame: int = 0) -> Face:
+def a_face(x: float, y: float, size: float, height: int, width: int) -> Face:
     """An upright face whose aligned square has its centre at (x, y)."""
     from codeformer_core.faces import TEMPLATE
 
@@ -62,7 +62,7 @@ def a_face(x: float, y: float, size: float, height: int, width: int, frame: int 
     landmarks = Landmarks(*points)
     half = size / 2
     box = Box(x - half, y - half, x + half, y + half)
-    return Face(box, 0.9, landmarks, place(landmarks, 512, height, width), frame)
+    return Face(box, 0.9, landmarks, place(landmarks, 512, height, width))
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -362,7 +362,7 @@ def test_no_detector_and_no_faces_is_refused():
 
 
 def test_faces_of_another_batch_are_refused():
-    faces = Detector(((80, 60),)).detect(smooth()[None])
+    faces = Detector(((80, 60),)).detect(smooth()[None], runtime=Runtime())
     with pytest.raises(PictureError, match="frames"):
         restore_image(torch.stack([smooth()] * 2), Network(), faces=faces)
 

@@ -26,9 +26,9 @@ class Painter:
         return self.colour.expand_as(crops).clone()
 
 
-def face(x: float, frame: int = 0) -> Face:
+def face(x: float) -> Face:
     placement = Placement(((0.8, 0, 16 - 0.8 * x), (0, 0.8, -8)), 32, 60, 100)
-    return Face(Box(x - 12, 18, x + 12, 42), 0.9, landmarks_of(placement), placement, frame)
+    return Face(Box(x - 12, 18, x + 12, 42), 0.9, landmarks_of(placement), placement)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Face detectors, all with one result type."""
 
-from .base import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, FaceDetector, Progress
+from .base import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, FaceDetector
 from .dlib_detector import DlibDetector
 from .retinaface import RetinaFaceDetector, build_retinaface
 
@@ -9,7 +9,6 @@ __all__ = [
     "DEFAULT_MIN_SIZE",
     "DlibDetector",
     "FaceDetector",
-    "Progress",
     "RetinaFaceDetector",
     "build_retinaface",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 import torch
@@ -10,14 +10,12 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from ...errors import PictureError, SettingError
+from ...runtime import Runtime
 from .. import affine
 from ..affine import Affine, Point
 from ..alignment import place
 from ..types import TEMPLATE_SIZE, Box, Face, Faces, Landmarks
 from ..warp import SHARPEST_SHRINK, block_means
-
-Progress = Callable[[int, int], None]
-"""Called with (frames done, frames in all); an exception raised in it stops the detection."""
 
 DEFAULT_CONFIDENCE = 0.8
 """The threshold RetinaFace is published with; other detectors scale their scores to it."""
@@ -43,8 +41,8 @@ class FaceDetector(Protocol):
         *,
         confidence: float = DEFAULT_CONFIDENCE,
         min_size: float = DEFAULT_MIN_SIZE,
-        short_side: int | None = None,
-        on_progress: Progress | None = None,
+        search_size: int | None = None,
+        runtime: Runtime | None = None,
     ) -> Faces:
         """Find the faces of every frame.
 
@@ -52,15 +50,16 @@ class FaceDetector(Protocol):
             frames: (B, H, W, 3) float, RGB, 0..1; other values are clipped for the search only.
             confidence: faces scored lower are left out, 0 to 1.
             min_size: faces whose longer side is shorter are left out, in picture pixels.
-            short_side: frames are searched at this size of their shorter side, so that the cost
+            search_size: frames are searched at this size of their shorter side, so that the cost
                 does not grow with the picture; more pixels find smaller faces and cost in
                 proportion. None takes the detector's own default.
-            on_progress: called after every frame or chunk of frames.
+            runtime: where the network runs and progress goes, counted in frames.
 
         Returns:
             The faces, in every frame from left to right.
 
         Raises:
+            OutOfMemoryError: there is no room even for one frame.
             PictureError: not a batch of RGB pictures.
             SettingError: a setting is out of its range.
         """
@@ -109,22 +108,30 @@ def check_request(frames: Tensor, confidence: float, min_size: float) -> None:
         raise SettingError(f"the minimum face size is {min_size}: it must not be negative")
 
 
-def working_copy(frame: Tensor, short_side: int, device: torch.device) -> WorkingCopy:
+def working_size(height: int, width: int, search_size: int) -> tuple[int, int]:
+    """Return rows and columns of the working copy of a frame.
+
+    Raises:
+        SettingError: the search size is not positive.
+    """
+    if search_size < 1:
+        raise SettingError(f"the search size is {search_size}: it must be at least 1 pixel")
+    scale = min(search_size / min(height, width), LARGEST_ASPECT * search_size / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def working_copy(frame: Tensor, search_size: int, device: torch.device) -> WorkingCopy:
     """Resize a frame to the size at which it is searched.
 
     Args:
         frame: (H, W, 3) float, RGB.
-        short_side: pixels of the shorter side afterwards, less for very long pictures.
+        search_size: pixels of the shorter side afterwards, less for very long pictures.
         device: where the copy is made; only the small copy moves if the frame is elsewhere.
 
     Raises:
         SettingError: the short side is not positive.
     """
-    if short_side < 1:
-        raise SettingError(f"the search size is {short_side}: it must be at least 1 pixel")
-    height, width = frame.shape[:2]
-    scale = min(short_side / min(height, width), LARGEST_ASPECT * short_side / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    size = working_size(frame.shape[0], frame.shape[1], search_size)
     copy = _resized(frame, size)
     # One sum: much cheaper than a look at every value, and not finite if one is not.
     if not bool(copy.pixels.sum().isfinite()):
@@ -160,7 +167,7 @@ def in_picture(finding: Finding, to_picture: Affine) -> Finding:
 
 
 def faces_of_frame(
-    findings: Iterable[Finding], frame: int, height: int, width: int, min_size: float
+    findings: Iterable[Finding], height: int, width: int, min_size: float
 ) -> tuple[Face, ...]:
     """Turn the findings of one frame, in picture pixels, into faces from left to right.
 
@@ -174,7 +181,7 @@ def faces_of_frame(
             placement = place(finding.landmarks, TEMPLATE_SIZE, height, width)
         except PictureError:
             continue
-        faces.append(Face(finding.box, finding.score, finding.landmarks, placement, frame))
+        faces.append(Face(finding.box, finding.score, finding.landmarks, placement))
     return left_to_right(faces)
 
 

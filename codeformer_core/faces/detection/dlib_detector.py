@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ...errors import MissingModelError, PictureError
+from ...runtime import Runtime
 from .. import affine
 from ..affine import Affine, Point
 from ..alignment import fit_similarity, landmarks_of
@@ -26,7 +27,6 @@ from ..types import TEMPLATE_SIZE, Box, Face, Faces, Placement
 from .base import (
     DEFAULT_CONFIDENCE,
     DEFAULT_MIN_SIZE,
-    Progress,
     check_request,
     left_to_right,
     working_copy,
@@ -34,7 +34,7 @@ from .base import (
 
 PREDICTOR_FILE = "shape_predictor_5_face_landmarks.dat"
 
-DEFAULT_SHORT_SIDE = 960
+DEFAULT_SEARCH_SIZE = 960
 """The detector's window is 80 pixels: this finds faces of a twelfth of the shorter side."""
 
 DLIB_TEMPLATE: tuple[Point, ...] = (
@@ -90,22 +90,22 @@ class DlibDetector:
         *,
         confidence: float = DEFAULT_CONFIDENCE,
         min_size: float = DEFAULT_MIN_SIZE,
-        short_side: int | None = None,
-        on_progress: Progress | None = None,
+        search_size: int | None = None,
+        runtime: Runtime | None = None,
     ) -> Faces:
         """Find the faces of every frame; see ``FaceDetector.detect``."""
         check_request(frames, confidence, min_size)
-        side = DEFAULT_SHORT_SIDE if short_side is None else short_side
+        runtime = runtime or Runtime()
+        side = DEFAULT_SEARCH_SIZE if search_size is None else search_size
         total, height, width = frames.shape[:3]
         found: list[tuple[Face, ...]] = []
         for index, frame in enumerate(frames):
-            faces = self._faces(frame, index, side, confidence)
+            faces = self._faces(frame, side, confidence)
             found.append(left_to_right(face for face in faces if face.box.size >= min_size))
-            if on_progress is not None:
-                on_progress(index + 1, total)
+            runtime.report(index + 1, total)
         return Faces(tuple(found), height, width)
 
-    def _faces(self, frame: Tensor, index: int, side: int, confidence: float) -> list[Face]:
+    def _faces(self, frame: Tensor, side: int, confidence: float) -> list[Face]:
         height, width = frame.shape[:2]
         copy = working_copy(frame, side, torch.device("cpu"))
         pixels = copy.pixels.movedim(0, -1).contiguous()  # (3, h, w) -> (h, w, 3)
@@ -117,7 +117,7 @@ class DlibDetector:
             if matrix is not None:
                 to_crop = affine.compose(matrix, affine.invert(copy.to_picture))
                 placement = Placement(to_crop, TEMPLATE_SIZE, height, width)
-                faces.append(_face(placement, _confidence(score), index))
+                faces.append(_face(placement, _confidence(score)))
         return faces
 
     def _matrix(self, pixels: Tensor, points: list[Point]) -> Affine | None:
@@ -176,7 +176,7 @@ def _import_dlib() -> Any:
         ) from error
 
 
-def _face(placement: Placement, score: float, frame: int) -> Face:
+def _face(placement: Placement, score: float) -> Face:
     """Describe a face by its placement, so that boxes and points agree with other detectors'."""
     centre = affine.apply(placement.inverse, TEMPLATE_BOX.centre)
     half_width = 0.5 * TEMPLATE_BOX.width / placement.scale
@@ -187,7 +187,7 @@ def _face(placement: Placement, score: float, frame: int) -> Face:
         centre[0] + half_width,
         centre[1] + half_height,
     )
-    return Face(box, score, landmarks_of(placement), placement, frame)
+    return Face(box, score, landmarks_of(placement), placement)
 
 
 def _bytes(pixels: Tensor) -> Any:

@@ -5,6 +5,7 @@ Source: Deng et al. 2020, "RetinaFace: Single-shot Multi-level Face Localisation
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,17 +16,18 @@ from torch import Tensor, nn
 from ...checkpoints.building import Target, filled
 from ...checkpoints.reader import WeightFile
 from ...errors import CheckpointError, MissingModelError
+from ...runtime import Runtime
 from ..types import Box, Face, Faces, Landmarks
 from .base import (
     DEFAULT_CONFIDENCE,
     DEFAULT_MIN_SIZE,
     Finding,
-    Progress,
     WorkingCopy,
     check_request,
     faces_of_frame,
     in_picture,
     working_copy,
+    working_size,
 )
 
 STRIDES = (8, 16, 32)
@@ -38,9 +40,9 @@ SIZE_VARIANCE = 0.2
 
 CHANNEL_MEANS_BGR = (104.0, 117.0, 123.0)
 LARGEST_OVERLAP = 0.4
-DEFAULT_SHORT_SIDE = 640
-PIXELS_PER_FORWARD = 2_500_000
-"""Working pixels that go through the network at once: about four frames of ordinary shape."""
+DEFAULT_SEARCH_SIZE = 640
+BYTES_PER_PIXEL = 480.0
+"""Memory that the activations of a working pixel take."""
 
 MOST_CANDIDATES = 5000
 """Anchors kept for suppression: noise pictures must not make it quadratic in all anchors."""
@@ -120,8 +122,7 @@ class RetinaFaceDetector:
 
     Attributes:
         network: the network, (B, 3, H, W) BGR 0..255 minus the channel means -> offsets of boxes,
-            class probabilities, offsets of landmarks. Whoever owns the memory may move it: the
-            device is read at every call.
+            class probabilities, offsets of landmarks. Whoever owns the memory may move it.
         name: short name for messages and menus.
     """
 
@@ -130,39 +131,40 @@ class RetinaFaceDetector:
         self.network = network
         self.name = name
 
-    @torch.inference_mode()
     def detect(
         self,
         frames: Tensor,
         *,
         confidence: float = DEFAULT_CONFIDENCE,
         min_size: float = DEFAULT_MIN_SIZE,
-        short_side: int | None = None,
-        on_progress: Progress | None = None,
+        search_size: int | None = None,
+        runtime: Runtime | None = None,
     ) -> Faces:
         """Find the faces of every frame; see ``FaceDetector.detect``."""
         check_request(frames, confidence, min_size)
+        runtime = runtime or Runtime()
         total, height, width = frames.shape[:3]
-        side = DEFAULT_SHORT_SIDE if short_side is None else short_side
+        side = DEFAULT_SEARCH_SIZE if search_size is None else search_size
+        pixels = math.prod(working_size(height, width, side))
+        device = runtime.device(self.network)
+
+        def find(part: slice) -> list[list[Finding]]:
+            copies = [working_copy(frame, side, device) for frame in frames[part]]
+            return self._find(copies, confidence)
+
         found: list[tuple[Face, ...]] = []
-        while len(found) < total:
-            for findings in self._find(frames[len(found) :], side, confidence):
-                found.append(faces_of_frame(findings, len(found), height, width, min_size))
-            if on_progress is not None:
-                on_progress(len(found), total)
+        for _, findings in runtime.batches(
+            self.network, total, find, bytes_per_item=BYTES_PER_PIXEL * pixels, item="picture"
+        ):
+            found += [faces_of_frame(each, height, width, min_size) for each in findings]
         return Faces(tuple(found), height, width)
 
-    def _find(self, frames: Tensor, side: int, confidence: float) -> list[list[Finding]]:
-        """Search as many of the first frames as fit one forward, in picture pixels."""
-        weights = next(self.network.parameters())
-        first = working_copy(frames[0], side, weights.device)
-        chunk = max(1, PIXELS_PER_FORWARD // first.pixels[0].numel())
-        copies = [first]
-        copies += [working_copy(frame, side, weights.device) for frame in frames[1:chunk]]
-        predictions = self._predict(copies, weights.dtype)
+    def _find(self, copies: list[WorkingCopy], confidence: float) -> list[list[Finding]]:
+        """Search frames, in picture pixels."""
+        dtype = next(self.network.parameters()).dtype
         return [
             [in_picture(finding, copy.to_picture) for finding in strongest(one, confidence)]
-            for one, copy in zip(predictions, copies, strict=True)
+            for one, copy in zip(self._predict(copies, dtype), copies, strict=True)
         ]
 
     def _predict(self, copies: list[WorkingCopy], dtype: torch.dtype) -> list[Predictions]:
@@ -242,13 +244,13 @@ def strongest(predictions: Predictions, confidence: float) -> list[Finding]:
     boxes = predictions.boxes[candidates].cpu()
     scores = predictions.scores[candidates].cpu()
     landmarks = predictions.landmarks[candidates].cpu()
-    kept = unsuppressed(boxes, LARGEST_OVERLAP)
+    kept = nms(boxes, LARGEST_OVERLAP)
     return [
         Finding(Box(*boxes[i].tolist()), float(scores[i]), _landmarks(landmarks[i])) for i in kept
     ]
 
 
-def unsuppressed(boxes: Tensor, largest_overlap: float) -> list[int]:
+def nms(boxes: Tensor, largest_overlap: float) -> list[int]:
     """Return the indices of boxes that overlap no earlier kept box by more than a share.
 
     Args:

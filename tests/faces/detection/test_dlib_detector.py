@@ -13,6 +13,7 @@ from codeformer_core.errors import MissingModelError
 from codeformer_core.faces import TEMPLATE, DlibDetector, Landmarks, affine, place
 from codeformer_core.faces.detection import dlib_detector
 from codeformer_core.faces.warp import warp
+from codeformer_core.runtime import Runtime
 
 pytest.importorskip("dlib")
 
@@ -87,7 +88,7 @@ def test_a_second_look_in_the_crop_corrects_the_first(detector, monkeypatch):
     hit = SimpleNamespace(run=lambda pixels, upsample, threshold: ([None], [1.0], [0]))
     monkeypatch.setattr(detector, "_detector", hit)
     monkeypatch.setattr(detector, "_predictor", predict)
-    (face,) = detector.detect(torch.rand(1, 600, 700, 3), short_side=600)
+    (face,) = detector.detect(torch.rand(1, 600, 700, 3), search_size=600)
     assert looks == [(600, 700, 3), (512, 512, 3)]
     assert affine.apply(face.placement.matrix, (80.0, 40.0)) == pytest.approx((0.0, 0.0), abs=1e-6)
     assert face.placement.scale == pytest.approx(1.0)
@@ -124,7 +125,7 @@ def test_cost_does_not_grow_with_the_picture(detector, portrait, monkeypatch):
             return [], [], []
 
     monkeypatch.setattr(detector, "_detector", Counting())
-    detector.detect(torch.zeros(1, 1, 1, 3).expand(1, 4320, 7680, 3), short_side=90)
+    detector.detect(torch.zeros(1, 1, 1, 3).expand(1, 4320, 7680, 3), search_size=90)
     assert sizes == [(90, 160, 3)]
 
 
@@ -132,8 +133,8 @@ def test_a_large_photo_gives_the_same_face(detector, portrait):
     large = torch.nn.functional.interpolate(portrait.movedim(-1, 1), scale_factor=9.0).movedim(
         1, -1
     )
-    (face,) = detector.detect(large, short_side=480)
-    (small,) = detector.detect(portrait, short_side=480)
+    (face,) = detector.detect(large, search_size=480)
+    (small,) = detector.detect(portrait, search_size=480)
     expected = small.placement.in_upscaled_picture(2160, 2160)
     assert max(_template_errors(face.placement, expected)) < 8
 
@@ -146,17 +147,15 @@ def test_gray_pictures_are_searched(detector, portrait):
 def test_frames_keep_their_order(detector, portrait):
     frames = torch.cat((torch.zeros_like(portrait), portrait, portrait.flip(2)))
     progress: list[tuple[int, int]] = []
-    found = detector.detect(
-        frames, short_side=240, on_progress=lambda done, total: progress.append((done, total))
-    )
+    runtime = Runtime(lambda done, total: progress.append((done, total)))
+    found = detector.detect(frames, search_size=240, runtime=runtime)
     assert [len(frame) for frame in found.frames] == [0, 1, 1]
-    assert [face.frame for face in found] == [1, 2]
     assert progress == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_two_faces_come_from_left_to_right(detector, portrait):
     side_by_side = torch.cat((portrait, portrait.flip(2)), dim=2)
-    first, second = detector.detect(side_by_side, short_side=240)
+    first, second = detector.detect(side_by_side, search_size=240)
     assert first.box.right < 240 < second.box.left
 
 
@@ -169,7 +168,7 @@ def test_confidence_and_size_leave_faces_out(detector, portrait):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 2, 900, 3), (0, 40, 40, 3)])
 def test_odd_shapes_are_searched(detector, shape):
-    found = detector.detect(torch.rand(shape), short_side=64)
+    found = detector.detect(torch.rand(shape), search_size=64)
     assert len(found) == shape[0]
     assert found.count == 0
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from codeformer_core.errors import CheckpointError, MissingModelError
 from codeformer_core.faces import RetinaFaceDetector, build_retinaface
-from codeformer_core.faces.detection.retinaface import anchor_grid, decode, unsuppressed
+from codeformer_core.faces.detection.retinaface import anchor_grid, decode, nms
+from codeformer_core.runtime import Runtime
 
 facexlib = pytest.importorskip("facexlib.detection.retinaface")
 
@@ -52,7 +53,7 @@ def test_faces_are_those_of_facexlib(reference, detector, noise):
     bgr = (noise[0].flip(-1) * 255).numpy()
     with torch.no_grad():
         expected = torch.from_numpy(reference.detect_faces(bgr, conf_threshold=confidence))
-    found = detector.detect(noise[:1], confidence=confidence, min_size=0, short_side=160)
+    found = detector.detect(noise[:1], confidence=confidence, min_size=0, search_size=160)
     assert found.count == len(expected) > 1
     by_place = sorted(expected, key=lambda row: ((row[0] + row[2]) / 2, (row[1] + row[3]) / 2))
     for face, row in zip(found, by_place, strict=True):
@@ -89,32 +90,31 @@ def test_suppression_agrees_with_torchvision(seed):
     corner = torch.rand(200, 2, generator=generator) * 100
     boxes = torch.cat((corner, corner + torch.rand(200, 2, generator=generator) * 60), dim=1)
     expected = operations.nms(boxes, torch.linspace(1, 0, 200), 0.4).tolist()
-    assert unsuppressed(boxes, 0.4) == expected
+    assert nms(boxes, 0.4) == expected
 
 
 def test_boxes_without_area_do_not_hang_the_suppression():
-    assert unsuppressed(torch.zeros(3, 4), 0.4) == [0, 1, 2]
-    assert unsuppressed(torch.zeros(0, 4), 0.4) == []
+    assert nms(torch.zeros(3, 4), 0.4) == [0, 1, 2]
+    assert nms(torch.zeros(0, 4), 0.4) == []
 
 
 def test_a_batch_equals_its_frames(reference, detector, noise):
     confidence = _confidence(reference, noise[0], 40)
-    together = detector.detect(noise, confidence=confidence, short_side=160, min_size=0)
+    together = detector.detect(noise, confidence=confidence, search_size=160, min_size=0)
     for index in range(2):
         alone = detector.detect(
-            noise[index : index + 1], confidence=confidence, short_side=160, min_size=0
+            noise[index : index + 1], confidence=confidence, search_size=160, min_size=0
         )
         assert len(together.frames[index]) == alone.count
         for one, other in zip(together.frames[index], alone, strict=True):
-            assert one.frame == index
             assert one.landmarks.nose == pytest.approx(other.landmarks.nose, abs=1e-2)
 
 
 def test_found_faces_follow_an_enlarged_picture(reference, detector, noise):
     confidence = _confidence(reference, noise[0], 40)
     twice = noise[:1].repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-    small = detector.detect(noise[:1], confidence=confidence, short_side=160, min_size=0)
-    large = detector.detect(twice, confidence=confidence, short_side=160, min_size=0)
+    small = detector.detect(noise[:1], confidence=confidence, search_size=160, min_size=0)
+    large = detector.detect(twice, confidence=confidence, search_size=160, min_size=0)
     assert (large.height, large.width) == (320, 416)
     assert small.count == large.count > 0
     for one, other in zip(small, large, strict=True):
@@ -125,10 +125,10 @@ def test_found_faces_follow_an_enlarged_picture(reference, detector, noise):
 
 def test_min_size_leaves_small_faces_out(reference, detector, noise):
     confidence = _confidence(reference, noise[0], 60)
-    everything = detector.detect(noise[:1], confidence=confidence, short_side=160, min_size=0)
+    everything = detector.detect(noise[:1], confidence=confidence, search_size=160, min_size=0)
     sizes = sorted(face.box.size for face in everything)
     limit = (sizes[0] + sizes[-1]) / 2
-    kept = detector.detect(noise[:1], confidence=confidence, short_side=160, min_size=limit)
+    kept = detector.detect(noise[:1], confidence=confidence, search_size=160, min_size=limit)
     assert 0 < kept.count < everything.count
     assert min(face.box.size for face in kept) >= limit
 
@@ -147,23 +147,16 @@ def _seen_shapes(detector, frames, **settings) -> list[torch.Size]:
 
 def test_the_network_never_sees_a_large_picture(detector):
     large = torch.zeros(1, 1, 1, 3).expand(1, 4320, 7680, 3)
-    (shape,) = _seen_shapes(detector, large, short_side=64)
+    (shape,) = _seen_shapes(detector, large, search_size=64)
     assert shape == (1, 3, 64, 114)
-    (doubled,) = _seen_shapes(detector, large, short_side=128)
+    (doubled,) = _seen_shapes(detector, large, search_size=128)
     assert doubled == (1, 3, 128, 228)
 
 
-def test_frames_share_forwards_within_a_bound(detector, monkeypatch):
-    monkeypatch.setattr(
-        "codeformer_core.faces.detection.retinaface.PIXELS_PER_FORWARD", 3 * 32 * 32
-    )
+def test_frames_share_forwards_within_a_bound(detector):
     progress: list[tuple[int, int]] = []
-    shapes = _seen_shapes(
-        detector,
-        torch.rand(7, 32, 32, 3),
-        short_side=32,
-        on_progress=lambda done, total: progress.append((done, total)),
-    )
+    runtime = Runtime(lambda done, total: progress.append((done, total)), batch_size=3)
+    shapes = _seen_shapes(detector, torch.rand(7, 32, 32, 3), search_size=32, runtime=runtime)
     assert [shape[0] for shape in shapes] == [3, 3, 1]
     assert progress == [(3, 7), (6, 7), (7, 7)]
 
@@ -173,12 +166,12 @@ def test_an_exception_in_progress_stops_the_search(detector):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        detector.detect(torch.rand(2, 16, 16, 3), short_side=32, on_progress=stop)
+        detector.detect(torch.rand(2, 16, 16, 3), search_size=32, runtime=Runtime(stop))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 1, 300, 3), (0, 40, 40, 3), (3, 17, 5, 3)])
 def test_odd_shapes_are_searched(detector, shape):
-    found = detector.detect(torch.rand(shape), confidence=1.0, short_side=64)
+    found = detector.detect(torch.rand(shape), confidence=1.0, search_size=64)
     assert len(found) == shape[0]
     assert found.count == 0
     assert (found.height, found.width) == shape[1:3]
@@ -187,7 +180,7 @@ def test_odd_shapes_are_searched(detector, shape):
 def test_pixels_that_are_not_finite_do_not_stop_the_search(detector, noise):
     broken = noise[:1].clone()
     broken[0, 0, 0] = torch.nan
-    assert len(detector.detect(broken, confidence=0.99, short_side=160)) == 1
+    assert len(detector.detect(broken, confidence=0.99, search_size=160)) == 1
 
 
 def test_both_backbones_are_read_from_the_keys(reference):

@@ -18,12 +18,12 @@ def _blob(height: int, width: int, x: float, y: float, radius: float) -> torch.T
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "short_side"),
+    ("height", "width", "search_size"),
     [(150, 200, 150), (150, 200, 320), (333, 517, 100), (1201, 907, 64), (64, 900, 64)],
 )
-def test_positions_map_back_to_the_picture(height, width, short_side):
+def test_positions_map_back_to_the_picture(height, width, search_size):
     x, y = 0.37 * width, 0.61 * height
-    copy = working_copy(_blob(height, width, x, y, 0.06 * height), short_side, CPU)
+    copy = working_copy(_blob(height, width, x, y, 0.06 * height), search_size, CPU)
     weights = copy.pixels[0] / copy.pixels[0].sum()
     rows = torch.arange(weights.shape[0], dtype=torch.float32)
     columns = torch.arange(weights.shape[1], dtype=torch.float32)

@@ -1,0 +1,55 @@
+"""What everything that restores aligned faces offers, whoever made it."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from ..networks import Fidelity
+
+
+class Restorer(Protocol):
+    """An `nn.Module` that restores aligned faces: a CodeFormer, or another network called like it.
+
+    Call it through a `Runtime`, which knows how many faces fit into memory at once.
+    """
+
+    @property
+    def size(self) -> int:
+        """Side of its crops in pixels."""
+        ...
+
+    @property
+    def variant(self) -> str:
+        """What it was trained for: restoration, inpainting or colorization."""
+        ...
+
+    @property
+    def bytes_per_face(self) -> float:
+        """Memory that the activations of one face take at their peak, estimated."""
+        ...
+
+    @property
+    def notice(self) -> str | None:
+        """What its user should know, in the user's words; None if there is nothing."""
+        ...
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """Its weights; every `nn.Module` has them."""
+        ...
+
+    def __call__(
+        self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None, /
+    ) -> Tensor:
+        """Restore faces.
+
+        Args:
+            crops: (N, 3, S, S) RGB in -1..1, S = `size`, on the device of the weights.
+            fidelity: 0 (quality) to 1 (identity), one number or one a face; without effect on
+                networks that cannot be told.
+            adain: match the statistics of the features; None takes the network's own setting.
+
+        Returns:
+            (N, 3, S, S), about -1..1.
+        """
+        ...

@@ -1,0 +1,69 @@
+"""What CodeFormer's encoder and transformer make of faces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from .config import CodeFormerConfig
+
+
+@dataclass(frozen=True)
+class FaceCodes:
+    """All the generator needs of a batch of crops: a new fidelity costs only `decode`."""
+
+    latents: Tensor
+    """(B, code_channels, h, h) encoder output Z_l."""
+    logits: Tensor
+    """(B, h*h, codebook_size) scores of the codes, before the softmax."""
+    codes: Tensor
+    """(B, h*h) int64 predicted code indices."""
+    features: dict[int, Tensor]
+    """{side: (B, C, side, side)} encoder features to fuse."""
+
+    def __len__(self) -> int:
+        """Return the number of faces."""
+        return len(self.codes)
+
+    def to(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
+        """Return the same on a device, with what the generator reads in a floating type."""
+        return type(self)(
+            self.latents.to(device, dtype),
+            self.logits.to(device),
+            self.codes.to(device),
+            {side: feature.to(device, dtype) for side, feature in self.features.items()},
+        )
+
+    def take(self, part: slice) -> Self:
+        """Return those of some of the faces."""
+        features = {side: feature[part] for side, feature in self.features.items()}
+        return type(self)(self.latents[part], self.logits[part], self.codes[part], features)
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Those of consecutive batches, at least one, as those of a single batch."""
+        if len(parts) == 1:
+            return parts[0]
+        features = {
+            side: torch.cat([part.features[side] for part in parts]) for side in parts[0].features
+        }
+        return cls(
+            torch.cat([part.latents for part in parts]),
+            torch.cat([part.logits for part in parts]),
+            torch.cat([part.codes for part in parts]),
+            features,
+        )
+
+    @classmethod
+    def empty(cls, config: CodeFormerConfig) -> Self:
+        """Those of no face at all."""
+        vqgan, side = config.vqgan, config.vqgan.code_size
+        channels = vqgan.channels_by_size
+        return cls(
+            torch.zeros(0, vqgan.code_channels, side, side),
+            torch.zeros(0, side**2, vqgan.codebook_size),
+            torch.zeros(0, side**2, dtype=torch.int64),
+            {size: torch.zeros(0, channels[size], size, size) for size in config.fusion_sizes},
+        )
