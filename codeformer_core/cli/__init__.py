@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import CodeFormerError
+from ..packages import import_remedy
 from . import convert, demo, download, evaluate, inspect, prepare, restore, train
 
 COMMANDS = (demo, restore, inspect, convert, download, prepare, train, evaluate)
@@ -61,6 +62,8 @@ def describe_error(error: Exception) -> str:
     """An error in one message for the user."""
     if isinstance(error, CodeFormerError):
         return str(error)
+    if isinstance(error, ImportError):
+        return f"a package is missing or broken: {import_remedy(error)}"
     return (
         f"unexpected error: {type(error).__name__}: {error}\n"
         "Run the command again with --debug to see where it comes from."

@@ -7,23 +7,44 @@ from ..errors import SettingError
 
 def best_device() -> torch.device:
     """The fastest kind of device that is here."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return torch.device(_kinds_here()[0])
 
 
 def check_device(name: str | torch.device) -> torch.device:
     """The device of a name; "auto" takes the fastest.
 
     Raises:
-        SettingError: it cannot be used here.
+        SettingError: it cannot be used here; the message names those that can.
     """
     if name == "auto":
         return best_device()
     try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise SettingError(f"device {str(name)!r} cannot be used here ({error})") from error
+        device = torch.empty(0, device=name).device
+    except Exception as error:  # each kind of device raises something else, some of it very long
+        raise _not_here(name) from error
+    if device.type == "meta":  # it computes nothing
+        raise _not_here(name)
+    return device
+
+
+def _not_here(name: str | torch.device) -> SettingError:
+    here = [
+        f"{kind}:{index}" if kind in ("cuda", "xpu") else kind
+        for kind in _kinds_here()
+        for index in range(getattr(torch, kind).device_count())
+    ]
+    return SettingError(f"there is no device {str(name)!r} here, only: auto, {', '.join(here)}")
+
+
+def _kinds_here() -> list[str]:
+    """Kinds of device that compute here, the fastest first."""
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "xpu": torch.xpu.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    return [kind for kind, is_here in here.items() if is_here]
 
 
 def fastest_dtype(device: torch.device | str) -> torch.dtype:
