@@ -7,7 +7,7 @@ import ast
 import re
 from pathlib import Path
 
-from griffe import Docstring, GriffeLoader, Object, Parser
+from griffe import GriffeLoader, Parser
 from griffe2md import ConfigDict, render_object_docs
 
 ROOT = Path(__file__).parent.parent
