@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from codeformer_core.cli import describe_error
 from codeformer_core.errors import MissingModelError
+from codeformer_core.messages import describe_error
 from codeformer_core.packages import import_remedy, needed_for
 
 

@@ -7,8 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import CodeFormerError
-from ..packages import import_remedy
+from ..messages import describe_error
 from . import convert, demo, download, evaluate, inspect, prepare, restore, train
 
 COMMANDS = (demo, restore, inspect, convert, download, prepare, train, evaluate)
@@ -56,18 +55,6 @@ def make_parser() -> argparse.ArgumentParser:
             "--debug", action="store_true", help="show where an error comes from"
         )
     return parser
-
-
-def describe_error(error: Exception) -> str:
-    """An error in one message for the user."""
-    if isinstance(error, CodeFormerError):
-        return str(error)
-    if isinstance(error, ImportError):
-        return f"a package is missing or broken: {import_remedy(error)}"
-    return (
-        f"unexpected error: {type(error).__name__}: {error}\n"
-        "Run the command again with --debug to see where it comes from."
-    )
 
 
 def _never_fail_to_print() -> None:

@@ -63,11 +63,11 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; photos that cannot be read are named and left out."""
+    from ..jobs import plan_tasks
     from ..training.preparation import FaceSelection, prepare_faces
-    from .jobs import plan_jobs
     from .progress import steps
 
-    photos = [job.source for job in plan_jobs(options.inputs, options.out)]
+    photos = [task.source for task in plan_tasks(options.inputs, options.out)]
     selection = FaceSelection(
         options.size,
         options.min_size,

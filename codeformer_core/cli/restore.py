@@ -2,11 +2,7 @@
 
 import argparse
 import hashlib
-import shutil
 import sys
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +14,9 @@ from .options import (
     number_between,
     weight_files,
 )
-from .report import Report
 
 if TYPE_CHECKING:
-    from ..faces import FaceDetector
-    from ..images import Picture
-    from ..networks import CodeFormer
-    from .jobs import Job
-    from .record import Record
-
-Progress = Callable[[int, int], None]
+    from ..jobs import Record, Report, Restorer, Task
 
 SETTINGS = (
     "fidelity", "model", "dtype", "detector", "upscale", "aligned", "confidence", "min_size",
@@ -95,21 +84,20 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code is 1 if any picture failed."""
     from ..images import make_folder, remove_leftovers
-    from .jobs import plan_jobs
-    from .record import Record
+    from ..jobs import Record, Report, plan_tasks
 
-    jobs = plan_jobs(options.inputs, options.output)
-    report = Report(total=len(jobs))
+    tasks = plan_tasks(options.inputs, options.output)
+    report = Report(total=len(tasks))
     record = Record(options.output, settings_of(options))
     if options.resume:
-        jobs = record.unfinished(jobs)
-        report.skipped = report.total - len(jobs)
-    restorer = _load_restorer(options) if jobs else None
+        tasks = record.unfinished(tasks)
+        report.skipped = report.total - len(tasks)
+    restorer = load_restorer(options) if tasks else None
     make_folder(options.output)
-    remove_leftovers(job.target for job in jobs)
+    remove_leftovers(task.target for task in tasks)
     try:
         if restorer:
-            _restore_all(jobs, restorer, record, report)
+            _restore_all(tasks, restorer, record, report, options.debug)
     finally:
         print(report.summary(options.output), flush=True)
         if report.failures:
@@ -132,110 +120,31 @@ def settings_of(options: argparse.Namespace) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
-def _load_restorer(options: argparse.Namespace) -> "Restorer":
-    network = load_network(options)
-    return Restorer(network, None if options.aligned else load_face_detector(options), options)
-
-
-def _restore_all(jobs: "list[Job]", restorer: "Restorer", record: "Record", report: Report) -> None:
-    from tqdm import tqdm
-
-    from ..images import DiskFullError
-    from . import describe_error
-    from .progress import steps
-
-    for job in tqdm(jobs, unit="picture", disable=None):
-        try:
-            with steps(job.source.name) as on_progress:
-                restorer.restore(job, report, on_progress)
-            record.add(job)
-        except DiskFullError:  # the others would only lose their time
-            raise
-        except Exception as error:  # one bad picture must not stop the others
-            if restorer.options.debug:
-                traceback.print_exc()
-            report.failures.append((job.source, describe_error(error)))
-
-
-@dataclass(frozen=True)
-class Restorer:
-    """What is the same for every picture of a run."""
-
-    network: "CodeFormer"
-    detector: "FaceDetector | None"
-    """None for aligned faces."""
-    options: argparse.Namespace
-
-    def restore(self, job: "Job", report: Report, on_progress: Progress) -> None:
-        """Restore one picture and note what became of it.
-
-        Raises:
-            CodeFormerError: the picture cannot be read, restored or written.
-        """
-        from ..images import make_folder, read_picture, write_picture
-
-        picture = read_picture(job.source)
-        restore = self._picture if self.detector else self._aligned
-        result, faces, notes = restore(picture, on_progress)
-        make_folder(job.target.parent)
-        if faces == 0 and self.options.upscale == 1 and job.source.suffix == job.target.suffix:
-            copy_file(job.source, job.target)  # no pixel changed, so no byte should
-        else:
-            notes = (*picture.notes, *notes, *write_picture(job.target, result))
-        report.notes += [(job.source, note) for note in notes]
-        report.faces += faces
-        report.restored += faces > 0
-        report.faceless += faces == 0
-
-    def _picture(
-        self, picture: "Picture", on_progress: Progress
-    ) -> "tuple[Picture, int, tuple[str, ...]]":
-        from ..pipeline import restore_image
-        from ..pipeline.restore import enlarge
-
-        options = self.options
-        restored = restore_image(
-            picture.pixels,
-            self.network,
-            self.detector,
-            fidelity=options.fidelity,
-            confidence=options.confidence,
-            min_size=options.min_size,
-            upscale=options.upscale,
-            on_progress=on_progress,
-        )
-        alpha = picture.alpha
-        if alpha is not None:
-            alpha = enlarge(alpha[None, ..., None], options.upscale)[0, ..., 0]
-        result = replace(picture, pixels=restored.image, alpha=alpha)
-        return result, restored.faces.count, restored.warnings
-
-    def _aligned(
-        self, picture: "Picture", on_progress: Progress
-    ) -> "tuple[Picture, int, tuple[str, ...]]":
-        from ..images import resize
-        from ..pipeline import restore_crops
-        from ..pipeline.large_faces import large_face_notes
-        from ..pipeline.restore import enlarge
-
-        restored = restore_crops(
-            self.network, picture.pixels[None], self.options.fidelity, on_progress=on_progress
-        )
-        restored = enlarge(restored, self.options.upscale)
-        alpha = picture.alpha
-        if alpha is not None:
-            alpha = resize(alpha[None, ..., None], *restored.shape[1:3])[0, ..., 0]
-        notes = large_face_notes([picture.pixels.shape[0]], self.network.size)
-        return replace(picture, pixels=restored[0], alpha=alpha), 1, notes
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, under its new name only when it is whole.
+def load_restorer(options: argparse.Namespace) -> "Restorer":
+    """The models and settings that the options name.
 
     Raises:
-        PictureError: it cannot be read or written.
+        MissingModelError: a model file or a package is not there.
+        CheckpointError: a model file is damaged, or of another kind.
+        SettingError: the device cannot be used.
     """
-    from ..images import atomic_write
+    from ..jobs import Restorer, Settings
 
-    with atomic_write(target) as written, source.open("rb") as read:
-        shutil.copyfileobj(read, written)
+    settings = Settings(options.fidelity, options.upscale, options.confidence, options.min_size)
+    detector = None if options.aligned else load_face_detector(options)
+    return Restorer(load_network(options), detector, settings)
+
+
+def _restore_all(
+    tasks: "list[Task]", restorer: "Restorer", record: "Record", report: "Report", debug: bool
+) -> None:
+    from tqdm import tqdm
+
+    from ..jobs import restore_all
+    from .progress import steps
+
+    outcomes = restore_all(tasks, restorer, record, steps)
+    for outcome in tqdm(outcomes, total=len(tasks), unit="picture", disable=None):
+        if debug and outcome.trace:
+            print(outcome.trace, file=sys.stderr)
+        report.add(outcome)

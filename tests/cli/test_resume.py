@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from codeformer_core.cli import main, make_parser, record
+from codeformer_core.cli import main, make_parser
 from codeformer_core.cli import restore as restore_command
 from codeformer_core.images import Picture, read_picture, write_picture, writing
+from codeformer_core.jobs import record
 from codeformer_core.models import load
 
 ROOT = Path(__file__).parent.parent.parent

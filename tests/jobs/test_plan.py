@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from codeformer_core.cli.jobs import Job, plan_jobs
 from codeformer_core.errors import SettingError
+from codeformer_core.jobs.plan import Task, plan_tasks
 
 
 def make(*files: Path) -> None:
@@ -14,81 +14,81 @@ def make(*files: Path) -> None:
         file.touch()
 
 
-def targets(jobs: list[Job], output: Path) -> list[str]:
-    return [job.target.relative_to(output).as_posix() for job in jobs]
+def targets(tasks: list[Task], output: Path) -> list[str]:
+    return [task.target.relative_to(output).as_posix() for task in tasks]
 
 
 def test_folders_keep_their_structure(tmp_path):
     make(tmp_path / "in/b.png", tmp_path / "in/a/c.JPG", tmp_path / "in/a/d.webp")
-    jobs = plan_jobs([tmp_path / "in"], tmp_path / "out")
-    assert sorted(targets(jobs, tmp_path / "out")) == ["a/c.JPG", "a/d.webp", "b.png"]
-    assert all(job.source.exists() for job in jobs)
+    tasks = plan_tasks([tmp_path / "in"], tmp_path / "out")
+    assert sorted(targets(tasks, tmp_path / "out")) == ["a/c.JPG", "a/d.webp", "b.png"]
+    assert all(task.source.exists() for task in tasks)
 
 
 def test_files_keep_their_names(tmp_path):
-    jobs = plan_jobs([Path("x/a.jpg"), Path("y/b.png")], tmp_path)
-    assert targets(jobs, tmp_path) == ["a.jpg", "b.png"]
+    tasks = plan_tasks([Path("x/a.jpg"), Path("y/b.png")], tmp_path)
+    assert targets(tasks, tmp_path) == ["a.jpg", "b.png"]
 
 
 def test_hidden_and_other_files_of_folders_are_left_out(tmp_path):
     make(tmp_path / "in/a.png", tmp_path / "in/.b.png", tmp_path / "in/.c/d.png")
     make(tmp_path / "in/notes.txt")
-    assert targets(plan_jobs([tmp_path / "in"], tmp_path / "out"), tmp_path / "out") == ["a.png"]
+    assert targets(plan_tasks([tmp_path / "in"], tmp_path / "out"), tmp_path / "out") == ["a.png"]
 
 
 def test_a_file_named_by_the_user_is_taken_whatever_its_ending(tmp_path):
-    (job,) = plan_jobs([Path("notes.txt")], tmp_path)
-    assert job == Job(Path("notes.txt"), tmp_path / "notes.txt.png")
+    (task,) = plan_tasks([Path("notes.txt")], tmp_path)
+    assert task == Task(Path("notes.txt"), tmp_path / "notes.txt.png")
 
 
 def test_formats_that_cannot_be_written_become_png(tmp_path):
-    assert targets(plan_jobs([Path("a.gif")], tmp_path), tmp_path) == ["a.gif.png"]
+    assert targets(plan_tasks([Path("a.gif")], tmp_path), tmp_path) == ["a.gif.png"]
 
 
 def test_same_names_are_told_apart_on_any_file_system(tmp_path):
-    jobs = plan_jobs([Path("x/a.jpg"), Path("y/a.jpg"), Path("z/A.JPG")], tmp_path)
-    assert targets(jobs, tmp_path) == ["a.jpg", "a-2.jpg", "A-3.JPG"]
+    tasks = plan_tasks([Path("x/a.jpg"), Path("y/a.jpg"), Path("z/A.JPG")], tmp_path)
+    assert targets(tasks, tmp_path) == ["a.jpg", "a-2.jpg", "A-3.JPG"]
 
 
 def test_a_file_named_twice_is_restored_once(tmp_path):
     make(tmp_path / "in/a.png")
-    jobs = plan_jobs([tmp_path / "in", tmp_path / "in/a.png"], tmp_path / "out")
-    assert len(jobs) == 1
+    tasks = plan_tasks([tmp_path / "in", tmp_path / "in/a.png"], tmp_path / "out")
+    assert len(tasks) == 1
 
 
 def test_earlier_results_inside_the_input_folder_are_no_inputs(tmp_path):
     make(tmp_path / "in/a.png", tmp_path / "in/out/a.png")
-    jobs = plan_jobs([tmp_path / "in"], tmp_path / "in/out")
-    assert [job.source for job in jobs] == [tmp_path / "in/a.png"]
+    tasks = plan_tasks([tmp_path / "in"], tmp_path / "in/out")
+    assert [task.source for task in tasks] == [tmp_path / "in/a.png"]
 
 
 def test_inputs_are_never_overwritten(tmp_path):
     make(tmp_path / "in/a.png")
     with pytest.raises(SettingError, match="another output folder"):
-        plan_jobs([tmp_path / "in"], tmp_path / "in")
+        plan_tasks([tmp_path / "in"], tmp_path / "in")
     with pytest.raises(SettingError, match="another output folder"):
-        plan_jobs([tmp_path / "in/a.png"], tmp_path / "other" / ".." / "in")
+        plan_tasks([tmp_path / "in/a.png"], tmp_path / "other" / ".." / "in")
 
 
 def test_inputs_are_never_overwritten_through_a_link(tmp_path):
     make(tmp_path / "in/a.png")
     (tmp_path / "link").symlink_to(tmp_path / "in", target_is_directory=True)
     with pytest.raises(SettingError, match="another output folder"):
-        plan_jobs([tmp_path / "in"], tmp_path / "link")
+        plan_tasks([tmp_path / "in"], tmp_path / "link")
 
 
 def test_one_input_is_no_place_for_the_result_of_another(tmp_path):
     make(tmp_path / "in/a.png", tmp_path / "out/a.png")
     with pytest.raises(SettingError, match="another output folder"):
-        plan_jobs([tmp_path / "in", tmp_path / "out/a.png"], tmp_path / "out")
+        plan_tasks([tmp_path / "in", tmp_path / "out/a.png"], tmp_path / "out")
 
 
 def test_folder_without_pictures_is_an_error(tmp_path):
     with pytest.raises(SettingError, match="no picture"):
-        plan_jobs([tmp_path], tmp_path / "out")
+        plan_tasks([tmp_path], tmp_path / "out")
 
 
 def test_folder_links_that_go_round_are_not_followed(tmp_path):
     make(tmp_path / "in/a.png")
     (tmp_path / "in/again").symlink_to(tmp_path / "in", target_is_directory=True)
-    assert len(plan_jobs([tmp_path / "in"], tmp_path / "out")) == 1
+    assert len(plan_tasks([tmp_path / "in"], tmp_path / "out")) == 1

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .outcome import Outcome
+
 
 @dataclass
 class Report:
@@ -23,6 +25,17 @@ class Report:
     """What the user should know of a picture."""
     failures: list[tuple[Path, str]] = field(default_factory=list)
     """Why a picture could not be restored."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Count what became of one more picture."""
+        source = outcome.task.source
+        if outcome.error:
+            self.failures.append((source, outcome.error))
+            return
+        self.notes += [(source, note) for note in outcome.notes]
+        self.faces += outcome.faces
+        self.restored += outcome.faces > 0
+        self.faceless += outcome.faces == 0
 
     def summary(self, output: Path) -> str:
         """Everything but the failures, in several lines."""

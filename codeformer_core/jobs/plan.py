@@ -13,7 +13,7 @@ FALLBACK_SUFFIX = ".png"
 
 
 @dataclass(frozen=True)
-class Job:
+class Task:
     """One picture to restore."""
 
     source: Path
@@ -22,8 +22,8 @@ class Job:
     """Where its result goes."""
 
 
-def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
-    """Plan one job a picture.
+def plan_tasks(inputs: Sequence[Path], output: Path) -> list[Task]:
+    """Plan one task a picture.
 
     A file keeps its name; the pictures of a folder keep their places below it. Two results of one
     name are told apart by a number. Results of an earlier run, in an output folder inside an input
@@ -36,15 +36,15 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     Raises:
         SettingError: a folder holds no picture, or a result would replace an input.
     """
-    jobs: dict[Path, Job] = {}
+    tasks: dict[Path, Task] = {}
     taken: set[str] = set()
     for source, place in _sources(inputs, output):
-        if source not in jobs:
+        if source not in tasks:
             target = _free(output / place, taken)
             taken.add(_plain(target))
-            jobs[source] = Job(source, target)
-    _check_inputs_are_safe(list(jobs.values()))
-    return list(jobs.values())
+            tasks[source] = Task(source, target)
+    _check_inputs_are_safe(list(tasks.values()))
+    return list(tasks.values())
 
 
 def _sources(inputs: Iterable[Path], output: Path) -> Iterator[tuple[Path, Path]]:
@@ -92,12 +92,12 @@ def _plain(path: Path) -> str:
     return str(path).casefold()
 
 
-def _check_inputs_are_safe(jobs: Sequence[Job]) -> None:
-    inputs = {identity for job in jobs if (identity := _identity(job.source))}
-    for job in jobs:
-        if _identity(job.target) in inputs:
+def _check_inputs_are_safe(tasks: Sequence[Task]) -> None:
+    inputs = {identity for task in tasks if (identity := _identity(task.source))}
+    for task in tasks:
+        if _identity(task.target) in inputs:
             raise SettingError(
-                f"the result of {job.source} would replace the picture {job.target}: choose "
+                f"the result of {task.source} would replace the picture {task.target}: choose "
                 "another output folder"
             )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..images import writing_errors
-from .jobs import Job
+from .plan import Task
 
 NAME = ".codeformer-restore.jsonl"
 """Of the record in the output folder: a line a finished picture; a result's last one counts."""
@@ -28,41 +28,41 @@ class Record:
         """The record's file."""
         return self.folder / NAME
 
-    def unfinished(self, jobs: Sequence[Job]) -> list[Job]:
+    def unfinished(self, tasks: Sequence[Task]) -> list[Task]:
         """Those whose result is missing, or was made of another file or with other settings."""
         finished = self._read()
-        return [job for job in jobs if not self._is_finished(job, finished)]
+        return [task for task in tasks if not self._is_finished(task, finished)]
 
-    def add(self, job: Job) -> None:
-        """Note that a job's result is in place.
+    def add(self, task: Task) -> None:
+        """Note that a task's result is in place.
 
         Raises:
             PictureError: the record cannot be written.
         """
         # A line begins with its line break, so that one cut short by a crash spoils only itself.
-        line = "\n" + json.dumps(self._describe(job))
+        line = "\n" + json.dumps(self._describe(task))
         with writing_errors(self.path), self.path.open("ab", buffering=0) as stream:
             stream.write(line.encode())
             os.fsync(stream.fileno())
 
-    def _is_finished(self, job: Job, finished: dict[str, Any]) -> bool:
+    def _is_finished(self, task: Task, finished: dict[str, Any]) -> bool:
         try:
-            return finished.get(self._place(job)) == self._describe(job)
+            return finished.get(self._place(task)) == self._describe(task)
         except OSError:  # no result, or no picture: the run will say so
             return False
 
-    def _describe(self, job: Job) -> dict[str, Any]:
-        source, result = job.source.stat(), job.target.stat()
+    def _describe(self, task: Task) -> dict[str, Any]:
+        source, result = task.source.stat(), task.target.stat()
         return {
-            "result": self._place(job),
+            "result": self._place(task),
             "result_bytes": result.st_size,
             "source_bytes": source.st_size,
             "source_time": source.st_mtime_ns,
             "settings": self.settings,
         }
 
-    def _place(self, job: Job) -> str:
-        return job.target.relative_to(self.folder).as_posix()
+    def _place(self, task: Task) -> str:
+        return task.target.relative_to(self.folder).as_posix()
 
     def _read(self) -> dict[str, Any]:
         """The last entry of each result."""
