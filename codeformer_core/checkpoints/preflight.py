@@ -1,8 +1,4 @@
-"""Look through a .pth file before PyTorch opens it: what does it name, and is the data all there?
-
-`torch.load(weights_only=True)` runs no code, but it allocates whatever sizes a file claims, builds
-whatever nests of tuples a file asks for, and releases before 2.6 had a hole in it. A file that
-passes here holds no foreign name, and every tensor in it fits the bytes that are really there.
+"""Look through a .pth file before PyTorch opens it: is all that it claims really there?
 
 The two formats, as PyTorch writes them: a zip archive of stored (not compressed) entries
 `<root>/data.pkl` and `<root>/data/<key>` (since 1.6), or five pickles one after the other followed
@@ -13,10 +9,9 @@ import io
 import struct
 import zipfile
 from pathlib import Path
-from typing import IO
 
 from ..errors import CheckpointError
-from .pickled import Contents, RefusedError, StorageRecord, read_pickle
+from .pickled import MAX_PICKLE_BYTES, Contents, RefusedError, read_pickle
 
 MAX_DIRECTORY_BYTES = 4 << 20
 """Longest list of entries of an archive; CodeFormer's has about 50 kB."""
@@ -45,17 +40,14 @@ def check_archive(path: Path) -> None:
         with _ShortReads(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
             entries = _entries(archive, path.stat().st_size)
             root = _root(entries)
-            with archive.open(f"{root}/data.pkl") as stream:
-                contents = read_pickle(stream)[1]
+            contents = read_pickle(io.BytesIO(archive.read(f"{root}/data.pkl")))
     except RefusedError:
         raise
     except _ZIP_ERRORS as error:
         raise RefusedError(f"the archive is damaged or incomplete ({error!s:.200})") from error
-    for storage in contents.storages.values():
-        if entries.get(f"{root}/data/{storage.key}", -1) < storage.nbytes:
-            raise RefusedError(
-                f"the numbers of storage {storage.key[:40]!r} are missing or cut off"
-            )
+    for key, storage in contents.storages.items():
+        if entries.get(f"{root}/data/{key}", -1) < storage.nbytes:
+            raise RefusedError(f"the numbers of storage {key[:40]!r} are missing or cut off")
     _check_total(contents, path)
 
 
@@ -90,6 +82,8 @@ def _root(entries: dict[str, int]) -> str:
         raise RefusedError("it is a zip archive, but not one of PyTorch")
     if f"{roots[0]}/constants.pkl" in entries:
         raise RefusedError("it is a TorchScript program, not a file of weights")
+    if entries[f"{roots[0]}/data.pkl"] > MAX_PICKLE_BYTES:
+        raise RefusedError("its table of contents is larger than any model's")
     return roots[0]
 
 
@@ -99,26 +93,18 @@ def check_legacy(path: Path) -> None:
     Raises:
         RefusedError: damaged, or holding more than tensors.
     """
-    size = path.stat().st_size
     with path.open("rb") as stream:
-        for _ in range(3):  # magic number, protocol version, facts about the machine
-            read_pickle(stream)
-        contents = read_pickle(stream)[1]
-        keys = read_pickle(stream)[0]
-        if not isinstance(keys, list) or set(map(str, keys)) != set(contents.storages):
-            raise RefusedError("its list of storages does not match its tensors")
-        for key in map(str, keys):
-            _skip_storage(stream, contents.storages[key], size)
-    _check_total(contents, path)
-
-
-def _skip_storage(stream: IO[bytes], storage: StorageRecord, file_bytes: int) -> None:
-    """Step over a storage: an int64 count, then the numbers."""
-    count = int.from_bytes(stream.read(8), "little")
-    end = stream.tell() + storage.nbytes
-    if count != storage.elements or end > file_bytes:
+        head = io.BytesIO(stream.read(MAX_PICKLE_BYTES))
+    for _ in range(3):  # magic number, protocol version, facts about the machine
+        read_pickle(head)
+    contents, keys = read_pickle(head), read_pickle(head).value
+    if keys != sorted(contents.storages):
+        raise RefusedError("its list of storages does not match its tensors")
+    # Each storage is an int64 count and the numbers.
+    needed = sum(8 + storage.nbytes for storage in contents.storages.values())
+    if head.tell() + needed > path.stat().st_size:
         raise RefusedError("it ends before its numbers do")
-    stream.seek(end)
+    _check_total(contents, path)
 
 
 def _check_total(contents: Contents, path: Path) -> None:
