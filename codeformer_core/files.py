@@ -1,11 +1,10 @@
-"""Files for every layer: a hash, writing whole or not at all, data of installed packages."""
+"""Files for every layer: a hash, and writing whole or not at all."""
 
 import hashlib
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -40,16 +39,3 @@ def written_whole(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def package_file(package: str, name: str) -> Path | None:
-    """A data file of an installed package, which is located but never imported.
-
-    Args:
-        package: as it would be imported.
-        name: path of the file below the package's folder.
-    """
-    spec = find_spec(package)
-    folders = (spec.submodule_search_locations if spec else None) or ()
-    paths = (Path(folder) / name for folder in folders)
-    return next((path for path in paths if path.is_file()), None)

@@ -1,8 +1,10 @@
-"""Packages that only some features need: what keeps one from being imported, with the remedy."""
+"""Packages that only some features need: what keeps one from being imported, and their files."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
 from .errors import MissingModelError
 
@@ -54,3 +56,16 @@ def import_remedy(error: ImportError | OSError, package: str = "") -> str:
         f"{wanted or 'a package'} is here but cannot be loaded ({error}): "
         f"pip install --force-reinstall {wanted}".rstrip()
     )
+
+
+def package_file(package: str, name: str) -> Path | None:
+    """A data file of an installed package, which is located but never imported.
+
+    Args:
+        package: as it would be imported.
+        name: path of the file below the package's folder.
+    """
+    spec = find_spec(package)
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    paths = (Path(folder) / name for folder in folders)
+    return next((path for path in paths if path.is_file()), None)

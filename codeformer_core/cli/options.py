@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..faces import FaceDetector
-    from ..networks import CodeFormer
 
 Commands = Any
 """What `ArgumentParser.add_subparsers` returns; argparse keeps its name private."""
@@ -81,12 +80,12 @@ def number_between(low: float, high: float) -> Any:
     return parse
 
 
-def load_network(options: argparse.Namespace) -> "CodeFormer":
+def load_network(options: argparse.Namespace) -> Any:
     """The network that the options name.
 
     Raises:
         MissingModelError: there is no such file.
-        CheckpointError: the file is damaged, or is no CodeFormer.
+        CheckpointError: the file is damaged, or restores no faces.
         SettingError: the device cannot be used.
     """
     import torch

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ..checkpoints.reader import State, read_state
 from ..errors import MissingModelError, SettingError
-from ..files import package_file
+from ..packages import package_file
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +14,7 @@ from ..networks import VQGAN, CodeFormer, prepare_for_inference
 from ..networks.layers import Operations
 from .folders import find_file, find_known, model_folders
 from .registry import KINDS, Role, build, checked_target, load, recognise
+from .restorer import Restorer
 
 BUILTIN = "builtin"
 """The name of the model that comes with the package."""
@@ -42,7 +42,7 @@ def load_restorer(
     operations: Operations = nn,
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = torch.float32,
-) -> Any:
+) -> Restorer:
     """Load what restores faces: a CodeFormer, or a face restorer of others.
 
     Args:

