@@ -4,7 +4,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { NodeChoice, behind, nextWith } from "./lib/choice.js";
 import { Compare } from "./lib/compare.js";
-import { Download, nameIn } from "./lib/downloads.js";
+import { Download } from "./lib/downloads.js";
 import { lastResults, nodeNamed } from "./lib/history.js";
 import {
   addPanel,
@@ -13,6 +13,7 @@ import {
   isWaiting,
   lifetime,
   make,
+  noticePlace,
   onResult,
   onWidget,
   setWidget,
@@ -34,9 +35,11 @@ const DOWNLOAD_HEIGHT = 76;
 
 const SETTING = {
   fidelity: "CodeFormer.Defaults.Fidelity",
-  detector: "CodeFormer.Defaults.Detector",
   ask: "CodeFormer.Downloads.Ask",
 };
+
+/** @param {string} id */
+const setting = (id) => app.extensionManager.setting.get(id);
 
 /** The workflow on the screen. */
 const workflow = () => /** @type {import("./lib/history.js").Graph} */ (/** @type {any} */ (app.graph));
@@ -139,7 +142,7 @@ function makeTabs(parts) {
 function addDownload(node) {
   let shown = false;
   const chosen = () => String(findWidget(node, "file")?.value ?? "");
-  const ask = () => app.extensionManager.setting.get(SETTING.ask) !== false;
+  const ask = () => setting(SETTING.ask) !== false;
   const download = new Download(lifetime(node), (path, options) => api.fetchApi(path, options), chosen, ask, (now) => {
     if (shown === now) return;
     shown = now;
@@ -151,20 +154,6 @@ function addDownload(node) {
   onWidget(node, "file", () => void download.refresh(true));
   // A saved workflow sets its values after the node is made.
   queueMicrotask(() => void download.refresh());
-}
-
-/**
- * Start a new node with the user's own default; a saved workflow then sets what it saved.
- * @param {LGraphNode} node
- * @param {string} name of the widget
- * @param {string} setting
- */
-function applyDefault(node, name, setting) {
-  const value = app.extensionManager.setting.get(setting);
-  const values = findWidget(node, name)?.options?.values;
-  // A file that is not there yet is listed as a download of it.
-  const entry = Array.isArray(values) ? values.find((each) => nameIn(each) === value) : value;
-  if (entry != null) setWidget(node, name, entry);
 }
 
 /** @type {Record<string, (node: LGraphNode) => void>} */
@@ -183,14 +172,6 @@ const FIDELITY_NODES = new Set([
   "CodeFormerDecodeFaces",
 ]);
 
-// As in codeformer_core/checkpoints/catalogue.py, behind what names no file.
-const DETECTORS = [
-  "automatic",
-  "dlib",
-  "detection_Resnet50_Final.pth",
-  "detection_mobilenet0.25_Final.pth",
-];
-
 /** @type {any[]} The host's own type knows only the host's ids. */
 const SETTINGS = [
   {
@@ -200,14 +181,6 @@ const SETTINGS = [
     type: "slider",
     attrs: { min: 0, max: 1, step: 0.05 },
     defaultValue: 0.5,
-  },
-  {
-    id: SETTING.detector,
-    name: "Detector of new Load Face Detector nodes",
-    tooltip: "Automatic takes RetinaFace if its weights are there, else dlib.",
-    type: "combo",
-    options: DETECTORS,
-    defaultValue: "automatic",
   },
   {
     id: SETTING.ask,
@@ -226,16 +199,16 @@ app.registerExtension({
   async init() {
     const style = new URL("./codeformer.css", import.meta.url);
     document.head.append(make("link", { rel: "stylesheet", href: style.href }));
-    const language = app.extensionManager.setting.get("Comfy.Locale");
-    await loadWords((path) => api.fetchApi(path), String(language ?? "en"));
+    await loadWords((path) => api.fetchApi(path), String(setting("Comfy.Locale") ?? "en"));
   },
 
   nodeCreated(node) {
     const ours = /** @type {LGraphNode} */ (node);
     const kind = node.comfyClass ?? "";
-    if (FIDELITY_NODES.has(kind)) applyDefault(ours, "fidelity", SETTING.fidelity);
-    if (kind === "CodeFormerFaceDetectorLoader") applyDefault(ours, "file", SETTING.detector);
+    // A saved workflow then sets what it saved.
+    if (FIDELITY_NODES.has(kind)) setWidget(ours, "fidelity", setting(SETTING.fidelity));
     PANELS[kind]?.(ours);
+    if (kind in PANELS) noticePlace(ours);
   },
 
   /** @param {Record<string, any>} outputs */

@@ -1,8 +1,7 @@
 """A real Chromium on a real ComfyUI, in both renderers of two frontends.
 
-All tests run on the frontend of the `test` extra, those marked `both_frontends` also on the one
-that the host itself asks for. Screenshots to look at are kept in the folder that
-`CODEFORMER_SCREENSHOTS` names.
+All tests run on the frontend of the `test` extra unless they are marked with others. Screenshots to
+look at are kept in the folder that `CODEFORMER_SCREENSHOTS` names.
 """
 
 from __future__ import annotations
@@ -71,8 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Choose the frontends and renderers of a test."""
     if "server" in metafunc.fixturenames:
-        both = metafunc.definition.get_closest_marker("both_frontends") is not None
-        frontends = [INSTALLED, WANTED] if both else [INSTALLED]
+        chosen = metafunc.definition.get_closest_marker("frontends")
+        frontends = [INSTALLED] if chosen is None else chosen.args
         metafunc.parametrize("server", frontends, indirect=True, scope="session")
 
 

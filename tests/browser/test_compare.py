@@ -51,7 +51,7 @@ def sheet(desk: Any) -> dict[str, float]:
     return desk.page.locator(f"{STAGE} .codeformer-sheet").bounding_box()
 
 
-@pytest.mark.both_frontends
+@pytest.mark.frontends("installed", "wanted")
 def test_divider_follows_the_pointer_and_the_keys(compared: Any) -> None:
     page, place = compared.page, sheet(compared)
     middle = place["y"] + place["height"] / 2

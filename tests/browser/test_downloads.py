@@ -61,7 +61,7 @@ def forget(server: Any) -> None:
         path.unlink(missing_ok=True)
 
 
-@pytest.mark.both_frontends
+@pytest.mark.frontends("installed", "wanted")
 def test_button_fetches_the_checked_file(loader: Any, server: Any, files: Any) -> None:
     page = loader.page
     text = page.inner_text(PANEL)

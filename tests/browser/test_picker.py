@@ -66,7 +66,7 @@ def blocks(desk: Any) -> dict[str, Any]:
     return {"desk": desk, "select": select, "decode": decode}
 
 
-@pytest.mark.both_frontends
+@pytest.mark.frontends("installed", "wanted")
 def test_clicks_keys_and_buttons_write_the_ordinary_widget(blocks: dict[str, Any]) -> None:
     desk, select = blocks["desk"], blocks["select"]
     page = desk.page
@@ -159,7 +159,7 @@ def test_slider_of_a_face_writes_the_list_that_decode_reads(blocks: dict[str, An
     assert desk.widget(decode, "per_face") == ""
 
 
-@pytest.mark.both_frontends
+@pytest.mark.frontends("installed", "wanted")
 def test_choice_and_picture_survive_and_go_to_the_api(blocks: dict[str, Any]) -> None:
     desk, select = blocks["desk"], blocks["select"]
     desk.page.click(FACE.format(2))
@@ -175,7 +175,7 @@ def test_choice_and_picture_survive_and_go_to_the_api(blocks: dict[str, Any]) ->
     assert not any(name.startswith("codeformer") for name in inputs)
 
 
-@pytest.mark.both_frontends
+@pytest.mark.frontends("installed", "wanted")
 def test_all_in_one_node_restores_only_what_is_picked(desk: Any) -> None:
     restore = desk.build(
         [

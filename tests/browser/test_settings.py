@@ -7,49 +7,27 @@ from typing import Any
 
 import pytest
 
-PREFIX = "CodeFormer."
-DEFAULTS = {"Defaults.Fidelity": 0.5, "Defaults.Detector": "automatic"}
+FIDELITY = "CodeFormer.Defaults.Fidelity"
 
 
 @pytest.fixture
 def settings(desk: Any) -> Iterator[Any]:
     """The desk; its settings go back to where they were."""
     yield desk
-    for name, value in DEFAULTS.items():
-        desk.set(PREFIX + name, value)
+    desk.set(FIDELITY, 0.5)
     desk.set("Comfy.ColorPalette", "dark")
 
 
-def test_new_nodes_start_with_the_users_defaults_and_saved_ones_keep_theirs(settings: Any) -> None:
-    types = ("CodeFormerRestoreImage", "CodeFormerDecodeFaces", "CodeFormerFaceDetectorLoader")
+def test_new_nodes_start_with_the_users_fidelity_and_saved_ones_keep_theirs(settings: Any) -> None:
+    types = ("CodeFormerRestoreImage", "CodeFormerDecodeFaces")
     nodes = [{"type": kind, "at": [100 + 350 * place, 100]} for place, kind in enumerate(types)]
-    settings.set(PREFIX + "Defaults.Fidelity", 0.8)
-    settings.set(PREFIX + "Defaults.Detector", "dlib")
-    restore, decode, detector = settings.build(nodes, [])
+    settings.set(FIDELITY, 0.8)
+    restore, decode = settings.build(nodes, [])
     assert settings.widget(restore, "fidelity") == 0.8
     assert settings.widget(decode, "fidelity") == 0.8
-    assert settings.widget(detector, "file") == "dlib"
-    settings.set(PREFIX + "Defaults.Fidelity", 0.1)
-    settings.set(PREFIX + "Defaults.Detector", "automatic")
+    settings.set(FIDELITY, 0.1)
     settings.reload()
     assert settings.widget(restore, "fidelity") == 0.8
-    assert settings.widget(detector, "file") == "dlib"
-
-
-def test_default_detector_may_be_a_file_of_the_catalogue(settings: Any) -> None:
-    from codeformer_core.downloads.catalogue import KNOWN_FILES
-
-    _, _, *names = settings.page.evaluate(
-        "(id) => app.ui.settings.settingsLookup[id].options", PREFIX + "Defaults.Detector"
-    )
-    known = [file.name for file in KNOWN_FILES if file.kind.startswith("retinaface")]
-    assert names == known
-    settings.set(PREFIX + "Defaults.Detector", names[0])
-    entry = {"type": "CodeFormerFaceDetectorLoader", "at": [100, 100], "size": [420, 60]}
-    (detector,) = settings.build([entry], [])
-    # It is not here: its Download button is what the loader shows.
-    assert settings.widget(detector, "file").startswith(f"download {names[0]} |")
-    settings.page.wait_for_selector("[data-do=download]:visible")
 
 
 def test_panel_has_the_colours_of_the_theme(settings: Any) -> None:

@@ -162,7 +162,7 @@ export class Download {
  * The name of the file in an entry of a loader's list.
  * @param {string} entry
  */
-export function nameIn(entry) {
+function nameIn(entry) {
   return entry.startsWith(ENTRY) ? entry.slice(ENTRY.length).split(" | ")[0] : entry;
 }
 

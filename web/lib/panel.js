@@ -65,6 +65,23 @@ export function takeOver(nodes) {
   leftBehind.clear();
 }
 
+/**
+ * Show the panels of a node that was put into a graph without being told so, as the host does where
+ * it puts our nodes in the place of missing ones.
+ * @param {LGraphNode} node just made
+ */
+export function noticePlace(node) {
+  let told = false;
+  const previous = node.onAdded;
+  node.onAdded = function (graph) {
+    told = true;
+    previous?.call(this, graph);
+  };
+  queueMicrotask(() => {
+    if (node.graph && !told) node.onAdded?.(node.graph);
+  });
+}
+
 /** @type {WeakMap<LGraphNode, (output: any) => void>} */
 const receivers = new WeakMap();
 /** @type {WeakSet<LGraphNode>} nodes that show a result */
