@@ -15,16 +15,15 @@ from scenes import group_photo, portraits, sides
 from side_by_side import Row, compare, parser, report
 from torch import Tensor
 
-from codeformer_core.checkpoints import read_state
 from codeformer_core.faces import (
     Box,
     DlibDetector,
     FaceDetector,
     Faces,
     RetinaFaceDetector,
-    build_retinaface,
 )
 from codeformer_core.images import resize
+from codeformer_core.models import load_detector
 
 
 class Scale(NamedTuple):
@@ -62,8 +61,7 @@ def detectors(weights: Path | None) -> dict[str, FaceDetector]:
     """Return the detectors at hand that find faces, by name."""
     found: dict[str, FaceDetector] = {"dlib": DlibDetector()}
     if weights is not None:
-        state, _ = read_state(weights)
-        found["RetinaFace mobile0.25"] = RetinaFaceDetector(build_retinaface(state))
+        found["RetinaFace mobile0.25"] = load_detector(weights)
     return found
 
 

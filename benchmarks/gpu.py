@@ -24,7 +24,7 @@ from scenes import placed_faces, sides
 from side_by_side import Row
 from torch import Tensor
 
-from codeformer_core.faces import FaceParser, Faces, build_parser
+from codeformer_core.faces import FaceParser, Faces
 from codeformer_core.networks import (
     CodeFormer,
     CodeFormerConfig,
@@ -172,9 +172,8 @@ def _parsers() -> dict[str, FaceParser | None]:
     if find_spec("facexlib"):
         from facexlib.parsing import ParseNet
 
-        parser = build_parser(ParseNet(in_size=512, out_size=512, parsing_ch=19).state_dict())
-        parser.network.to(DEVICE, TYPES[FASTEST][0])
-        parsers[", ParseNet"] = parser
+        network = ParseNet(in_size=512, out_size=512, parsing_ch=19).eval().requires_grad_(False)
+        parsers[", ParseNet"] = FaceParser(network.to(DEVICE, TYPES[FASTEST][0]), "parsenet")
     return parsers
 
 

@@ -273,21 +273,10 @@ def load_parser(entry: str) -> hosted.HostedParser:
     Raises:
         CodeFormerError: no such file or package, not a parser, damaged, or a failed download.
     """
-    from ..codeformer_core.checkpoints import read_state
-    from ..codeformer_core.errors import CheckpointError
-    from ..codeformer_core.faces import build_parser
-    from ..codeformer_core.models import identify
+    from ..codeformer_core.models import load_parser as load
 
     path = _file(PARSER, entry)
-
-    def make() -> hosted.HostedParser:
-        state, metadata = read_state(path)
-        info = identify(state, metadata)
-        if info.kind not in PARSER.kinds:
-            raise CheckpointError(f"{path.name} is {info.title}, no face parser: {info.advice}")
-        return hosted.HostedParser(build_parser(state))
-
-    return _share(path, make)
+    return _share(path, lambda: hosted.HostedParser(load(path)))
 
 
 def codeformer_or_default(model: hosted.HostedCodeFormer | None) -> hosted.HostedCodeFormer:

@@ -24,7 +24,7 @@ RENAMED = {
 """Published key ending -> our ending."""
 
 
-def to_network(state: State) -> State:
+def from_published(state: State) -> State:
     """Published names to ours; names that are ours already stay.
 
     The parts are views of the packed matrix, so nothing is copied.

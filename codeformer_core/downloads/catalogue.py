@@ -22,7 +22,7 @@ class KnownFile:
     name: str
     """File name, as users have it in their folders."""
     kind: str
-    """As `identify` calls it."""
+    """What it is, as the registry of models calls it."""
     urls: tuple[str, ...]
     """Where it is published; tried in order."""
     bytes: int | None
@@ -125,16 +125,6 @@ KNOWN_FILES = (
         aliases=("bisenet",),
     ),
     KnownFile(
-        name="RealESRGAN_x2plus.pth",
-        kind="esrgan",
-        urls=(_CODEFORMER + "RealESRGAN_x2plus.pth",),
-        bytes=67061725,
-        sha256="49fafd45f8fd7aa8d31ab2a22d14d91b536c34494a5cfe31eb5d89c2fa266abb",
-        licence="BSD-3-Clause",
-        commercial_use=True,
-        folder="upscale_models",
-    ),
-    KnownFile(
         name="GFPGANv1.4.pth",
         kind="gfpgan",
         urls=(_GFPGAN + "v1.3.4/GFPGANv1.4.pth",),
@@ -142,7 +132,7 @@ KNOWN_FILES = (
         sha256="e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
         licence="Apache-2.0",
         commercial_use=True,
-        folder="upscale_models",
+        folder="facerestore_models",
     ),
     KnownFile(
         name="yolov5l-face.pth",
@@ -183,14 +173,12 @@ def find(name: str) -> KnownFile:
     return file
 
 
+def published(sha256: str) -> KnownFile | None:
+    """The known file with this hash, or None."""
+    return next((file for file in KNOWN_FILES if file.sha256 == sha256), None)
+
+
 def known(name: str) -> KnownFile | None:
     """The known file of a name or alias, or None."""
-    wanted = name.lower()
-    return next(
-        (
-            file
-            for file in KNOWN_FILES
-            if wanted in (known.lower() for known in (file.name, *file.aliases))
-        ),
-        None,
-    )
+    names = {each.lower(): file for file in KNOWN_FILES for each in (file.name, *file.aliases)}
+    return names.get(name.lower())

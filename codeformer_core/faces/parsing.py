@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..checkpoints.building import Target, filled
 from ..checkpoints.reader import WeightFile
-from ..errors import CheckpointError, MissingModelError, PictureError
+from ..errors import MissingModelError, PictureError
 from ..runtime import Runtime
 from .masks import gaussian_blur
 
@@ -59,10 +59,10 @@ class FaceParser:
         name: short name for messages and menus.
     """
 
-    def __init__(self, network: nn.Module, kind: ParserKind | None = None) -> None:
-        """Wrap a network; its kind is read from its parts if not given."""
+    def __init__(self, network: nn.Module, kind: ParserKind) -> None:
+        """Wrap a network of one of the kinds."""
         self.network = network
-        self.kind: ParserKind = kind or ("bisenet" if hasattr(network, "ffm") else "parsenet")
+        self.kind: ParserKind = kind
         self.name: str = self.kind
 
     def masks(
@@ -147,8 +147,16 @@ def soften(masks: Tensor) -> Tensor:
     return cleared
 
 
-def build(file: WeightFile, target: Target, *, kind: ParserKind) -> FaceParser:
+def build_parser(file: WeightFile, target: Target, *, kind: ParserKind) -> FaceParser:
     """Build the parser of a file.
+
+    Args:
+        file: published keys.
+        target: how it is wanted.
+        kind: which of the two it is.
+
+    Returns:
+        The parser; its network is in eval mode, without gradients.
 
     Raises:
         MissingModelError: facexlib is not installed.
@@ -157,42 +165,6 @@ def build(file: WeightFile, target: Target, *, kind: ParserKind) -> FaceParser:
     network = filled(_empty_network(kind), file.state, target)
     # A parser costs more than the restoration; convolutions read this layout faster.
     return FaceParser(network.to(memory_format=torch.channels_last), kind)  # pyright: ignore
-
-
-def build_parser(state: Mapping[str, Tensor]) -> FaceParser:
-    """Build the parser that a state dict belongs to and load it strictly.
-
-    Args:
-        state: published keys of ParseNet or BiSeNet.
-
-    Returns:
-        The parser; its network is in eval mode on the CPU, without gradients.
-
-    Raises:
-        MissingModelError: facexlib is not installed.
-        CheckpointError: the keys are of neither network.
-    """
-    kind = _kind_of(state)
-    network = _empty_network(kind)
-    try:
-        network.load_state_dict(dict(state), strict=True)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"the face parser's file does not fit {kind}: {error}; download it again"
-        ) from error
-    return FaceParser(network.eval().requires_grad_(False), kind)
-
-
-def _kind_of(state: Mapping[str, Tensor]) -> ParserKind:
-    if "ffm.convblk.conv.weight" in state:
-        return "bisenet"
-    if "out_mask_conv.conv2d.weight" in state:
-        return "parsenet"
-    first = next(iter(state), "nothing at all")
-    raise CheckpointError(
-        f"this is not a face parser's file (its first key is {first!r}): choose "
-        "parsing_parsenet.pth or parsing_bisenet.pth"
-    )
 
 
 def _empty_network(kind: ParserKind) -> nn.Module:

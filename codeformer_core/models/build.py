@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints.building import Target
-from ..checkpoints.names import to_network
+from ..checkpoints.names import from_published
 from ..checkpoints.reader import State, WeightFile
 from ..errors import CheckpointError
 from ..networks import VQGAN, CodeFormer, CodeFormerConfig, VQGANConfig
@@ -47,7 +47,7 @@ def build_network(
         CheckpointError: incomplete, or not all finite.
     """
     network = build_empty(config, target.operations)
-    renamed = to_network(state)
+    renamed = from_published(state)
     state.clear()
     check_complete(network, renamed)
     _place(renamed, target.device, target.dtype or _own_dtype(renamed))

@@ -6,7 +6,7 @@ import torch
 
 from ..checkpoints.reader import Metadata, State, WeightFile, read_weights
 from ..checkpoints.write import config_metadata, write_state
-from ..downloads.catalogue import KNOWN_FILES
+from ..downloads.catalogue import published
 from ..errors import CheckpointError, SettingError
 from ..files import file_sha256
 from .registry import check_whole, recognise
@@ -78,7 +78,7 @@ def _described(file: WeightFile) -> Metadata:
     config, sha256 = check_whole(kind, file), file_sha256(file.path)
     described = config_metadata(config) if config else {"kind": kind.kind}
     described |= {"source": file.path.name, "source_sha256": sha256}
-    licence = next((known.licence for known in KNOWN_FILES if known.sha256 == sha256), None)
-    if licence and "licence" not in file.metadata:
-        described["licence"] = licence
+    known = published(sha256)
+    if known and "licence" not in file.metadata:
+        described["licence"] = known.licence
     return described

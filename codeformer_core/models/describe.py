@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..checkpoints.reader import Metadata, WeightFile, read_weights
-from ..downloads.catalogue import KNOWN_FILES, KnownFile
+from ..downloads.catalogue import KnownFile, published
 from ..errors import CheckpointError
 from ..files import file_sha256
 from ..networks import CodeFormerConfig
@@ -103,7 +103,7 @@ def describe(path: str | Path) -> FileReport:
         parameters=sum(tensor.numel() for tensor in file.state.values()),
         dtypes=dict(Counter(str(t.dtype).removeprefix("torch.") for t in file.state.values())),
         metadata=file.metadata,
-        known=next((known for known in KNOWN_FILES if known.sha256 == sha256), None),
+        known=published(sha256),
     )
 
 

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from ..checkpoints.building import Fits, Target, any_of, layout
-from ..checkpoints.names import to_network
+from ..checkpoints.names import from_published
 from ..checkpoints.reader import WeightFile, read_weights
 from ..errors import CheckpointError, SettingError
-from ..faces import parsing
-from ..faces.detection import retinaface
+from ..faces import build_parser, build_retinaface
+from ..faces.detection.retinaface import KEYS as RETINAFACE_KEYS
 from ..networks import CodeFormerConfig, VQGANConfig
 from ..networks.layers import Operations
 from ..runtime import check_device
@@ -113,16 +113,16 @@ KINDS: tuple[ModelKind, ...] = (
         "detector",
         "a RetinaFace detector (ResNet50)",
         _DETECTOR,
-        layout("body.conv1.", "body.layer4.", *retinaface.KEYS),
-        partial(retinaface.build, backbone="resnet50"),
+        layout("body.conv1.", "body.layer4.", *RETINAFACE_KEYS),
+        partial(build_retinaface, backbone="resnet50"),
     ),
     ModelKind(
         "retinaface_mobile0.25",
         "detector",
         "a RetinaFace detector (MobileNet 0.25)",
         _DETECTOR,
-        layout("body.stage1.", *retinaface.KEYS),
-        partial(retinaface.build, backbone="mobile0.25"),
+        layout("body.stage1.", *RETINAFACE_KEYS),
+        partial(build_retinaface, backbone="mobile0.25"),
     ),
     ModelKind(
         "parsenet",
@@ -130,7 +130,7 @@ KINDS: tuple[ModelKind, ...] = (
         "a ParseNet face parser",
         _PARSER,
         layout("out_mask_conv.", "encoder.0."),
-        partial(parsing.build, kind="parsenet"),
+        partial(build_parser, kind="parsenet"),
     ),
     ModelKind(
         "bisenet",
@@ -138,7 +138,7 @@ KINDS: tuple[ModelKind, ...] = (
         "a BiSeNet face parser",
         _PARSER,
         layout("cp.resnet.", "ffm.", "conv_out."),
-        partial(parsing.build, kind="bisenet"),
+        partial(build_parser, kind="bisenet"),
     ),
     ModelKind(
         "esrgan",
@@ -259,7 +259,7 @@ def check_whole(kind: ModelKind, file: WeightFile) -> Config | None:
     config = read_config(kind, file)
     if config is not None:
         try:
-            check_complete(build_empty(config), to_network(file.state))
+            check_complete(build_empty(config), from_published(file.state))
         except CheckpointError as error:
             raise _misfit(kind, file, error) from error
     return config

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from ..checkpoints import read_state
-from ..checkpoints.names import to_network
+from ..checkpoints.names import from_published
 from ..errors import CheckpointError
 
 
@@ -18,7 +18,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """
     state, _ = read_state(path)
     try:
-        network.load_state_dict(to_network(state))
+        network.load_state_dict(from_published(state))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(

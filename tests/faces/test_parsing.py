@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from codeformer_core.checkpoints.building import Target
+from codeformer_core.checkpoints.reader import WeightFile
 from codeformer_core.errors import CheckpointError, MissingModelError, PictureError
 from codeformer_core.faces import FaceParser, build_parser
-from codeformer_core.faces.parsing import LABELS, NORMALISATION, soften
+from codeformer_core.faces.parsing import LABELS, NORMALISATION, ParserKind, soften
 from codeformer_core.runtime import Runtime
 
 BLOCK = slice(200, 300)
@@ -119,11 +121,15 @@ def test_masks_may_be_changed_by_the_caller():
     masks.mul_(0.5)  # would raise on a tensor made in inference mode
 
 
+def _built(state: dict[str, torch.Tensor], kind: ParserKind) -> FaceParser:
+    return build_parser(WeightFile(state), Target(), kind=kind)
+
+
 def test_bisenet_agrees_with_facexlib():
     parsing = pytest.importorskip("facexlib.parsing")
     torch.manual_seed(0)
     reference = parsing.BiSeNet(num_class=19).eval()
-    parser = build_parser(reference.state_dict())
+    parser = _built(reference.state_dict(), "bisenet")
     crops = torch.rand(1, 512, 512, 3)
     mean, deviation = (torch.tensor(values) for values in NORMALISATION["bisenet"])
     with torch.no_grad():
@@ -132,28 +138,26 @@ def test_bisenet_agrees_with_facexlib():
     assert (parser.labels(crops) == expected).float().mean() > 0.9999
 
 
-def test_parsenet_files_are_recognised_and_loaded():
+def test_parsenet_files_are_loaded():
     parsing = pytest.importorskip("facexlib.parsing")
     reference = parsing.ParseNet(in_size=512, out_size=512, parsing_ch=19)
-    parser = build_parser(reference.state_dict())
-    assert parser.kind == FaceParser(parser.network).kind == "parsenet"
+    parser = _built(reference.state_dict(), "parsenet")
+    assert parser.kind == "parsenet"
     for name, value in parser.network.state_dict().items():
         assert torch.equal(value, reference.state_dict()[name])
 
 
-def test_other_files_are_refused_with_a_choice():
-    with pytest.raises(CheckpointError, match=r"conv\.weight.*parsing_parsenet"):
-        build_parser({"conv.weight": torch.zeros(1)})
-    with pytest.raises(CheckpointError, match="does not fit parsenet"):
-        build_parser({"out_mask_conv.conv2d.weight": torch.zeros(19, 64, 3, 3)})
+def test_tensors_that_do_not_fit_are_named():
+    with pytest.raises(CheckpointError, match=r"does not fit .*conv"):
+        _built({"out_mask_conv.conv2d.weight": torch.zeros(19, 64, 3, 3)}, "parsenet")
 
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "facexlib.parsing", None)
     with pytest.raises(MissingModelError, match="pip install facexlib"):
-        build_parser({"out_mask_conv.conv2d.weight": torch.zeros(19, 64, 3, 3)})
+        _built({}, "parsenet")
 
 
 def test_a_picture_that_is_no_batch_of_crops_is_refused():
     with pytest.raises(PictureError, match="crops"):
-        FaceParser(_Painted(1)).masks(torch.rand(64, 64, 3))
+        FaceParser(_Painted(1), "parsenet").masks(torch.rand(64, 64, 3))

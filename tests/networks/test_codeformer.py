@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from codeformer_core.checkpoints.names import to_network
+from codeformer_core.checkpoints.names import from_published
 from codeformer_core.errors import SettingError
 from codeformer_core.networks import CodeFormer, CodeFormerConfig, VQGANConfig
 
@@ -38,7 +38,7 @@ def test_agrees_with_independent_implementation(variant: str) -> None:
     config = CodeFormerConfig(vqgan, fusion_sizes=fusion_sizes, variant=variant)
     with torch.device("meta"):
         network = CodeFormer(config).eval()
-    network.load_state_dict(to_network(reference.state_dict()), assign=True)
+    network.load_state_dict(from_published(reference.state_dict()), assign=True)
     crops = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(2)) * 2 - 1
     with torch.inference_mode():
         face_codes = network.encode(crops)

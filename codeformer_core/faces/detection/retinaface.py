@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from ...checkpoints.building import Target, filled
 from ...checkpoints.reader import WeightFile
-from ...errors import CheckpointError, MissingModelError
+from ...errors import MissingModelError
 from ...runtime import Runtime
 from ..types import Box, Face, Faces, Landmarks
 from .base import (
@@ -51,7 +50,7 @@ KEYS = ("fpn.", "ssh1.", "ClassHead.", "LandmarkHead.")
 """Beginnings of keys in every file of it; those of its backbone come beside them."""
 
 
-def build(file: WeightFile, target: Target, *, backbone: str) -> RetinaFaceDetector:
+def build_retinaface(file: WeightFile, target: Target, *, backbone: str) -> RetinaFaceDetector:
     """Build the detector of a file.
 
     Args:
@@ -59,47 +58,15 @@ def build(file: WeightFile, target: Target, *, backbone: str) -> RetinaFaceDetec
         target: how it is wanted.
         backbone: resnet50 or mobile0.25.
 
+    Returns:
+        The detector; its network is in eval mode, without gradients.
+
     Raises:
         MissingModelError: facexlib is not installed.
         CheckpointError: the tensors are not those of a RetinaFace.
     """
     network = filled(_empty_network(backbone), file.state, target)
     return RetinaFaceDetector(network, f"retinaface_{backbone}")
-
-
-def build_retinaface(state: Mapping[str, Tensor]) -> nn.Module:
-    """Build facexlib's RetinaFace for a state dict and load it strictly.
-
-    Args:
-        state: published keys without the prefix ``module.``; the backbone is read from them.
-
-    Returns:
-        The network in eval mode on the CPU, without gradients.
-
-    Raises:
-        MissingModelError: facexlib is not installed.
-        CheckpointError: the keys are not those of a RetinaFace.
-    """
-    network = _empty_network(_backbone_of(state))
-    try:
-        network.load_state_dict(dict(state), strict=True)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"the RetinaFace file does not fit its network: {error}; download it again"
-        ) from error
-    return network.eval().requires_grad_(False)
-
-
-def _backbone_of(state: Mapping[str, Tensor]) -> str:
-    if "body.stage1.0.0.weight" in state:
-        return "mobile0.25"
-    if "body.conv1.weight" in state:
-        return "resnet50"
-    first = next(iter(state), "nothing at all")
-    raise CheckpointError(
-        f"this is not a RetinaFace file (its first key is {first!r}): choose "
-        "detection_Resnet50_Final.pth or detection_mobilenet0.25_Final.pth"
-    )
 
 
 def _empty_network(backbone: str) -> nn.Module:

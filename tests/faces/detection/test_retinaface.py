@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from codeformer_core.checkpoints.building import Target
+from codeformer_core.checkpoints.reader import WeightFile
 from codeformer_core.errors import CheckpointError, MissingModelError
 from codeformer_core.faces import RetinaFaceDetector, build_retinaface
 from codeformer_core.faces.detection.retinaface import anchor_grid, decode, nms
+from codeformer_core.models import load_detector
 from codeformer_core.runtime import Runtime
 
 facexlib = pytest.importorskip("facexlib.detection.retinaface")
@@ -28,9 +31,13 @@ def reference() -> nn.Module:
     return network.eval()
 
 
+def _built(state: dict[str, torch.Tensor], backbone: str) -> RetinaFaceDetector:
+    return build_retinaface(WeightFile(state), Target(), backbone=backbone)
+
+
 @pytest.fixture(scope="module")
 def detector(reference: nn.Module) -> RetinaFaceDetector:
-    return RetinaFaceDetector(build_retinaface(reference.state_dict()))
+    return _built(reference.state_dict(), "mobile0.25")
 
 
 @pytest.fixture(scope="module")
@@ -183,30 +190,27 @@ def test_pixels_that_are_not_finite_do_not_stop_the_search(detector, noise):
     assert len(detector.detect(broken, confidence=0.99, search_size=160)) == 1
 
 
-def test_both_backbones_are_read_from_the_keys(reference):
-    assert build_retinaface(reference.state_dict()).backbone == "mobilenet0.25"
+def test_the_larger_backbone_is_built_for_inference():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torchvision, about facexlib's arguments
         large = facexlib.RetinaFace("resnet50", device=torch.device("cpu"))
-    built = build_retinaface(large.state_dict())
-    assert built.backbone == "Resnet50"
-    assert not built.training
-    assert not any(weight.requires_grad for weight in built.parameters())
+    detector = _built(large.state_dict(), "resnet50")
+    assert detector.name == "retinaface_resnet50"
+    assert not detector.network.training
+    assert not any(weight.requires_grad for weight in detector.network.parameters())
 
 
-def test_other_files_are_refused_with_a_choice(reference):
-    with pytest.raises(CheckpointError, match=r"conv\.weight.*detection_Resnet50"):
-        build_retinaface({"conv.weight": torch.zeros(1)})
+def test_tensors_that_do_not_fit_are_named(reference):
     state = reference.state_dict()
     del state["fpn.merge1.0.weight"]
     with pytest.raises(CheckpointError, match=r"fpn\.merge1\.0\.weight"):
-        build_retinaface(state)
+        _built(state, "mobile0.25")
 
 
 def test_a_missing_package_is_named(reference, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "facexlib.detection.retinaface", None)
     with pytest.raises(MissingModelError, match="pip install facexlib"):
-        build_retinaface(reference.state_dict())
+        _built(reference.state_dict(), "mobile0.25")
 
 
 @pytest.mark.weights
@@ -217,9 +221,7 @@ def test_real_weights_find_the_astronaut(astronaut):
     path = next(Path(folder).rglob("retinaface_mobilenet0.25.pth"), None)
     if path is None:
         pytest.skip(f"no retinaface_mobilenet0.25.pth under {folder}")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    plain = {name.removeprefix("module."): value for name, value in state.items()}
-    (face,) = RetinaFaceDetector(build_retinaface(plain)).detect(astronaut[None])
+    (face,) = load_detector(path).detect(astronaut[None])
     assert face.score > 0.99
     assert face.landmarks.left_eye == pytest.approx((205, 102), abs=4)
     assert face.landmarks.right_eye == pytest.approx((248, 103), abs=4)
