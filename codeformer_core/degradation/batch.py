@@ -1,156 +1,121 @@
-"""The degradation model for a whole batch on any device, with torch alone."""
+"""The degradation model for a whole batch on any device: a handful of operations on tensors.
 
-from collections.abc import Callable, Sequence
+How many there are depends on the limits of the degradations, never on the number of pictures, and
+none waits for the device.
+"""
 
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..errors import SettingError
-from .brush import stroke_mask
-from .colour import change_colour
+from .brush import stroke_masks
+from .colour import change_colours
+from .drawing import Degradations, Limits
 from .jpeg import UNIT, compress_batch
-from .kernels import kernels_of
-from .parameters import Degradation
-from .picture import shrunk_size
-from .resizing import area_matrix, cubic_matrix, resize_with
+from .randomness import BatchRandom
+from .resizing import area_matrices, cubic_matrices, resize_with
+
+SIDE_UNIT = 32
+"""Fourier transforms are fast at multiples of it."""
+DEVIATIONS = 3
+"""So many deviations away a Gaussian has no weight worth counting."""
 
 
 def degrade_batch(
-    images: Tensor, degradations: Sequence[Degradation], seeds: Sequence[int]
+    planes: Tensor, degradations: Degradations, limits: Limits, random: BatchRandom
 ) -> Tensor:
-    """Degrade a batch on its own device, one degradation a picture.
+    """Degrade a batch where it is, one degradation a picture.
 
-    Does what `degrade` does. The random numbers are the device's own, so noise agrees in its
-    statistics only; the strokes are the same as long as there is no noise.
+    Does what `degrade` does, to rounding but for the borders of blur and compression; its random
+    numbers are others.
 
     Args:
-        images: (B, H, W, 3) RGB in 0..1.
-        degradations: B of them.
-        seeds: of the noise and the strokes of each picture, whatever batch it is in.
+        planes: (B, 3, S, S) RGB in 0..1.
+        degradations: B of them, on the same device.
+        limits: that they keep.
+        random: for noise and strokes.
 
     Returns:
-        (B, H, W, 3) float32 in 0..1.
-
-    Raises:
-        SettingError: not as many degradations or seeds as pictures.
+        (B, 3, S, S) float32 in 0..1.
     """
-    if not len(images) == len(degradations) == len(seeds):
-        raise SettingError(
-            f"{len(images)} pictures need as many degradations and seeds, "
-            f"got {len(degradations)} and {len(seeds)}"
-        )
-    planes = blur_batch(images.movedim(-1, 1).float(), degradations)
-    planes = _through_small_picture(planes, degradations, seeds).clamp(0, 1)
-    colours = change_colour(planes.movedim(1, -1), degradations)
-    return _paint_over(colours, degradations, seeds)
-
-
-def blur_batch(planes: Tensor, degradations: Sequence[Degradation]) -> Tensor:
-    """Convolve each picture with its own kernels, by Fourier transform.
-
-    The time does not grow with the kernels, which are up to 91 pixels wide at 512.
-
-    Args:
-        planes: (B, C, H, W).
-        degradations: B of them.
-    """
-    kernels = [kernels_of(each) for each in degradations]
-    for number in range(max(map(len, kernels), default=0)):
-        chosen = [index for index, each in enumerate(kernels) if len(each) > number]
-        blurred = _convolve(planes[chosen], [kernels[index][number] for index in chosen])
-        planes = planes.index_copy(0, torch.tensor(chosen, device=planes.device), blurred)
+    if limits.blur or limits.motion:
+        planes = blur_batch(planes, degradations, limits)
+    planes = _through_small_picture(planes, degradations, limits, random).clamp(0, 1)
+    if limits.colour:
+        planes = change_colours(planes.movedim(1, -1), degradations.colours).movedim(-1, 1)
+    if limits.strokes:
+        planes = torch.maximum(planes, stroke_masks(planes, degradations, limits.strokes, random))
     return planes
 
 
-def _convolve(planes: Tensor, kernels: Sequence[np.ndarray]) -> Tensor:
-    radius = max(len(kernel) for kernel in kernels) // 2
-    height, width = planes.shape[2:]
-    padded = planes[:, :, _reflected(height, radius, planes.device)]
-    padded = padded[:, :, :, _reflected(width, radius, planes.device)]
-    size = padded.shape[2:]
-    spread = torch.zeros(len(kernels), 1, *size)
-    for index, kernel in enumerate(kernels):
-        side = len(kernel)
-        start = radius - side // 2
-        spread[index, 0, start : start + side, start : start + side] = torch.from_numpy(kernel)
-    # cv2.filter2D correlates: the conjugate spectrum does the same.
-    spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(spread.to(planes.device)).conj()
-    # The kernel's first element lies at the origin, so results start at the first full window.
-    return torch.fft.irfft2(spectrum, s=tuple(size))[:, :, :height, :width]
+def blur_batch(planes: Tensor, degradations: Degradations, limits: Limits) -> Tensor:
+    """Blur each picture with its own Gaussian and motion, as products of its Fourier transform.
+
+    Both transforms are known: a Gaussian's is a Gaussian, a line's is a sinc. So no kernel is made,
+    and the time does not grow with the blur.
+    """
+    size = planes.shape[-1]
+    reach = math.ceil(DEVIATIONS * limits.blur + limits.motion / 2)
+    around = min(reach, size - 1)
+    side = -(-(size + 2 * around) // SIDE_UNIT) * SIDE_UNIT
+    padded = F.pad(planes, (around,) * 4, mode="reflect")
+    transfer = _transfer(degradations, side)
+    spectrum = torch.fft.rfft2(padded, s=(side, side)) * transfer[:, None]
+    inside = slice(around, around + size)
+    return torch.fft.irfft2(spectrum, s=(side, side))[:, :, inside, inside]
 
 
-def _reflected(length: int, radius: int, device: torch.device) -> Tensor:
-    """Indices of a line continued on both sides by its mirror image, edges not repeated."""
-    period = max(1, 2 * (length - 1))
-    places = torch.arange(-radius, length + radius, device=device) % period
-    return torch.minimum(places, period - places).clamp(max=length - 1)
+def _transfer(degradations: Degradations, side: int) -> Tensor:
+    """What the blurs leave of each wave: (B, side, side / 2 + 1)."""
+    device = degradations.blur_x.device
+    down = torch.fft.fftfreq(side, device=device)[:, None]
+    across = torch.fft.rfftfreq(side, device=device)
+    x, y, angle, length = (
+        each.view(-1, 1, 1)
+        for each in (
+            degradations.blur_x,
+            degradations.blur_y,
+            torch.deg2rad(degradations.blur_angle),
+            degradations.motion,
+        )
+    )
+    first = across * angle.cos() + down * angle.sin()
+    second = down * angle.cos() - across * angle.sin()
+    gaussian = torch.exp(-2 * math.pi**2 * ((x * first).square() + (y * second).square()))
+    return gaussian * torch.sinc(length * first)
 
 
 def _through_small_picture(
-    planes: Tensor, degradations: Sequence[Degradation], seeds: Sequence[int]
+    planes: Tensor, degradations: Degradations, limits: Limits, random: BatchRandom
 ) -> Tensor:
     """Down, noise, JPEG, up: each picture at its own size in the corner of a common canvas."""
-    height, width = planes.shape[2:]
-    sizes = [shrunk_size(height, width, each) for each in degradations]
-    canvas = [-(-max(sides) // UNIT) * UNIT for sides in zip(*sizes, strict=True)]
-
-    def matrices(build: Callable[[int, int, int], Tensor], axis: int) -> Tensor:
-        full = planes.shape[2 + axis]
-        built = [build(full, size[axis], canvas[axis]) for size in sizes]
-        return torch.stack(built).to(planes.device)
-
-    small = resize_with(planes, matrices(area_matrix, 0), matrices(area_matrix, 1))
-    noisy = [
-        _repeat_edges(_noisy(picture[:, :rows, :columns], each, seed), *canvas)
-        for picture, (rows, columns), each, seed in zip(
-            small, sizes, degradations, seeds, strict=True
-        )
-    ]
-    small = _compress(torch.stack(noisy), degradations)
-    return resize_with(small, matrices(cubic_matrix, 0), matrices(cubic_matrix, 1))
+    size = planes.shape[-1]
+    canvas = -(-math.ceil(size / limits.downsample) // UNIT) * UNIT
+    shrunk = (size / degradations.downsample).round().clamp(min=1)
+    down = area_matrices(size, shrunk, canvas)
+    small = _noisy(resize_with(planes, down, down), degradations, limits, random)
+    if limits.compression:
+        quality = degradations.jpeg_quality
+        compressed = compress_batch(small, quality.clamp(min=1))
+        small = torch.where(quality.view(-1, 1, 1, 1) > 0, compressed, small)
+    up = cubic_matrices(size, shrunk, canvas)
+    return resize_with(small, up, up)
 
 
-def _noisy(picture: Tensor, degradation: Degradation, seed: int) -> Tensor:
-    """Noise on one (C, h, w) picture; no wider than it, lest its canvas change the numbers."""
-    generator = torch.Generator(picture.device).manual_seed(seed)
-    if degradation.sensor_noise > 0:
-        photons = (255.0 / degradation.sensor_noise) ** 2
-        picture = torch.poisson(picture.clamp(0, 1) * photons, generator=generator) / photons
-    if degradation.gaussian_noise > 0:
-        noise = torch.randn(picture.shape, generator=generator, device=picture.device)
-        picture = picture + noise * (degradation.gaussian_noise / 255)
-    return picture.clamp(0, 1)
-
-
-def _repeat_edges(picture: Tensor, rows: int, columns: int) -> Tensor:
-    """Extend (C, h, w) to a canvas by its last row and column, as a JPEG encoder does."""
-    down = torch.arange(rows, device=picture.device).clamp(max=picture.shape[1] - 1)
-    across = torch.arange(columns, device=picture.device).clamp(max=picture.shape[2] - 1)
-    return picture[:, down][:, :, across]
-
-
-def _compress(planes: Tensor, degradations: Sequence[Degradation]) -> Tensor:
-    wanted = [each.jpeg_quality is not None for each in degradations]
-    if not any(wanted):
-        return planes
-    qualities = torch.tensor([each.jpeg_quality or 100 for each in degradations])
-    compressed = compress_batch(planes, qualities.to(planes.device))
-    chosen = torch.tensor(wanted, device=planes.device).view(-1, 1, 1, 1)
-    return torch.where(chosen, compressed, planes)
-
-
-def _paint_over(
-    images: Tensor, degradations: Sequence[Degradation], seeds: Sequence[int]
+def _noisy(
+    planes: Tensor, degradations: Degradations, limits: Limits, random: BatchRandom
 ) -> Tensor:
-    """White where the brush has been; (B, H, W, 3)."""
-    if not any(each.strokes for each in degradations):
-        return images
-    height, width = images.shape[1:3]
-    masks = np.stack(
-        [
-            stroke_mask(height, width, each, np.random.default_rng((seed, 0)))
-            for each, seed in zip(degradations, seeds, strict=True)
-        ]
-    )
-    return torch.maximum(images, torch.from_numpy(masks).to(images.device).unsqueeze(-1))
+    """Sensor noise, then Gaussian noise."""
+    if limits.sensor_noise:
+        strength = degradations.sensor_noise.view(-1, 1, 1, 1) / 255
+        noise = random.normal(*planes.shape[1:])
+        # The root of a Poisson number is nearly normal, with a deviation of 1/2 whatever its mean
+        # (Anscombe 1948). In units of a photon: (sqrt(n) + z / 2)^2.
+        planes = (planes.clamp(0, 1).sqrt() + noise * strength / 2).square()
+        planes = planes - strength.square() / 4
+    if limits.gaussian_noise:
+        deviation = degradations.gaussian_noise.view(-1, 1, 1, 1) / 255
+        planes = torch.addcmul(planes, random.normal(*planes.shape[1:]), deviation)
+    return planes.clamp(0, 1)

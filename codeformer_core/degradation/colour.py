@@ -2,59 +2,81 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from .constants import constant
 from .parameters import Degradation
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601, as JPEG)."""
+ALONG = ((1 / 3,) * 3,) * 3
+"""Projects RGB on the gray axis."""
+EVERYTHING = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+ACROSS = tuple(
+    tuple(each / math.sqrt(3) for each in row) for row in ((0, -1, 1), (1, 0, -1), (-1, 1, 0))
+)
+"""A quarter turn of what lies beside the gray axis around it."""
 
 
-def change_colour(images: Tensor, degradations: Sequence[Degradation]) -> Tensor:
-    """Apply the colour parameters of one degradation a picture.
+class Colours(NamedTuple):
+    """The colour parameters of a batch, as in `Degradation`; (B,) each."""
+
+    shift: Tensor
+    """(B, 3)."""
+    brightness: Tensor
+    contrast: Tensor
+    saturation: Tensor
+    hue: Tensor
+    gray: Tensor
+    """1 where the colours are taken away, else 0."""
+
+
+def colours_of(degradations: Sequence[Degradation]) -> Colours:
+    """The colour parameters of some degradations."""
+
+    def column(name: str) -> Tensor:
+        return torch.tensor([getattr(each, name) for each in degradations])
+
+    # In double precision, as an angle is given.
+    hues = torch.tensor([each.hue for each in degradations], dtype=torch.float64)
+    plain = (column(name) for name in ("colour_shift", "brightness", "contrast", "saturation"))
+    return Colours._make((*plain, hues, column("gray").float()))
+
+
+def change_colours(images: Tensor, colours: Colours) -> Tensor:
+    """Apply the colour parameters.
 
     Args:
         images: (B, H, W, 3) RGB in 0..1.
-        degradations: B of them.
+        colours: B of them.
 
     Returns:
-        The same shape in 0..1; pictures whose degradation changes no colour are left alone.
+        The same shape in 0..1.
     """
-    chosen = [index for index, each in enumerate(degradations) if each.changes_colour]
-    if not chosen:
-        return images
-    changed = _change([degradations[index] for index in chosen], images[chosen])
-    images = images.clone()
-    images[chosen] = changed
-    return images
 
+    def column(values: Tensor) -> Tensor:
+        return values.to(images).view(-1, 1, 1, 1)
 
-def _change(degradations: Sequence[Degradation], images: Tensor) -> Tensor:
-    def column(values: Sequence[float]) -> Tensor:
-        return images.new_tensor(values).view(-1, 1, 1, 1)
-
-    shifts = images.new_tensor([each.colour_shift for each in degradations])[:, None, None] / 255
-    images = (images + shifts) * column([each.brightness for each in degradations])
+    images = (images + colours.shift.to(images)[:, None, None] / 255) * column(colours.brightness)
     mean = luminance(images).mean((1, 2, 3), keepdim=True)
-    images = mean + (images - mean) * column([each.contrast for each in degradations])
+    images = mean + (images - mean) * column(colours.contrast)
     gray = luminance(images)
-    images = gray + (images - gray) * column([each.saturation for each in degradations])
-    turns = torch.stack([hue_rotation(each.hue) for each in degradations]).to(images)
+    images = gray + (images - gray) * column(colours.saturation)
+    turns = hue_rotation(colours.hue.to(images.device))
     images = torch.einsum("bhwc,bdc->bhwd", images, turns).clamp(0, 1)
-    gray_wanted = column([float(each.gray) for each in degradations]) > 0
-    return torch.where(gray_wanted, luminance(images), images)
+    return torch.where(column(colours.gray) > 0, luminance(images), images)
 
 
 def luminance(images: Tensor) -> Tensor:
     """(..., 3) RGB to (..., 1)."""
-    return (images * images.new_tensor(LUMINANCE)).sum(-1, keepdim=True)
+    return (images * constant(LUMINANCE, images.device)).sum(-1, keepdim=True)
 
 
-def hue_rotation(degrees: float) -> Tensor:
-    """The (3, 3) rotation of RGB around the gray axis (Rodrigues' formula)."""
-    angle = math.radians(degrees)
-    along = torch.full((3, 3), 1 / 3)
-    across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
-    return along + math.cos(angle) * (torch.eye(3) - along) + math.sin(angle) * across
+def hue_rotation(degrees: Tensor) -> Tensor:
+    """(B,) degrees to (B, 3, 3) rotations of RGB around the gray axis (Rodrigues' formula)."""
+    angles = torch.deg2rad(degrees).view(-1, 1, 1)
+    every, along, across = (constant(each, degrees.device) for each in (EVERYTHING, ALONG, ACROSS))
+    return along + angles.cos().float() * (every - along) + angles.sin().float() * across

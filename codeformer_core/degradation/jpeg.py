@@ -5,15 +5,24 @@ transform, quantisation by tables scaled to a quality (annex K, scaled as the In
 Group does), rounding to bytes. Entropy coding loses nothing and is left out.
 """
 
-from functools import cache
+import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .constants import constant
+
 BLOCK = 8
 UNIT = 16
 """Pixels are coded in squares of this side, as colour has half the resolution."""
+
+
+def _cosine(wave: int, place: int) -> float:
+    """The orthonormal 8-point cosine transform (DCT-II)."""
+    scale = math.sqrt((2 if wave else 1) / BLOCK)
+    return scale * math.cos(math.pi / BLOCK * (place + 0.5) * wave)
+
 
 LUMINANCE_TABLE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -40,6 +49,16 @@ TO_YCBCR = (
     (0.5, -0.418688, -0.081312),
 )
 """JFIF: luminance and two colour differences of RGB."""
+FROM_YCBCR = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+"""And back."""
+CENTRES = ((0.0,), (128.0,), (128.0,))
+"""Where the bytes of luminance and colour differences have their zero."""
+WAVES = tuple(
+    tuple(_cosine(row, y) * _cosine(column, x) for y in range(BLOCK) for x in range(BLOCK))
+    for row in range(BLOCK)
+    for column in range(BLOCK)
+)
+"""The orthonormal cosine transform of a block as one (64, 64) matrix: a wave a row."""
 
 
 def compress_batch(planes: Tensor, qualities: Tensor) -> Tensor:
@@ -52,43 +71,33 @@ def compress_batch(planes: Tensor, qualities: Tensor) -> Tensor:
     Returns:
         (B, 3, H, W) float32 in 0..1, in steps of 1/255.
     """
-    matrix = planes.new_tensor(TO_YCBCR)
-    values = torch.einsum("dc,bchw->bdhw", matrix, (planes.clamp(0, 1) * 255).round())
-    values = (values + values.new_tensor([0.0, 128.0, 128.0]).view(1, 3, 1, 1)).round()
+    there, back = (constant(each, planes.device) for each in (TO_YCBCR, FROM_YCBCR))
+    values = torch.einsum("dc,bchw->bdhw", there, (planes.clamp(0, 1) * 255).round())
+    values = (values + constant(CENTRES, planes.device)[..., None]).round()
     luminance = _code(values[:, :1], _table(LUMINANCE_TABLE, qualities))
     colour = _code(F.avg_pool2d(values[:, 1:], 2), _table(CHROMINANCE_TABLE, qualities))
     # Twice the size with weights 3/4 and 1/4, as decoders do: bilinear between half pixels.
     colour = F.interpolate(colour, scale_factor=2.0, mode="bilinear", align_corners=False)
     decoded = torch.cat([luminance, colour.round() - 128], dim=1)
-    rgb = torch.einsum("dc,bchw->bdhw", torch.linalg.inv(matrix), decoded)
+    rgb = torch.einsum("dc,bchw->bdhw", back, decoded)
     return rgb.round().clamp(0, 255) / 255
 
 
 def _code(planes: Tensor, table: Tensor) -> Tensor:
-    """Transform, quantise and back: (B, C, H, W) in 0..255 with (B, 8, 8) steps."""
+    """Transform, quantise and back: (B, C, H, W) in 0..255 with (B, 64) steps."""
     batch, channels, height, width = planes.shape
     grid = (batch, channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-    # (B, C, H, W) -> (B, C, H/8, W/8, 8, 8)
-    blocks = (planes - 128).view(grid).transpose(3, 4)
-    cosines = _cosines().to(planes)
-    steps = table[:, None, None, None]
-    coefficients = (cosines @ blocks @ cosines.T / steps).round() * steps
-    blocks = cosines.T @ coefficients @ cosines
-    return (blocks.transpose(3, 4).reshape(planes.shape) + 128).round().clamp(0, 255)
+    # (B, C, H, W) -> (B, C, H/8, W/8, 64)
+    blocks = (planes - 128).view(grid).transpose(3, 4).flatten(4)
+    waves, steps = constant(WAVES, planes.device), table[:, None, None, None]
+    blocks = (blocks @ waves.T / steps).round() * steps @ waves
+    blocks = blocks.unflatten(4, (BLOCK, BLOCK)).transpose(3, 4)
+    return (blocks.reshape(planes.shape) + 128).round().clamp(0, 255)
 
 
 def _table(base: tuple[tuple[int, ...], ...], qualities: Tensor) -> Tensor:
-    """Quantisation steps of each quality: (B,) -> (B, 8, 8)."""
+    """Quantisation steps of each quality: (B,) -> (B, 64)."""
     qualities = qualities.float().clamp(1, 100)
     percent = torch.where(qualities < 50, (5000 / qualities).floor(), 200 - 2 * qualities)
-    steps = (qualities.new_tensor(base) * percent.view(-1, 1, 1) + 50).div(100).floor()
+    steps = (constant(base, qualities.device).flatten() * percent.view(-1, 1) + 50).div(100).floor()
     return steps.clamp(1, 255)
-
-
-@cache
-def _cosines() -> Tensor:
-    """The orthonormal 8-point cosine transform (DCT-II) as an (8, 8) matrix."""
-    index = torch.arange(BLOCK, dtype=torch.float64)
-    waves = torch.cos(torch.pi / BLOCK * (index + 0.5) * index.unsqueeze(1))
-    waves[0] /= 2**0.5
-    return (waves * (2 / BLOCK) ** 0.5).float()

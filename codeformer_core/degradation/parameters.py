@@ -153,6 +153,17 @@ class DegradationRange:
             elif not 0 <= value <= 1:
                 raise SettingError(f"{item.name} is a probability, 0 to 1, got {value}")
 
+    @classmethod
+    def none(cls) -> "DegradationRange":
+        """What leaves a picture as it is."""
+        return cls(
+            blur=(0.0, 0.0),
+            anisotropic=0.0,
+            downsample=(1.0, 1.0),
+            gaussian_noise=(0.0, 0.0),
+            jpeg_quality=(0.0, 0.0),
+        )
+
     def scaled(self, factor: float) -> "DegradationRange":
         """The same look on faces of another size: lengths times `factor`, r at least 1."""
         lengths = ("blur", "motion", "stroke_width", "stroke_length", "downsample")

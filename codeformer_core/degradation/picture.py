@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..errors import MissingModelError
 from .brush import stroke_mask
-from .colour import change_colour
+from .colour import change_colours, colours_of
 from .kernels import kernels_of
 from .parameters import Degradation
 
@@ -44,13 +44,13 @@ def _require_opencv() -> None:
 def _degrade(image: Tensor, degradation: Degradation, seed: int, frame: int) -> Tensor:
     random = np.random.default_rng((seed, frame))
     pixels = np.ascontiguousarray(image.detach().float().cpu().numpy())
-    return torch.from_numpy(degrade_pixels(pixels, degradation, random)).to(image.device)
+    return torch.from_numpy(_degrade_pixels(pixels, degradation, random)).to(image.device)
 
 
-def degrade_pixels(
+def _degrade_pixels(
     pixels: np.ndarray, degradation: Degradation, random: np.random.Generator
 ) -> np.ndarray:
-    """`degrade` for one (H, W, 3) float32 array and a given random generator."""
+    """`degrade` for one (H, W, 3) float32 array."""
     import cv2
 
     height, width = pixels.shape[:2]
@@ -65,7 +65,9 @@ def degrade_pixels(
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC)
     pixels = np.clip(pixels, 0.0, 1.0, dtype=np.float32)
     if degradation.changes_colour:
-        pixels = change_colour(torch.from_numpy(pixels)[None], [degradation])[0].numpy()
+        pixels = change_colours(torch.from_numpy(pixels)[None], colours_of([degradation]))[
+            0
+        ].numpy()
     if degradation.strokes:
         pixels = np.maximum(pixels, stroke_mask(height, width, degradation, random)[..., None])
     return pixels

@@ -10,30 +10,33 @@ CUBIC = -0.75
 """The free parameter of cubic convolution (Keys 1981) that OpenCV uses."""
 
 
-def area_matrix(length: int, shrunk: int, canvas: int) -> Tensor:
-    """Shrink by averaging over areas: (canvas, length), each row of sum 1.
+def area_matrices(length: int, shrunk: Tensor, canvas: int) -> Tensor:
+    """Shrink by averaging over areas: (B, canvas, length), each row of sum 1.
 
-    Rows from `shrunk` on repeat the last one.
+    Args:
+        length: of the full side.
+        shrunk: (B,) whole numbers: lengths after shrinking.
+        canvas: at least as long as the longest; rows from `shrunk` on repeat the last one.
     """
+    shrunk = shrunk.view(-1, 1, 1)
     factor = length / shrunk
-    starts = torch.arange(shrunk, dtype=torch.float64).clamp(max=shrunk - 1).unsqueeze(1) * factor
-    pixels = torch.arange(length, dtype=torch.float64)
+    rows = torch.arange(canvas, device=shrunk.device).view(1, -1, 1)
+    starts = torch.minimum(rows, shrunk - 1) * factor
+    pixels = torch.arange(length, device=shrunk.device)
     ends = torch.minimum(starts + factor, pixels + 1)
-    overlap = (ends - torch.maximum(starts, pixels)).clamp(min=0) / factor
-    rows = torch.arange(canvas).clamp(max=shrunk - 1)
-    return overlap[rows].float()
+    return (ends - torch.maximum(starts, pixels)).clamp(min=0) / factor
 
 
-def cubic_matrix(length: int, shrunk: int, canvas: int) -> Tensor:
-    """Enlarge `shrunk` values by cubic convolution, edges repeated: (length, canvas)."""
-    centres = (torch.arange(length, dtype=torch.float64) + 0.5) * (shrunk / length) - 0.5
+def cubic_matrices(length: int, shrunk: Tensor, canvas: int) -> Tensor:
+    """Enlarge `shrunk` values by cubic convolution, edges repeated: (B, length, canvas)."""
+    shrunk = shrunk.view(-1, 1, 1)
+    places = torch.arange(length, device=shrunk.device).view(1, -1, 1)
+    centres = (places + 0.5) * (shrunk / length) - 0.5
     first = centres.floor()
-    matrix = torch.zeros(length, canvas, dtype=torch.float64)
-    for offset in (-1, 0, 1, 2):
-        weights = _cubic((centres - first - offset).abs())
-        columns = (first + offset).clamp(0, shrunk - 1).long().unsqueeze(1)
-        matrix.scatter_add_(1, columns, weights.unsqueeze(1))
-    return matrix.float()
+    columns = first + torch.arange(-1, 3, device=shrunk.device)
+    weights = _cubic((centres - columns).abs())
+    columns = torch.minimum(columns.clamp(min=0), shrunk - 1).long()
+    return weights.new_zeros(len(shrunk), length, canvas).scatter_add_(2, columns, weights)
 
 
 def _cubic(distance: Tensor) -> Tensor:

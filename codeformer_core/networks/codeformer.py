@@ -161,13 +161,27 @@ class CodeFormer(nn.Module):
             return self._decode(face_codes, fidelity, adain)
 
     def _decode(self, face_codes: FaceCodes, fidelity: Fidelity, adain: bool | None) -> Tensor:
+        return self.generate(face_codes, _as_weight(fidelity, face_codes.latents), adain)
+
+    def generate(
+        self, face_codes: FaceCodes, weight: Tensor | None, adain: bool | None = None
+    ) -> Tensor:
+        """`decode` for training: looks at no number, so that no GPU is waited for.
+
+        Args:
+            face_codes: what `encode` returned.
+            weight: (B or 1, 1, 1, 1) any fidelity, on the device; None leaves the fusion out.
+            adain: as in `forward`.
+
+        Returns:
+            (B, 3, S, S) about -1..1, infinite where float16 overflowed.
+        """
         face_codes = face_codes.to(dtype=self.dtype)
         latents = face_codes.latents
         quantized = self.quantize.lookup(face_codes.codes, self.config.vqgan.code_size)
         quantized = quantized.to(latents.dtype)
         if ADAIN_BY_VARIANT[self.config.variant] if adain is None else adain:
             quantized = adaptive_instance_norm(quantized, latents)
-        weight = _as_weight(fidelity, latents)
         return self.generator(quantized, self._fusions(face_codes.features, weight))
 
     def _fusions(

@@ -7,10 +7,6 @@ from ..errors import SettingError
 from ..networks import CodeFormerConfig
 from .augmentation import Augmentation
 
-PRECISIONS = ("bf16", "fp32")
-DEVICES = ("auto", "cpu")
-STAGES = (1, 2, 3)
-
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -28,6 +24,12 @@ class LossWeights:
     """lambda_adv, times the adaptive weight."""
     code_token: float = 0.5
     """lambda_token of stage II."""
+    components: float = 0.0
+    """Of L_1, L_per and the colours once more on the crops of eyes and mouth (stages I and III)."""
+    colour: float = 0.0
+    """Of the distance of low-passed Lab colours (stages I and III)."""
+    identity: float = 0.0
+    """Of the squared distance of dlib's descriptors (stages I and III)."""
 
     def __post_init__(self) -> None:
         """Refuse negative weights.
@@ -79,12 +81,14 @@ class RunConfig:
     """Stage I: steps without the codebook before it starts from k-means."""
     adversarial_after: int = 30_001
     """First step with the adversarial loss."""
+    adversarial_share: float = 0.6
+    """Share of its time after which a run that has been given a time has it."""
     discriminator_channels: int = 64
     """Channels of the discriminator's first layer."""
     fidelity: float = 1.0
     """Stage III: the w at which the image losses are taken."""
     full_fidelity_share: float = 1.0
-    """Stage III: share of steps at that w; the rest draw one between 0 and it.
+    """Stage III: share of faces at that w; the others draw one between 0 and it.
 
     1 is the published recipe. A model trained briefly shows artefacts between the ends with it.
     """
@@ -96,22 +100,28 @@ class RunConfig:
     """
     mild_share: float = 0.0
     """Share of mildly degraded faces; the rest is degraded as in stage II."""
+    clean_share: float = 0.0
+    """Share of faces that are not degraded at all, so that a clean face comes back clean."""
     strong: DegradationRange = STAGE_TWO
     """Ranges for 512 px faces; scaled to the model's size."""
     mild: DegradationRange = STAGE_THREE_MILD
     """Ranges for 512 px faces; scaled to the model's size."""
-    degrade_on_device: bool = False
-    """Degrade whole batches where the network is, instead of picture by picture on the CPU."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     losses: LossWeights = field(default_factory=LossWeights)
     precision: str = "bf16"
     """bf16 (autocast) or fp32."""
     device: str = "auto"
     """auto (a GPU where there is one) or cpu."""
+    compile: bool = False
+    """Compile the residual blocks: a minute at the start, faster steps on a GPU."""
+    time_share: float = 1.0
+    """Of a recipe's minutes, in proportion to the other stages'."""
+    backbones: str = ""
+    """Folder with the weights of the loss networks; those of installed packages if left out."""
     workers: int = 2
-    """Threads of each process that make batches."""
+    """Threads of each process that decode faces."""
     memory_mb: int = 2048
-    """Decoded faces kept in memory by each process, in MiB."""
+    """Decoded faces kept on the device by each process, in MiB; more are decoded every time."""
     seed: int = 0
     log_every: int = 20
     """Steps between lines of the log."""
@@ -128,16 +138,20 @@ class RunConfig:
         Raises:
             SettingError: which setting, and what it must be.
         """
-        if self.stage not in STAGES:
-            raise SettingError(f"stage must be 1, 2 or 3, got {self.stage}")
-        if self.precision not in PRECISIONS or self.device not in DEVICES:
-            raise SettingError(f"precision is one of {PRECISIONS}, device one of {DEVICES}")
-        for name in POSITIVE:
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name} is {getattr(self, name)}: it must be more than 0")
-        for name in SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingError(f"{name} is {getattr(self, name)}: it must be from 0 to 1")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise SettingError(
+                    f"{name} is {getattr(self, name)!r}: it must be one of {choices}"
+                )
+        for names, is_right, what in (
+            (POSITIVE, lambda value: value > 0, "more than 0"),
+            (SHARES, lambda value: 0 <= value <= 1, "from 0 to 1"),
+        ):
+            wrong = next((name for name in names if not is_right(getattr(self, name))), None)
+            if wrong:
+                raise SettingError(f"{wrong} is {getattr(self, wrong)}: it must be {what}")
+        if self.mild_share + self.clean_share > 1:
+            raise SettingError("mild_share and clean_share are more than 1 together")
         if self.batch_size % self.gradient_accumulation_steps:
             raise SettingError(
                 f"a batch of {self.batch_size} cannot be split into "
@@ -145,16 +159,20 @@ class RunConfig:
             )
 
 
+CHOICES = {"stage": (1, 2, 3), "precision": ("bf16", "fp32"), "device": ("auto", "cpu")}
 RENAMED = {
     "accumulate": "gradient_accumulation_steps",
     "clip": "max_grad_norm",
 }
 """Settings of older files by their present names."""
+GONE = {"degrade_on_device": "faces are always degraded where the network is"}
+"""Settings of older files that are no more, and why."""
 POSITIVE = (
     "steps",
     "batch_size",
     "gradient_accumulation_steps",
     "learning_rate",
+    "time_share",
     "max_grad_norm",
     "discriminator_channels",
     "log_every",
@@ -166,7 +184,9 @@ SHARES = (
     "hold_out",
     "ema",
     "final_rate",
+    "adversarial_share",
     "mild_share",
+    "clean_share",
     "full_fidelity_share",
     "full_fidelity_perceptual",
 )

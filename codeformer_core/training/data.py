@@ -1,16 +1,14 @@
-"""Reproducible batches of faces.
+"""Reproducible batches of faces, made where the network is.
 
-Each picture of a batch is a pure function of (seed, step, place in the batch): a run that resumes
-at a step sees what it would have seen without the break, and two processes that share a batch make
-the very pictures that one would have made.
+A batch is a handful of operations on tensors, whatever its size: faces lie decoded on the device,
+and what happens to them is a pure function of (seed, step, place in the batch). So a run that
+resumes at a step sees what it would have seen without the break, and two processes that share a
+batch make the very pictures that one would have made.
 """
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -20,29 +18,41 @@ from torch import Tensor
 from ..degradation import (
     STAGE_THREE_MILD,
     STAGE_TWO,
-    Degradation,
+    BatchRandom,
+    DegradationMix,
     DegradationRange,
     degrade_batch,
-    degrade_pixels,
 )
-from ..images import to_network
-from .augmentation import Augmentation
+from .augmentation import LOOK, Augmentation
+from .warps import COARSE, melted
 
 REFERENCE_SIZE = 512
 """Side of the faces for which the published degradation ranges are meant."""
-FRESH = -1
-"""Key of a variant that will not come back."""
+CHANCES = 2
+"""Random numbers a face that a stage may use."""
+LOOKS_SEED = 1
+"""Beside the run's: of the looks of fixed variants."""
 
 
 class Faces(Protocol):
-    """Aligned faces of one size: a `FaceSet`, or an array (N, S, S, 3)."""
+    """Aligned faces of one size: a `FaceSet`."""
 
-    def __len__(self) -> int:
-        """Number of faces."""
+    @property
+    def size(self) -> int:
+        """Their side."""
         ...
 
-    def __getitem__(self, index: int, /) -> np.ndarray:
-        """(S, S, 3) uint8 RGB."""
+    @property
+    def weights(self) -> Sequence[float]:
+        """How often each comes in an epoch."""
+        ...
+
+    def take(self, indices: np.ndarray, device: torch.device) -> Tensor:
+        """Some of them on a device: (B, S, S, 3) uint8 RGB."""
+        ...
+
+    def expect(self, indices: np.ndarray) -> None:
+        """Prepare to give some of them next."""
         ...
 
 
@@ -52,123 +62,142 @@ class Batch:
 
     clean: Tensor
     degraded: Tensor | None = None
-    keys: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
-    """(B,) numbers of the clean variants, the same whenever a variant comes back; or FRESH."""
-    recipe: tuple[Degradation, ...] = ()
-    """How to degrade the clean faces on the device, where that has not been done yet."""
-    seeds: tuple[int, ...] = ()
-    """Of the recipe's noise."""
-
-    def on(self, device: torch.device) -> "Batch":
-        """The batch on a device, degraded there if it has a recipe."""
-        clean = self.clean.to(device, non_blocking=True)
-        degraded = None if self.degraded is None else self.degraded.to(device, non_blocking=True)
-        if self.recipe:
-            images = clean.movedim(1, -1) * 0.5 + 0.5
-            degraded = to_network(degrade_batch(images, self.recipe, self.seeds))
-        if degraded is not None:
-            degraded = _channels_last(degraded)
-        return Batch(_channels_last(clean), degraded, self.keys.to(device))
-
-
-def _channels_last(pictures: Tensor) -> Tensor:
-    return pictures.contiguous(memory_format=torch.channels_last)
+    keys: np.ndarray | None = None
+    """(B,) numbers of the clean variants, the same whenever a variant comes back; None if none
+    ever does. They stay on the host, where it is known which codes have been computed."""
+    chances: Tensor = field(default_factory=lambda: torch.empty(0, CHANCES))
+    """(B, CHANCES) random numbers, 0 to 1, for what a stage draws for each face."""
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """How a run's faces are degraded."""
+
+    strong: DegradationRange = STAGE_TWO
+    """Ranges for 512 px faces."""
+    mild: DegradationRange = STAGE_THREE_MILD
+    """Ranges for 512 px faces."""
+    mild_share: float = 0.0
+    """Of the faces are drawn from `mild`."""
+    clean_share: float = 0.0
+    """Of the faces stay as they are."""
+
+    def scaled(self, size: int) -> DegradationMix:
+        """For faces of a size; ranges that are never drawn from cost nothing."""
+        factor = size / REFERENCE_SIZE
+        shares = {
+            self.strong.scaled(factor): 1 - self.mild_share - self.clean_share,
+            self.mild.scaled(factor): self.mild_share,
+            DegradationRange.none(): self.clean_share,
+        }
+        used = {ranges: share for ranges, share in shares.items() if share > 0}
+        return DegradationMix(tuple(used), tuple(used.values()))
+
+
+@dataclass
 class FaceBatches:
     """Batches by step.
 
     Args:
         faces: at the model's size.
         size: pictures of a batch, over all processes.
+        device: where they are made.
         seed: of everything random.
-        strong, mild: degradation ranges for 512 px faces, scaled to S here.
-        mild_share: probability of the mild one.
-        degrade: False leaves the degraded pictures out (stage I).
-        on_device: leave the degradation to `Batch.on`.
+        mixture: how they are degraded; None leaves the degraded pictures out (stage I).
+        augmentation: what happens to clean and degraded pictures alike.
     """
 
     faces: Faces
     size: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     seed: int = 0
-    strong: DegradationRange = STAGE_TWO
-    mild: DegradationRange = STAGE_THREE_MILD
-    mild_share: float = 0.0
-    degrade: bool = True
-    on_device: bool = False
+    mixture: Mixture | None = field(default_factory=Mixture)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property
     def variants(self) -> int:
         """Number of different clean pictures; 0 if every one is new."""
-        return len(self.faces) * self.augmentation.variants
+        return len(self.faces.weights) * self.augmentation.variants
 
     def at(self, step: int, places: range | None = None) -> Batch:
         """The batch of a step, or the given places of it."""
         places = range(self.size) if places is None else places
-        samples = [self._sample(step, place) for place in places]
-        clean = _stack([sample.clean for sample in samples])
-        batch = Batch(clean, keys=torch.tensor([sample.key for sample in samples]))
-        if not self.degrade:
-            return batch
-        if self.on_device:
-            seeds = tuple(int(sample.random.integers(2**31)) for sample in samples)
-            return replace(batch, recipe=tuple(each.recipe for each in samples), seeds=seeds)
-        degraded = [degrade_pixels(each.clean, each.recipe, each.random) for each in samples]
-        return replace(batch, degraded=_stack(degraded))
+        indices = self._order.at(step * self.size + np.asarray(places))
+        faces = self.faces.take(indices, self.device)
+        self.faces.expect(self._order.at((step + 1) * self.size + np.asarray(places)))
+        random = BatchRandom((self.seed, step), self.size, places, self.device)
+        keys = self._keys(indices, step, places)
+        looks = random.uniform(LOOK) if keys is None else self._looks[self._sent(keys)]
+        clean = self.augmentation.apply(faces, looks)
+        degraded = None if self._mix is None else _as_input(self._degraded(clean, random))
+        return Batch(_as_input(clean), degraded, keys, random.uniform(CHANCES))
 
-    def _sample(self, step: int, place: int) -> "_Sample":
-        random = np.random.default_rng((self.seed, step, place))
-        # Every face once an epoch, in an order of its own each epoch.
-        epoch, number = divmod(step * self.size + place, len(self.faces))
-        index = int(_order(self.seed, epoch, len(self.faces))[number])
+    def _degraded(self, clean: Tensor, random: BatchRandom) -> Tensor:
+        assert self._mix is not None
+        if self.augmentation.melt:
+            chance, strength = random.uniform(2).unbind(1)
+            strength = strength * (chance < self.augmentation.melt)
+            clean = melted(clean, strength, random.normal(2, COARSE, COARSE))
+        return degrade_batch(clean, self._mix.draw(random), self._mix.limits, random)
+
+    def _keys(self, indices: np.ndarray, step: int, places: range) -> np.ndarray | None:
+        """Numbers of the variants of a step, where there are fixed ones."""
         variants = self.augmentation.variants
-        variant = int(random.integers(variants)) if variants else 0
-        look = np.random.default_rng((self.seed, index, variant)) if variants else random
-        clean = self.augmentation.apply(self.faces[index], look)
-        ranges = self.mild if random.random() < self.mild_share else self.strong
-        recipe = ranges.scaled(clean.shape[0] / REFERENCE_SIZE).draw(random)
-        key = index * variants + variant if variants else FRESH
-        return _Sample(clean, recipe, key, random)
+        if not variants:
+            return None
+        drawn = np.random.default_rng((self.seed, step)).integers(variants, size=self.size)
+        return indices * variants + drawn[places.start : places.stop]
 
-    def ahead(self, steps: range, parts: Sequence[range], workers: int) -> Iterator[list[Batch]]:
-        """Batches of some steps, made by threads while earlier ones are trained on.
+    def _sent(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self.device, non_blocking=True)
 
-        Args:
-            steps: which.
-            parts: places of the micro-batches of each step.
-            workers: threads; at least one.
+    @cached_property
+    def _order(self) -> "FaceOrder":
+        return FaceOrder(self.faces.weights, self.seed)
 
-        Yields:
-            The micro-batches of a step.
-        """
-        todo = ((step, part) for step in steps for part in parts)
-        with ThreadPoolExecutor(max(1, workers)) as pool:
-            making: deque[Future[Batch]] = deque()
-            try:
-                for _ in steps:
-                    room = len(parts) * (max(1, workers) + 1) - len(making)
-                    making.extend(pool.submit(self.at, *each) for each in islice(todo, room))
-                    yield [making.popleft().result() for _ in parts]
-            finally:
-                for each in making:
-                    each.cancel()
+    @cached_property
+    def _mix(self) -> DegradationMix | None:
+        return None if self.mixture is None else self.mixture.scaled(self.faces.size)
+
+    @cached_property
+    def _looks(self) -> Tensor:
+        """(variants, LOOK): what each fixed variant looks like."""
+        every = range(self.variants)
+        return BatchRandom((self.seed, LOOKS_SEED), len(every), every, self.device).uniform(LOOK)
 
 
-@dataclass(frozen=True)
-class _Sample:
-    clean: np.ndarray
-    recipe: Degradation
-    key: int
-    random: np.random.Generator
+class FaceOrder:
+    """Which face comes when: each as often in an epoch as its weight says, in a new order.
+
+    Args:
+        weights: 1 is once an epoch, a half every other epoch.
+        seed: of the orders.
+    """
+
+    def __init__(self, weights: Sequence[float], seed: int) -> None:
+        self.weights, self.seed = np.asarray(weights, np.float64), seed
+        self.length = max(1, round(float(self.weights.sum())))
+        self._epochs: dict[int, np.ndarray] = {}
+
+    def at(self, numbers: np.ndarray) -> np.ndarray:
+        """Indices of the faces that come as number so and so since the run's beginning."""
+        epochs, places = np.divmod(numbers, self.length)
+        if len(self._epochs) > 4:
+            self._epochs.clear()
+        for epoch in set(epochs.tolist()) - set(self._epochs):
+            self._epochs[epoch] = self._shuffled(epoch)
+        return np.array([self._epochs[e][p] for e, p in zip(epochs, places, strict=True)])
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        """A systematic sample: each face floor(weight) or ceil(weight) times, never far off."""
+        random = np.random.default_rng((self.seed, epoch))
+        shuffled = random.permutation(len(self.weights))
+        ends = np.cumsum(self.weights[shuffled])
+        points = (np.arange(self.length) + random.random()) * (ends[-1] / self.length)
+        chosen = np.searchsorted(ends, points, side="right").clip(max=len(ends) - 1)
+        return random.permutation(shuffled[chosen])
 
 
-@lru_cache(maxsize=8)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch)).permutation(count)
-
-
-def _stack(faces: list[np.ndarray]) -> Tensor:
-    """A list of (S, S, 3) in 0..1 to (B, 3, S, S) in -1..1, channels last in memory."""
-    return to_network(torch.from_numpy(np.stack(faces)))
+def _as_input(planes: Tensor) -> Tensor:
+    """(B, 3, S, S) in 0..1 to -1..1, channels last in memory, as the networks want it."""
+    return (planes * 2 - 1).contiguous(memory_format=torch.channels_last)

@@ -1,7 +1,6 @@
-"""The training loop: batches ahead of time, two optimisers, moving average, checkpoints."""
+"""The training loop: batches, two optimisers, moving average, checkpoints."""
 
 import dataclasses
-import math
 import signal
 import threading
 import time
@@ -17,21 +16,26 @@ from ..errors import CheckpointError, PictureError, SettingError
 from ..images import make_folder
 from ..metrics import codebook_usage
 from ..networks import PatchDiscriminator
+from ..networks.fusion import FeatureFusion
+from ..networks.layers import ResidualBlock
 from .augmentation import UNCHANGED
 from .config import RunConfig
-from .data import Batch, FaceBatches
+from .data import Batch, FaceBatches, Mixture
 from .ema import EMA
 from .losses import discriminator_loss
 from .process_group import make_accelerator, places_of, process_group_of
 from .reporting import FolderReporter, Reporter, Silent
 from .run_folder import RunFolder, State
+from .schedule import Schedule
 from .sources import FaceSet, StoredPicture, find_pictures, hold_out
-from .stage import Stage, StepResult
+from .stage import Score, Stage, StepResult
 from .stages import make_stage
 from .validation import validate
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """Called with (steps done, steps in all, last numbers) after every step."""
+MOST_BLOCKS = 256
+"""Sizes of blocks that may be compiled."""
 VALIDATION_SEED = 20_220_622
 """Of the validation faces' degradations, the same in every run."""
 UNFIT = (CheckpointError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
@@ -59,16 +63,18 @@ class Trainer:
         self.places = places_of(
             config, self.accelerator.process_index, self.accelerator.num_processes
         )
-        self.batches, self.validation = make_batches(config)
+        self.batches, self.validation = make_batches(config, self.device)
         make_folder(folder)
         self._build()
         self.step, self.seconds = 0, 0.0
         self.scores: dict[str, float] = {}
         self._resume()
+        self.schedule = Schedule(config)
         self.reporter: Reporter = Silent()
 
     def _build(self) -> None:
         config = self.config
+        torch.backends.cudnn.benchmark = True  # sizes are the same every step
         torch.manual_seed(config.seed)  # the same first weights in every process
         stage = make_stage(config).to(self.device)
         stage.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs)
@@ -79,17 +85,29 @@ class Trainer:
         self.stage: Stage[Any] = stage
         self.discriminator = discriminator
         self.trained = [p for p in stage.network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.trained, config.learning_rate, config.betas)
-        self.discriminator_optimizer = torch.optim.Adam(
-            discriminator.parameters(), config.learning_rate, config.betas
+        self.optimizer, self.discriminator_optimizer = (
+            torch.optim.Adam(each, config.learning_rate, config.betas, fused=True)
+            for each in (self.trained, discriminator.parameters())
         )
         self.ema = EMA(stage.network, config.ema)
+        if config.compile:
+            compile_blocks(stage)
         # The same modules, wrapped so that gradients are averaged over all processes.
         self.shared_stage = self.accelerator.prepare_model(stage)
         self.shared_discriminator = self.accelerator.prepare_model(discriminator)
 
-    def run(self, stop: threading.Event | None = None, on_step: OnStep | None = None) -> bool:
+    def run(
+        self,
+        stop: threading.Event | None = None,
+        on_step: OnStep | None = None,
+        seconds: float | None = None,
+    ) -> bool:
         """Train until the last step, or until `stop` is set or Ctrl-C; saves before returning.
+
+        Args:
+            stop: ends the run after the present step.
+            on_step: called after every step.
+            seconds: what the run has to do all of its schedule in; it stops when they are over.
 
         Returns:
             Whether the last step has been made.
@@ -99,6 +117,7 @@ class Trainer:
             PictureError: a face cannot be read, or the disk is full or not writable.
         """
         stop = stop or threading.Event()
+        self.schedule = Schedule(self.config, self.step, seconds)
         if self.accelerator.is_main_process:
             self.reporter = FolderReporter(self.folder.path, self.step)
         try:
@@ -112,15 +131,15 @@ class Trainer:
         return self.step >= self.config.steps
 
     def _run(self, stop: threading.Event, on_step: OnStep | None) -> None:
-        steps = range(self.step, self.config.steps)
-        for parts in self.batches.ahead(steps, self.places, self.config.workers):
+        while self.step < self.config.steps:
             started = time.monotonic()
-            results = self.train_step([part.on(self.device) for part in parts])
+            progress = self._progress()
+            results = self.train_step(self._parts(), progress)
             self.step += 1
-            stopping = self._any_process(stop.is_set())
+            stopping = self._any_process(stop.is_set()) or progress >= 1
             ending = stopping or self.step == self.config.steps
             self.seconds += time.monotonic() - started
-            numbers = self._report(results, ending)
+            numbers = self._report(results, progress, ending)
             if ending or self.step % self.config.save_every == 0:
                 self.save()
             if on_step is not None:
@@ -128,40 +147,58 @@ class Trainer:
             if stopping:
                 return
 
-    def train_step(self, parts: Sequence[Batch]) -> list[StepResult]:
+    def _parts(self) -> list[Batch]:
+        """The micro-batches of this process's present step."""
+        return [self.batches.at(self.step, places) for places in self.places]
+
+    def _progress(self) -> float:
+        """Share of the run that is done, the same in all processes."""
+        progress = self.schedule.progress(self.step)
+        if self.accelerator.num_processes == 1 or self.schedule.seconds is None:
+            return progress
+        clocks = torch.tensor(progress, device=self.device)
+        return float(self.stage.process_group.mean(clocks))
+
+    def train_step(self, parts: Sequence[Batch], progress: float = 0.0) -> list[StepResult]:
         """One step of the optimisers with all micro-batches of this process.
 
         Args:
             parts: micro-batches on the device, of equal size.
+            progress: share of the run that is done.
         """
-        self._set_learning_rate()
+        self._set_learning_rate(progress)
         self.optimizer.zero_grad()
+        adversarial = self.schedule.is_adversarial(self.step, progress)
+        score = self.discriminator if adversarial else None
         self.discriminator.requires_grad_(False)  # the generator's losses must not move it
         results = [
-            self._backward(part, last=number == len(parts) - 1, share=len(parts))
+            self._backward(part, score, last=number == len(parts) - 1, share=len(parts))
             for number, part in enumerate(parts)
         ]
         self.discriminator.requires_grad_(True)
-        nn.utils.clip_grad_norm_(self.trained, self.config.max_grad_norm)
+        nn.utils.clip_grad_norm_(self.trained, self.config.max_grad_norm, foreach=True)
         self.optimizer.step()
         self.stage.after_step(self.step)
-        self.ema.update(self.stage.network)
-        if results[0].adversarial:
+        self.ema.update()
+        if adversarial:
             self._train_discriminator(parts, results)
         return results
 
-    def _backward(self, part: Batch, last: bool, share: int) -> StepResult:
+    def _backward(self, part: Batch, score: Score | None, last: bool, share: int) -> StepResult:
         # Processes exchange gradients once a step, with the last micro-batch.
         waiting = nullcontext() if last else self.accelerator.no_sync(self.shared_stage)
         with waiting:
             with self._autocast():
-                result = self.shared_stage(part, self.step, self.discriminator)
+                result = self.shared_stage(part, self.step, score)
             self.accelerator.backward(result.loss / share)
-        return dataclasses.replace(result, pictures=result.pictures.detach())
+        pictures = None if result.pictures is None else result.pictures.detach()
+        return dataclasses.replace(result, pictures=pictures)
 
     def _train_discriminator(self, parts: Sequence[Batch], results: Sequence[StepResult]) -> None:
         self.discriminator_optimizer.zero_grad()
         for number, (part, result) in enumerate(zip(parts, results, strict=True)):
+            if result.pictures is None:
+                continue
             last = number == len(parts) - 1
             model = self.shared_discriminator
             with nullcontext() if last else self.accelerator.no_sync(model):
@@ -175,29 +212,25 @@ class Trainer:
         enabled = self.config.precision == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    def learning_rate(self) -> float:
-        """Linear warm-up, then a cosine down to `final_rate`."""
-        config = self.config
-        warm = min(1.0, (self.step + 1) / max(1, config.warm_up))
-        cosine = 0.5 * (1 + math.cos(math.pi * self.step / config.steps))
-        return config.learning_rate * warm * (config.final_rate + (1 - config.final_rate) * cosine)
-
-    def _set_learning_rate(self) -> None:
+    def _set_learning_rate(self, progress: float) -> None:
+        rate = self.schedule.learning_rate(self.step, progress)
         for optimizer in (self.optimizer, self.discriminator_optimizer):
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate()
+                group["lr"] = rate
 
-    def _report(self, results: Sequence[StepResult], ending: bool) -> dict[str, float]:
+    def _report(
+        self, results: Sequence[StepResult], progress: float, ending: bool
+    ) -> dict[str, float]:
         """Log and validate where it is time to; returns the last numbers."""
         config = self.config
         if self.step % config.log_every == 0:
-            self.scores |= (numbers := self._numbers(results))
+            self.scores |= (numbers := self._numbers(results, progress))
             self.reporter.scalars(self.step, numbers)
         if self.validation and (ending or self.step % config.validate_every == 0):
             self._validate(self.validation)
         return self.scores
 
-    def _numbers(self, results: Sequence[StepResult]) -> dict[str, float]:
+    def _numbers(self, results: Sequence[StepResult], progress: float) -> dict[str, float]:
         """Losses of this step over all micro-batches and processes."""
         names = results[0].logged
         sums = [torch.stack([r.logged[name].detach().float() for r in results]) for name in names]
@@ -210,13 +243,14 @@ class Trainer:
             )
             numbers |= {"codes used": share, "perplexity": perplexity}
         speed = self.config.batch_size * self.step / max(1e-9, self.seconds)
-        return numbers | {"learning rate": self.learning_rate(), "pictures per second": speed}
+        rate = self.schedule.learning_rate(self.step, progress)
+        return numbers | {"learning rate": rate, "pictures per second": speed}
 
     def _validate(self, batches: FaceBatches) -> None:
         if not self.accelerator.is_main_process:
             return
-        count = -(-min(self.config.validation_faces, len(batches.faces)) // batches.size)
-        made = (batches.at(step).on(self.device) for step in range(count))
+        count = -(-min(self.config.validation_faces, len(batches.faces.weights)) // batches.size)
+        made = (batches.at(step) for step in range(count))
         with self._autocast():
             result = validate(self.stage, self.ema.network, made)
         self.scores |= result.scores
@@ -246,7 +280,7 @@ class Trainer:
             "seconds": round(self.seconds, 1),
             "device": _device_name(self.device),
             "processes": self.accelerator.num_processes,
-            "faces": len(self.batches.faces),
+            "faces": len(self.batches.faces.weights),
             "scores": {name: round(value, 5) for name, value in self.scores.items()},
             "config": dataclasses.asdict(self.config),
         }
@@ -295,7 +329,7 @@ class Trainer:
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
 
 
-def make_batches(config: RunConfig) -> tuple[FaceBatches, FaceBatches | None]:
+def make_batches(config: RunConfig, device: torch.device) -> tuple[FaceBatches, FaceBatches | None]:
     """Faces to train on, and faces to validate on if there are any.
 
     Raises:
@@ -308,23 +342,19 @@ def make_batches(config: RunConfig) -> tuple[FaceBatches, FaceBatches | None]:
         pictures, held = [*pictures, *held], find_pictures(Path(config.validation))
     if not pictures:
         raise SettingError(f"{config.data}: hold_out leaves no face to train on")
+    mixture = Mixture(config.strong, config.mild, config.mild_share, config.clean_share)
     batches = FaceBatches(
         _face_set(config, pictures),
         config.batch_size,
+        device,
         config.seed,
-        config.strong,
-        config.mild,
-        config.mild_share,
-        degrade=config.stage > 1,
-        on_device=config.degrade_on_device,
-        augmentation=config.augmentation,
+        mixture if config.stage > 1 else None,
+        config.augmentation,
     )
     if not held:
         return batches, None
     faces = _face_set(config, held)
-    size = min(
-        len(faces), len(range(config.batch_size)[:: config.gradient_accumulation_steps]) or 1
-    )
+    size = min(len(faces), config.batch_size // config.gradient_accumulation_steps)
     validation = dataclasses.replace(
         batches, faces=faces, size=size, seed=VALIDATION_SEED, augmentation=UNCHANGED
     )
@@ -332,7 +362,16 @@ def make_batches(config: RunConfig) -> tuple[FaceBatches, FaceBatches | None]:
 
 
 def _face_set(config: RunConfig, pictures: Sequence[StoredPicture]) -> FaceSet:
-    return FaceSet(pictures, config.model.vqgan.image_size, config.memory_mb << 20)
+    memory = config.memory_mb << 20
+    return FaceSet(pictures, config.model.vqgan.image_size, memory, config.workers)
+
+
+def compile_blocks(stage: nn.Module) -> None:
+    """Compile the blocks of a stage one by one: a few seconds for each size there is."""
+    torch._dynamo.config.recompile_limit = MOST_BLOCKS
+    for module in stage.modules():
+        if isinstance(module, (ResidualBlock, FeatureFusion)):
+            module.compile(dynamic=False)
 
 
 def _device_name(device: torch.device) -> str:

@@ -2,19 +2,22 @@
 
 Both are read the same way, as stretches of files. Shards are indexed once and then read at random
 instead of streamed, so that the faces of a step do not depend on the steps before it: a run resumes
-exactly, and any number of processes can share the work. Nothing is kept open between two reads, so
-a set of faces survives threads, forks and pickling.
+exactly, and any number of processes can share the work. Nothing is kept open between two reads.
 """
 
+import json
 import os
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..errors import PictureError
 from ..images import picture_files, shorter_side
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
 SHARD_SUFFIX = ".tar"
+NOTES_SUFFIX = ".json"
+MOST_OFTEN = 100.0
+"""Times that a face may come in an epoch."""
 LONGEST_NOTE = 1 << 14
 """Bytes of an extended header of a shard: long names need no more."""
 NOTES = (b"x", b"g", b"X", b"L", b"K")
@@ -45,6 +51,8 @@ class StoredPicture:
     """First byte."""
     length: int = -1
     """Number of bytes; -1 is up to the end."""
+    weight: float = 1.0
+    """How often it comes in an epoch."""
 
     def read(self) -> bytes:
         """The encoded bytes."""
@@ -94,19 +102,35 @@ def _in_folder(folder: Path) -> Iterator[StoredPicture]:
 def _in_shard(shard: Path) -> Iterator[StoredPicture]:
     """The ordinary files of a shard; its links name pictures that are in it anyway."""
     end = shard.stat().st_size
+    pictures: list[StoredPicture] = []
+    weights: dict[str, float] = {}
     try:
         # ":" is for "not compressed": one that is could not be read at random.
         with tarfile.open(shard, "r:", tarinfo=_CheckedMember) as archive:
             for member in archive:
                 if not 0 <= member.size <= end - member.offset_data or member.issparse():
                     raise _damaged(shard, f"{member.name[:80]!r} is not all there")
-                if member.isreg() and Path(member.name).suffix.lower() in PICTURE_SUFFIXES:
-                    stream = archive.extractfile(member)
-                    assert stream is not None  # it is an ordinary file
-                    side = shorter_side(stream, f"{shard}: {member.name}", PICTURE_FORMATS)
-                    yield StoredPicture(shard, member.name, side, member.offset_data, member.size)
+                stream = archive.extractfile(member) if member.isreg() else None
+                name = Path(member.name)
+                if stream is not None and name.suffix.lower() in PICTURE_SUFFIXES:
+                    side = shorter_side(stream, f"{shard}: {name}", PICTURE_FORMATS)
+                    place = (member.offset_data, member.size)
+                    pictures.append(StoredPicture(shard, member.name, side, *place))
+                elif stream is not None and name.suffix == NOTES_SUFFIX:
+                    weights[str(name.with_suffix(""))] = _weight(stream.read(LONGEST_NOTE))
     except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
         raise _damaged(shard, str(error)) from error
+    for picture in pictures:
+        yield replace(picture, weight=weights.get(str(Path(picture.name).with_suffix("")), 1.0))
+
+
+def _weight(notes: bytes) -> float:
+    """How often a face comes, by its notes; 1 where they say nothing of it."""
+    try:
+        weight = json.loads(notes)["weight"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return 1.0
+    return weight if isinstance(weight, float) and 0 < weight <= MOST_OFTEN else 1.0
 
 
 def _damaged(shard: Path, reason: str) -> PictureError:
@@ -146,41 +170,68 @@ def hold_out(
 
 
 class FaceSet:
-    """Aligned faces at one size, decoded when they are asked for.
+    """Aligned faces at one size: decoded once and kept on the device, if it has room for them.
+
+    Else they stay encoded, and threads decode a batch while the one before is trained on.
 
     Args:
         pictures: aligned square faces; those smaller than `size` are left out, because enlarged
             faces would teach the model to blur.
         size: side in pixels.
         memory: bytes of decoded faces that may be kept.
+        workers: threads that decode.
 
     Raises:
         PictureError: no face is large enough.
     """
 
-    def __init__(self, pictures: Sequence[StoredPicture], size: int, memory: int = 0) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[StoredPicture],
+        size: int,
+        memory: int = 2 << 30,
+        workers: int = 2,
+    ) -> None:
         self.pictures = [picture for picture in pictures if picture.side >= size]
         if not self.pictures:
             raise PictureError(f"no aligned face of at least {size} px among {len(pictures)}")
         self.size = size
-        self._room = memory // (3 * size**2)
-        self._kept: dict[int, np.ndarray] = {}
+        self.weights = [picture.weight for picture in self.pictures]
+        self._fits = len(self.pictures) * 3 * size**2 <= memory
+        self._kept: Tensor | None = None
+        self._pool = ThreadPoolExecutor(max(1, workers))
+        self._coming: dict[int, Future[np.ndarray]] = {}
 
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, index: int) -> np.ndarray:
-        """A face as (size, size, 3) uint8 RGB.
+    def take(self, indices: np.ndarray, device: torch.device) -> Tensor:
+        """Some faces on a device: (B, size, size, 3) uint8 RGB.
 
         Raises:
-            PictureError: it cannot be decoded.
+            PictureError: one cannot be decoded.
         """
-        face = self._kept.get(index)
-        if face is None:
-            face = _decode(self.pictures[index], self.size)
-            if len(self._kept) < self._room:
-                self._kept[index] = face
-        return face
+        if not self._fits:
+            return self._decoded(indices.tolist()).to(device, non_blocking=True)
+        if self._kept is None:
+            self._kept = self._decoded(range(len(self))).to(device)
+        return self._kept[torch.from_numpy(indices).to(device, non_blocking=True)]
+
+    def expect(self, indices: np.ndarray) -> None:
+        """Begin to decode faces that will be asked for next."""
+        if not self._fits:
+            self._begin(indices.tolist())
+
+    def _decoded(self, indices: Sequence[int]) -> Tensor:
+        self._begin(indices)
+        coming = self._coming
+        faces = np.stack([coming[index].result() for index in indices])
+        self._coming = {index: each for index, each in coming.items() if index not in set(indices)}
+        return torch.from_numpy(faces)
+
+    def _begin(self, indices: Sequence[int]) -> None:
+        for index in set(indices) - set(self._coming):
+            self._coming[index] = self._pool.submit(_decode, self.pictures[index], self.size)
 
 
 def _decode(picture: StoredPicture, size: int) -> np.ndarray:

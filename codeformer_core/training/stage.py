@@ -8,10 +8,10 @@ from typing import Generic, TypeVar
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from ..metrics import PerceptualDistance
 from ..networks import VQGAN, CodeFormer
 from .config import RunConfig
 from .data import Batch
+from .image_losses import ImageLosses
 from .losses import adaptive_weight, generator_loss
 from .process_group import ProcessGroup
 
@@ -27,10 +27,8 @@ class StepResult:
     """The scalar to minimise."""
     logged: dict[str, Tensor]
     """Single losses, by the paper's names."""
-    pictures: Tensor
-    """(B, 3, S, S) restored pictures in -1..1, for the discriminator."""
-    adversarial: bool
-    """Whether the discriminator takes a step as well."""
+    pictures: Tensor | None
+    """(B, 3, S, S) restored pictures in -1..1, for the discriminator; None if there are none."""
     codes: Tensor | None = None
     """(B, T) codes the pictures were made from."""
 
@@ -43,18 +41,24 @@ class Stage(nn.Module, Generic[Network]):
 
     network: Network
     """What is trained and saved."""
-    frozen: tuple[str, ...] = ("perceptual",)
+    frozen: tuple[str, ...] = ("image_losses",)
     """Helpers that come from files of their own and are in no checkpoint."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
         self.config = config
         self.process_group = ProcessGroup()
-        self.perceptual = PerceptualDistance() if config.losses.perceptual else None
+        self.image_losses = ImageLosses(config)
 
     @abstractmethod
-    def forward(self, batch: Batch, step: int, score: Score) -> StepResult:
-        """Losses of a micro-batch at a step; `score` is the discriminator, held still."""
+    def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
+        """Losses of a micro-batch at a step.
+
+        Args:
+            batch: on the network's device.
+            step: which.
+            score: the discriminator, held still; None while there is no adversarial loss.
+        """
 
     @abstractmethod
     def restorations(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -92,27 +96,16 @@ class Stage(nn.Module, Generic[Network]):
             )
         self.load_state_dict({**self.state_dict(), **state})
 
-    def perceptual_term(self, pictures: Tensor, targets: Tensor) -> Tensor:
-        """L_per; zero where its weight is zero and no backbone was loaded."""
-        if self.perceptual is None:
-            return pictures.new_zeros(())
-        return self.perceptual(pictures, targets).mean()
-
     def adversarial_term(
         self,
         pictures: Tensor,
         reconstruction: Tensor,
         last_layer: nn.Parameter,
-        step: int,
-        score: Score,
+        score: Score | None,
     ) -> Tensor:
         """lambda_adv times the adaptive weight times L_adv; zero before its first step."""
-        if not self.is_adversarial(step):
+        if score is None:
             return reconstruction.new_zeros(())
         loss = generator_loss(score(pictures))
         weight = adaptive_weight(reconstruction, loss, last_layer, self.process_group.mean)
         return self.config.losses.adversarial * weight * loss
-
-    def is_adversarial(self, step: int) -> bool:
-        """Whether a step has the adversarial loss."""
-        return bool(self.config.losses.adversarial) and step >= self.config.adversarial_after

@@ -13,7 +13,6 @@ codes in use (see `vector_quantizer`).
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..networks import VQGAN
 from .config import RunConfig
@@ -36,22 +35,18 @@ class CodebookStage(Stage[VQGAN]):
         self.codebook.started.fill_(bool(config.start_from))
         self._seen: list[tuple[Tensor, Tensor]] = []
 
-    def forward(self, batch: Batch, step: int, score: Score) -> StepResult:
-        weights = self.config.losses
+    def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
         latents = self.network.encoder(batch.clean).float()
         quantized, codes = self._quantize(latents, step)
         pictures = self.network.generator(straight_through(latents, quantized)).float()
-        pixel = F.l1_loss(pictures, batch.clean)
-        perceptual = self.perceptual_term(pictures, batch.clean)
+        reconstruction, logged = self.image_losses(pictures, batch.clean)
         commitment = code_feature_loss(latents, quantized)
-        reconstruction = weights.pixel * pixel + weights.perceptual * perceptual
         last_layer = list(self.network.generator.parameters())[-2]  # weight, bias
-        adversarial = self.adversarial_term(pictures, reconstruction, last_layer, step, score)
+        adversarial = self.adversarial_term(pictures, reconstruction, last_layer, score)
         return StepResult(
-            loss=reconstruction + weights.commitment * commitment + adversarial,
-            logged={"L_1": pixel, "L_per": perceptual, "L_code_feat": commitment},
+            loss=reconstruction + self.config.losses.commitment * commitment + adversarial,
+            logged={**logged, "L_code_feat": commitment},
             pictures=pictures,
-            adversarial=self.is_adversarial(step),
             codes=codes,
         )
 
@@ -59,7 +54,7 @@ class CodebookStage(Stage[VQGAN]):
         """Features and indices of the nearest codes; the latents until the codebook starts."""
         if step < self.config.quantize_after:
             return latents, None
-        if not self.codebook.started:
+        if not self.codebook.has_started():
             self.codebook.start_from(self.process_group.gather(latents.detach()), self.config.seed)
         codes = self.network.quantize.nearest(latents)
         self._seen.append((latents.detach(), codes))
@@ -73,7 +68,8 @@ class CodebookStage(Stage[VQGAN]):
             self.process_group.gather(torch.cat(each)) for each in zip(*self._seen, strict=True)
         )
         self._seen.clear()
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        generator = torch.Generator(latents.device)
+        generator.manual_seed(self.config.seed * 1_000_003 + step)
         self.codebook.update(latents, codes, generator)
 
     def restorations(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ encoder is fine-tuned.
 
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +31,7 @@ UNKNOWN = -1
 class CodePredictionStage(Stage[CodeFormer]):
     """Trains encoder and transformer of a CodeFormer."""
 
-    frozen = ("perceptual", "autoencoder")
+    frozen = ("image_losses", "autoencoder")
     known_codes: Tensor | None
     """(variants, T) int16 codes of the clean faces."""
 
@@ -45,22 +46,41 @@ class CodePredictionStage(Stage[CodeFormer]):
         self.network = CodeFormer(config.model, operations)
         _start_from_autoencoder(self.network, self.autoencoder)
         load_named_weights(self.network, config.start_from)
+        self._take_over_prior()
         self.network.quantize.requires_grad_(False)
         self.network.generator.requires_grad_(False)
         self.network.fuse_convs_dict.requires_grad_(False)
         self.register_buffer("known_codes", None)
+
+    def _take_over_prior(self) -> None:
+        """Codebook and generator are stage I's, whatever the weights to start from hold."""
+        for name in ("quantize", "generator"):
+            prior = getattr(self.autoencoder, name).state_dict()
+            getattr(self.network, name).load_state_dict(prior)
 
     def remember_codes(self, count: int) -> None:
         """Keep the codes of `count` clean variants once they are computed."""
         tokens = self.config.model.vqgan.code_size**2
         device = self.network.position_emb.device
         self.known_codes = torch.full((count, tokens), UNKNOWN, dtype=torch.int16, device=device)
+        self._known = np.zeros(count, bool)
 
-    def forward(self, batch: Batch, step: int, score: Score) -> StepResult:
+    def restore(self, state: dict[str, Tensor]) -> None:
+        super().restore(state)
+        codes = self.network.quantize.embedding.weight
+        if not torch.equal(codes, self.autoencoder.quantize.embedding.weight):
+            # Stage I has gone on since: what was remembered of it is no more.
+            self._take_over_prior()
+            if self.known_codes is not None:
+                self.known_codes.fill_(UNKNOWN)
+        if self.known_codes is not None:
+            self._known = (self.known_codes[:, 0] != UNKNOWN).cpu().numpy()
+
+    def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
         assert batch.degraded is not None
         latents = self.network.encoder(batch.degraded).float()
         loss, logged, logits = self.code_losses(latents, batch)
-        return StepResult(loss, logged, batch.degraded, adversarial=False, codes=logits.argmax(2))
+        return StepResult(loss, logged, pictures=None, codes=logits.argmax(2))
 
     def code_losses(
         self, latents: Tensor, batch: Batch
@@ -85,14 +105,13 @@ class CodePredictionStage(Stage[CodeFormer]):
     @torch.no_grad()
     def clean_codes(self, batch: Batch) -> Tensor:
         """(B, T) codes of the clean faces through stage I, computed once for each variant."""
-        if self.known_codes is None or not len(batch.keys):
+        if self.known_codes is None or batch.keys is None:
             return self.autoencoder.encode(batch.clean)[1]
-        codes = self.known_codes[batch.keys].long()
-        missing = codes[:, 0] == UNKNOWN
-        if bool(missing.any()):
-            codes[missing] = self.autoencoder.encode(batch.clean[missing])[1]
-            self.known_codes[batch.keys] = codes.short()
-        return codes
+        rows = torch.from_numpy(batch.keys).to(batch.clean.device, non_blocking=True)
+        if not self._known[batch.keys].all():  # then all of them, so that no size changes
+            self.known_codes[rows] = self.autoencoder.encode(batch.clean)[1].short()
+            self._known[batch.keys] = True
+        return self.known_codes[rows].long()
 
     def restorations(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         restorer = cast(CodeFormer, network)

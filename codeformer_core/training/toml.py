@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
-from .config import RENAMED, RunConfig
+from .config import GONE, RENAMED, RunConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -124,6 +124,8 @@ def build(kind: Any, values: Table, where: str) -> Any:
         wrong, now = _shown(unknown[0]), RENAMED.get(unknown[0])
         if now in known:
             raise SettingError(f"{where}: {wrong} is called {now!r} now: rename it")
+        if unknown[0] in GONE:
+            raise SettingError(f"{where}: {wrong} is no more ({GONE[unknown[0]]}): delete it")
         raise SettingError(f"{where}: unknown setting {wrong}; known are {sorted(known)}")
     converted = {
         name: _convert(known[name], value, f"{where}: {name}") for name, value in values.items()

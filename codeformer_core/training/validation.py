@@ -55,8 +55,8 @@ def _scores(stage: Stage[Any], pictures: dict[str, Tensor], clean: Tensor) -> di
     for name, restored in pictures.items():
         restored = restored.float().clamp(-1, 1)
         scores[f"PSNR {name}"] = float(psnr(from_network(restored), from_network(clean)).sum())
-        if stage.perceptual is not None:
-            scores[f"L_per {name}"] = float(stage.perceptual(restored, clean).sum())
+        if (perceptual := stage.image_losses.perceptual) is not None:
+            scores[f"L_per {name}"] = float(perceptual(restored, clean).sum())
     return scores
 
 

@@ -49,11 +49,17 @@ class VectorQuantizer(nn.Module):
         self.register_buffer("counts", torch.ones(len(weight)))
         self.register_buffer("sums", weight.detach().clone())
         self.register_buffer("started", torch.tensor(False))
+        self._started = False
 
     @property
     def weight(self) -> Tensor:
         """(K, C) the codes."""
         return self.codebook[0].embedding.weight
+
+    def has_started(self) -> bool:
+        """Whether the codes have been placed; asks the device no more once they have."""
+        self._started = self._started or bool(self.started)
+        return self._started
 
     @torch.no_grad()
     def start_from(self, latents: Tensor, seed: int = 0) -> None:
@@ -69,15 +75,17 @@ class VectorQuantizer(nn.Module):
     def update(self, latents: Tensor, codes: Tensor, generator: torch.Generator) -> None:
         """One step of the moving averages with (B, C, h, w) latents and their (B, h*w) codes."""
         vectors, codes = _as_vectors(latents), codes.flatten()
-        counts = torch.bincount(codes, minlength=len(self.weight)).float()
+        counts = torch.zeros_like(self.counts).index_add_(0, codes, torch.ones_like(vectors[:, 0]))
         sums = torch.zeros_like(self.sums).index_add_(0, codes, vectors)
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
+        # One for each code, needed or not: to ask which are dead would make a GPU wait.
+        places = torch.randint(
+            len(vectors), self.counts.shape, generator=generator, device=vectors.device
+        )
         dead = self.counts < self.revive_below
-        if bool(dead.any()):
-            drawn = torch.randint(len(vectors), (int(dead.sum()),), generator=generator)
-            self.sums[dead] = vectors[drawn]
-            self.counts[dead] = 1.0
+        self.sums.copy_(torch.where(dead[:, None], vectors[places], self.sums))
+        self.counts.masked_fill_(dead, 1.0)
         self.weight.copy_(self.sums / self.counts.unsqueeze(1))
 
 

@@ -10,9 +10,8 @@ from codeformer_core.degradation import (
     Degradation,
     DegradationRange,
     degrade,
-    gaussian_kernel,
-    motion_kernel,
 )
+from codeformer_core.degradation.kernels import gaussian_kernel, motion_kernel
 from codeformer_core.errors import SettingError
 
 

@@ -1,9 +1,11 @@
 """Distances of features: the networks are right, and the distances behave."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from skimage import data
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,11 +17,10 @@ from codeformer_core.metrics import (
     LPIPS,
     FrechetDistance,
     PerceptualDistance,
-    backbones,
     codebook_usage,
     nme,
 )
-from codeformer_core.metrics.backbones import Features
+from codeformer_core.metrics.backbones import Features, build_blocks
 
 ESPRESSO = 967
 """Its number among ImageNet's classes."""
@@ -39,8 +40,6 @@ def installed(name: str) -> None:
         BACKBONES[name].find()
     except MissingModelError as error:
         pytest.skip(str(error))
-    if name == "mobilenet_v2":
-        pytest.importorskip("torchvision")
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -62,13 +61,13 @@ def test_features_have_four_scales(name: str) -> None:
     assert [each.shape[2] for each in maps] == [32, 16, 8, 4]
 
 
-def test_efficientnet_knows_an_espresso(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_efficientnet_knows_an_espresso() -> None:
     """Our blocks, completed by the rest of the file, classify as the file was trained to."""
     installed("efficientnet_lite0")
-    rest = ((4, 5, 2, 192), (1, 3, 1, 320))
-    monkeypatch.setattr(backbones, "LITE0_STAGES", (*backbones.LITE0_STAGES, *rest))
-    state, _ = read_state(BACKBONES["efficientnet_lite0"].find())
-    blocks = torch.nn.Sequential(*backbones._efficientnet_lite0(state)).eval()
+    backbone = BACKBONES["efficientnet_lite0"]
+    whole = replace(backbone, strides=(*backbone.strides, 2, 1, 1, 1, 1))
+    state, _ = read_state(backbone.find())
+    blocks = torch.nn.Sequential(*build_blocks(whole, state))
     photo = torch.from_numpy(data.coffee()[:, 100:500]).movedim(-1, 0)[None] / 255
     photo = F.interpolate(photo, (224, 224), mode="bicubic", antialias=True)
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -83,10 +82,34 @@ def test_efficientnet_knows_an_espresso(monkeypatch: pytest.MonkeyPatch) -> None
     assert float(shares.max()) > 0.5
 
 
+def test_mobilenet_is_the_published_network() -> None:
+    installed("mobilenet_v2")
+    models = pytest.importorskip("torchvision.models")
+    theirs = models.mobilenet_v2()
+    theirs.load_state_dict(read_state(BACKBONES["mobilenet_v2"].find())[0])
+    pictures = torch.rand(2, 3, 96, 96)
+    network = Features("mobilenet_v2")
+    x = (pictures - network.mean) / network.deviation
+    with torch.no_grad():
+        wanted = theirs.eval().features[: network.taps[-1] + 1](x)
+        assert torch.allclose(network(pictures * 2 - 1)[-1], wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_trimmed_weights_are_all_it_needs(name: str, tmp_path: Path) -> None:
+    installed(name)
+    path = tmp_path / f"{name}.safetensors"
+    save_file(BACKBONES[name].trimmed(), path)
+    assert path.stat().st_size < 4 << 20
+    pictures = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        pairs = zip(Features(name)(pictures), Features(name, path)(pictures), strict=True)
+        assert all(torch.equal(whole, trimmed) for whole, trimmed in pairs)
+
+
 def test_gradients_reach_the_restored_picture_only(face: Tensor) -> None:
     installed("efficientnet_lite0")
     network = PerceptualDistance("efficientnet_lite0").train()
-    assert not network.features.training
     pictures = (face.movedim(-1, 1) * 2 - 1).requires_grad_()
     targets = pictures.detach().flip(3).requires_grad_()
     network(pictures, targets).sum().backward()

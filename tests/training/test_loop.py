@@ -54,10 +54,10 @@ def test_killed_run_goes_on_to_the_same_losses(
     killed = Trainer(replace(config, save_every=2), tmp_path / "killed")
     step_as_before = killed.train_step
 
-    def die_at_five(parts):
+    def die_at_five(parts, progress):
         if killed.step == 5:
             raise RuntimeError("killed")
-        return step_as_before(parts)
+        return step_as_before(parts, progress)
 
     monkeypatch.setattr(killed, "train_step", die_at_five)
     with pytest.raises(RuntimeError, match="killed"):
@@ -168,7 +168,7 @@ def test_what_ended_a_run_is_said_though_its_curves_cannot_be_closed(
 
     trainer = Trainer(run_config(), tmp_path / "run")
     monkeypatch.setattr(FolderReporter, "close", lambda self: refuse("the last"))
-    monkeypatch.setattr(trainer, "train_step", lambda parts: refuse("the first"))
+    monkeypatch.setattr(trainer, "train_step", lambda *_: refuse("the first"))
     with pytest.raises(PictureError, match="the first"):
         trainer.run()
 
@@ -181,7 +181,7 @@ def test_accumulated_gradients_equal_those_of_the_whole_batch(
         config = run_config(batch_size=4, gradient_accumulation_steps=parts, adversarial_after=100)
         trainer = Trainer(config, tmp_path / str(parts))
         for step in range(4):  # past the start of the codebook
-            batches = [trainer.batches.at(step, each).on(trainer.device) for each in trainer.places]
+            batches = [trainer.batches.at(step, each) for each in trainer.places]
             trainer.train_step(batches)
             trainer.step += 1
             if step == 1:
@@ -190,17 +190,13 @@ def test_accumulated_gradients_equal_those_of_the_whole_batch(
         torch.testing.assert_close(summed, whole, atol=1e-6, rtol=1e-3)
 
 
-def test_bf16_and_device_degradation_run(tmp_path: Path, run_config: MakeConfig) -> None:
+def test_bf16_runs(tmp_path: Path, run_config: MakeConfig) -> None:
     config = run_config(steps=2, precision="bf16", quantize_after=0, adversarial_after=0)
     first = Trainer(config, tmp_path / "one")
     first.run()
     assert all(value.dtype == torch.float32 for value in averages_of(first).values())
-    second = replace(
-        config,
-        stage=2,
-        autoencoder=str(tmp_path / "one" / "weights.safetensors"),
-        degrade_on_device=True,
-    )
+    weights = str(tmp_path / "one" / "weights.safetensors")
+    second = replace(config, stage=2, autoencoder=weights)
     assert Trainer(second, tmp_path / "two").run()
 
 

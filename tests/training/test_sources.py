@@ -3,15 +3,19 @@
 import gzip
 import io
 import os
-import pickle
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from codeformer_core.errors import PictureError
 from codeformer_core.training.sources import FaceSet, find_pictures, hold_out
+
+EVERY = np.arange(8)
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -32,8 +36,8 @@ def test_faces_are_read_at_one_size_and_never_enlarged(face_folder: Path) -> Non
     pictures = find_pictures(face_folder)
     faces = FaceSet(pictures, 64)
     assert len(faces) == 8
-    assert faces[3].shape == (64, 64, 3)
-    assert faces[3].dtype == np.uint8
+    some = faces.take(np.array([3, 1]), CPU)
+    assert (some.shape, some.dtype) == ((2, 64, 64, 3), torch.uint8)
     with pytest.raises(PictureError, match="128"):
         FaceSet(pictures, 128)
 
@@ -43,14 +47,36 @@ def test_shards_hold_the_same_faces(face_folder: Path, shard: Path) -> None:
     for data in (shard, shard.parent):
         packed = FaceSet(find_pictures(data), 80)
         assert len(packed) == 8
-        assert all(np.array_equal(loose[index], packed[index]) for index in range(8))
+        assert torch.equal(loose.take(EVERY, CPU), packed.take(EVERY, CPU))
 
 
-def test_faces_survive_pickling_and_are_kept_as_far_as_memory_goes(shard: Path) -> None:
-    faces = pickle.loads(pickle.dumps(FaceSet(find_pictures(shard), 64, memory=3 * 3 * 64**2)))
-    first = [faces[index] for index in range(8)]
-    again = [faces[index] for index in range(8)]
-    assert [a is b for a, b in zip(first, again, strict=True)] == [True] * 3 + [False] * 5
+@pytest.mark.parametrize("expected", [True, False])
+def test_faces_that_do_not_fit_into_memory_are_decoded_every_time(
+    shard: Path, expected: bool
+) -> None:
+    kept = FaceSet(find_pictures(shard), 64)
+    decoded = FaceSet(find_pictures(shard), 64, memory=3 * 64**2)
+    for indices in (EVERY[:4], EVERY[2:], np.array([1, 1, 5])):
+        if expected:
+            decoded.expect(indices)
+        assert torch.equal(decoded.take(indices, CPU), kept.take(indices, CPU))
+        assert not decoded._coming
+
+
+def test_faces_of_a_shard_weigh_what_their_notes_say(shard: Path) -> None:
+    with tarfile.open(shard, "w") as archive:
+        for name, text in (("a", b'{"weight": 0.5}'), ("b", b'{"side": 80}'), ("c", b"no JSON")):
+            for suffix, data in (("json", text), ("png", png_bytes())):
+                about = tarfile.TarInfo(f"{name}.{suffix}")
+                about.size = len(data)
+                archive.addfile(about, io.BytesIO(data))
+    assert [picture.weight for picture in find_pictures(shard)] == [0.5, 1.0, 1.0]
+
+
+def png_bytes() -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(data, "PNG")
+    return data.getvalue()
 
 
 def test_subfolders_count_and_hidden_files_do_not(face_folder: Path) -> None:
@@ -76,7 +102,7 @@ def test_picture_that_breaks_later_is_named(face_folder: Path) -> None:
     whole = (face_folder / "2.png").read_bytes()
     (face_folder / "2.png").write_bytes(whole[:50])
     with pytest.raises(PictureError, match=r"2\.png"):
-        FaceSet(pictures, 64)[2]
+        FaceSet(pictures, 64).take(EVERY, CPU)
 
 
 def test_held_out_faces_depend_on_their_names_alone(face_folder: Path) -> None:

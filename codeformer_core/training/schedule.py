@@ -1,0 +1,48 @@
+"""How far a run is, and what follows from that."""
+
+import math
+import time
+
+from .config import RunConfig
+
+
+class Schedule:
+    """The learning rate, and when the adversarial loss joins.
+
+    Both follow the steps. Where a run has been given a time instead, which ends before the steps
+    do, both follow the clock: the rate rises again at its start and has fallen at its end.
+
+    Args:
+        config: of the run.
+        first_step: at which it begins or goes on.
+        seconds: that it has; None if it may make all its steps.
+    """
+
+    def __init__(
+        self, config: RunConfig, first_step: int = 0, seconds: float | None = None
+    ) -> None:
+        self.config, self.seconds = config, seconds
+        self._first_step = 0 if seconds is None else first_step
+        self._started = time.monotonic()
+
+    def progress(self, step: int) -> float:
+        """Share of the run that is done, 0 to 1."""
+        if self.seconds is None:
+            return step / self.config.steps
+        elapsed = time.monotonic() - self._started
+        return min(1.0, elapsed / max(1e-9, self.seconds))
+
+    def learning_rate(self, step: int, progress: float) -> float:
+        """Linear warm-up, then a cosine down to `final_rate`."""
+        config = self.config
+        warm = min(1.0, (step - self._first_step + 1) / max(1, config.warm_up))
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        return config.learning_rate * warm * (config.final_rate + (1 - config.final_rate) * cosine)
+
+    def is_adversarial(self, step: int, progress: float) -> bool:
+        """Whether a step has the adversarial loss."""
+        if not self.config.losses.adversarial:
+            return False
+        if self.seconds is None:
+            return step >= self.config.adversarial_after
+        return progress >= self.config.adversarial_share
