@@ -31,7 +31,7 @@ class Target:
     """Their type; None keeps the file's own."""
 
 
-def layout(*beginnings: str) -> Fits:
+def has_keys(*beginnings: str) -> Fits:
     """Fits files in which keys begin in each of these ways."""
     return lambda file: all(
         any(key.startswith(start) for key in file.state) for start in beginnings

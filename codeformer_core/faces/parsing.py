@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from ..checkpoints.building import Target, filled
+from ..checkpoints.building import Fits, Target, filled, has_keys
 from ..checkpoints.reader import WeightFile
 from ..errors import MissingModelError, PictureError
 from ..runtime import Runtime
@@ -33,6 +33,12 @@ LABELS: dict[ParserKind, Sequence[str]] = {
 """What each network's classes mean, in the order of its outputs."""
 
 NOT_FACE = frozenset({"background", "hat", "necklace", "neck", "cloth"})
+
+FITS: dict[ParserKind, Fits] = {
+    "parsenet": has_keys("out_mask_conv.", "encoder.0."),
+    "bisenet": has_keys("cp.resnet.", "ffm.", "conv_out."),
+}
+"""Whether a file is of a kind."""
 
 NORMALISATION: dict[ParserKind, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "parsenet": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),

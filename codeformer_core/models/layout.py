@@ -9,11 +9,18 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
+from ..checkpoints.building import any_of, has_keys
 from ..checkpoints.reader import Metadata, State, WeightFile
 from ..errors import CheckpointError
 from ..networks import CodeFormerConfig, VQGANConfig
 from ..networks.config import NORM_GROUPS
 
+CODEFORMER = any_of(
+    has_keys("position_emb", "quantize.", "encoder.blocks.0."),
+    has_keys("idx_pred_layer.", "ft_layers.", "generator.blocks."),
+)
+VQGAN = has_keys("encoder.blocks.0.", "quantize.embedding.", "generator.blocks.0.")
+"""Whether a file is of the kind; a CodeFormer has all that a VQGAN has."""
 HEADS = 8
 """Attention heads of the published network; not visible in the weights."""
 CODE_SIZE = 16

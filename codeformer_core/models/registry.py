@@ -13,19 +13,18 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ..checkpoints.building import Fits, Target, any_of, layout
+from ..checkpoints.building import Fits, Target, any_of, has_keys
 from ..checkpoints.names import from_published
 from ..checkpoints.reader import WeightFile, read_weights
 from ..errors import CheckpointError, SettingError
-from ..faces import build_parser, build_retinaface
-from ..faces.detection.retinaface import KEYS as RETINAFACE_KEYS
+from ..faces import parsing
+from ..faces.detection import retinaface
 from ..networks import CodeFormerConfig, VQGANConfig
 from ..networks.layers import Operations
 from ..runtime import check_device
-from . import spandrel_restorer
+from . import layout, spandrel_restorer
 from .build import NETWORK_DTYPES, build_codeformer, build_vqgan, check_complete
 from .empty import build_empty
-from .layout import codeformer_config, vqgan_config
 
 Role = Literal["restorer", "detector", "parser"]
 """What a model does: it restores aligned faces, finds faces, or marks what is face in a crop."""
@@ -41,20 +40,20 @@ NOUNS = {
 """What to call before a person what a file was wanted as."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelKind:
     """One kind of weight file."""
 
     kind: str
     """Its name."""
-    role: Role | None
-    """What it does; None if it is recognised only, or needed for training only."""
     title: str
     """What to call it before a person."""
     advice: str
     """Where it belongs, as one sentence."""
     fits: Fits
     """Whether a file is of this kind, from its keys and shapes."""
+    role: Role | None = None
+    """What it does; None if it is recognised only, or needed for training only."""
     build: Callable[[WeightFile, Target], Any] | None = None
     """Makes of a file what the role says; None if nothing here does."""
     config: Callable[[WeightFile], Config] | None = None
@@ -64,120 +63,107 @@ class ModelKind:
 _RESTORER = "use it as the model that restores (Load CodeFormer)"
 _DETECTOR = "use it as the face detector (Load Face Detector)"
 _PARSER = "use it as the face parser (Load Face Parser)"
-_UPSCALER = "load it with Load Upscale Model and connect it as upscale_model"
 
 KINDS: tuple[ModelKind, ...] = (
     ModelKind(
-        "codeformer",
-        "restorer",
-        "a CodeFormer",
-        _RESTORER,
-        any_of(
-            layout("position_emb", "quantize.", "encoder.blocks.0."),
-            layout("idx_pred_layer.", "ft_layers.", "generator.blocks."),
-        ),
-        build_codeformer,
-        codeformer_config,
+        kind="codeformer",
+        role="restorer",
+        title="a CodeFormer",
+        advice=_RESTORER,
+        fits=layout.CODEFORMER,
+        build=build_codeformer,
+        config=layout.codeformer_config,
     ),
     ModelKind(
-        "vqgan",
-        None,
-        "a stage I VQGAN",
-        "it holds no transformer, so it restores nothing by itself: use load_vqgan, or train "
-        "stages II and III on it",
-        layout("encoder.blocks.0.", "quantize.embedding.", "generator.blocks.0."),
-        build_vqgan,
-        vqgan_config,
+        kind="vqgan",
+        title="a stage I VQGAN",
+        advice="it holds no transformer, so it restores nothing by itself: use load_vqgan, or "
+        "train stages II and III on it",
+        fits=layout.VQGAN,
+        build=build_vqgan,
+        config=layout.vqgan_config,
     ),
     ModelKind(
-        "gfpgan",
-        "restorer",
-        "a GFPGAN",
-        _RESTORER,
-        layout("stylegan_decoder"),
-        spandrel_restorer.build,
+        kind="gfpgan",
+        role="restorer",
+        title="a GFPGAN",
+        advice=_RESTORER,
+        fits=spandrel_restorer.GFPGAN,
+        build=spandrel_restorer.build_spandrel,
     ),
     ModelKind(
-        "restoreformer",
-        "restorer",
-        "a RestoreFormer",
-        _RESTORER,
-        any_of(
-            layout("vqvae.encoder.", "vqvae.quantize."),
-            layout("encoder.down.", "decoder.up.", "quantize.embedding."),
-        ),
-        spandrel_restorer.build,
+        kind="restoreformer",
+        role="restorer",
+        title="a RestoreFormer",
+        advice=_RESTORER,
+        fits=spandrel_restorer.RESTOREFORMER,
+        build=spandrel_restorer.build_spandrel,
     ),
     ModelKind(
-        "retinaface_resnet50",
-        "detector",
-        "a RetinaFace detector (ResNet50)",
-        _DETECTOR,
-        layout("body.conv1.", "body.layer4.", *RETINAFACE_KEYS),
-        partial(build_retinaface, backbone="resnet50"),
+        kind="retinaface_resnet50",
+        role="detector",
+        title="a RetinaFace detector (ResNet50)",
+        advice=_DETECTOR,
+        fits=retinaface.FITS["resnet50"],
+        build=partial(retinaface.build_retinaface, backbone="resnet50"),
     ),
     ModelKind(
-        "retinaface_mobile0.25",
-        "detector",
-        "a RetinaFace detector (MobileNet 0.25)",
-        _DETECTOR,
-        layout("body.stage1.", *RETINAFACE_KEYS),
-        partial(build_retinaface, backbone="mobile0.25"),
+        kind="retinaface_mobile0.25",
+        role="detector",
+        title="a RetinaFace detector (MobileNet 0.25)",
+        advice=_DETECTOR,
+        fits=retinaface.FITS["mobile0.25"],
+        build=partial(retinaface.build_retinaface, backbone="mobile0.25"),
     ),
     ModelKind(
-        "parsenet",
-        "parser",
-        "a ParseNet face parser",
-        _PARSER,
-        layout("out_mask_conv.", "encoder.0."),
-        partial(build_parser, kind="parsenet"),
+        kind="parsenet",
+        role="parser",
+        title="a ParseNet face parser",
+        advice=_PARSER,
+        fits=parsing.FITS["parsenet"],
+        build=partial(parsing.build_parser, kind="parsenet"),
     ),
     ModelKind(
-        "bisenet",
-        "parser",
-        "a BiSeNet face parser",
-        _PARSER,
-        layout("cp.resnet.", "ffm.", "conv_out."),
-        partial(build_parser, kind="bisenet"),
+        kind="bisenet",
+        role="parser",
+        title="a BiSeNet face parser",
+        advice=_PARSER,
+        fits=parsing.FITS["bisenet"],
+        build=partial(parsing.build_parser, kind="bisenet"),
     ),
     ModelKind(
-        "esrgan",
-        None,
-        "an ESRGAN upscaler",
-        _UPSCALER,
-        any_of(
-            layout("conv_first.", "body.0.rdb1."),
-            layout("conv_first.", "RRDB_trunk."),
-            layout("model.0.weight", "model.1.sub."),
+        kind="esrgan",
+        title="an ESRGAN upscaler",
+        advice="load it with Load Upscale Model and connect it as upscale_model",
+        fits=any_of(
+            has_keys("conv_first.", "body.0.rdb1."),
+            has_keys("conv_first.", "RRDB_trunk."),
+            has_keys("model.0.weight", "model.1.sub."),
         ),
     ),
     ModelKind(
-        "yolov5-face",
-        None,
-        "a YOLOv5 face detector",
-        "this library does not run it; choose retinaface_resnet50 or retinaface_mobile0.25",
-        layout("model.0.stem_1."),
+        kind="yolov5-face",
+        title="a YOLOv5 face detector",
+        advice="this library does not run it; choose retinaface_resnet50 or retinaface_mobile0.25",
+        fits=has_keys("model.0.stem_1."),
     ),
     ModelKind(
-        "discriminator",
-        None,
-        "a GAN discriminator",
-        "it is needed for training only; choose the network trained with it",
-        layout("main.0.weight", "main.2.weight"),
+        kind="discriminator",
+        title="a GAN discriminator",
+        advice="it is needed for training only; choose the network trained with it",
+        fits=has_keys("main.0.weight", "main.2.weight"),
     ),
     ModelKind(
-        "stable-diffusion",
-        None,
-        "a diffusion checkpoint",
-        "load it with Load Checkpoint; CodeFormer comes after VAE Decode",
-        layout("model.diffusion_model."),
+        kind="stable-diffusion",
+        title="a diffusion checkpoint",
+        advice="load it with Load Checkpoint; CodeFormer comes after VAE Decode",
+        fits=has_keys("model.diffusion_model."),
     ),
     ModelKind(
-        "unknown",
-        None,
-        "a network this library does not know",
-        "choose a CodeFormer, GFPGAN, RestoreFormer, RetinaFace, ParseNet or BiSeNet file",
-        layout(),
+        kind="unknown",
+        title="a network this library does not know",
+        advice="choose a CodeFormer, GFPGAN, RestoreFormer, RetinaFace, ParseNet or BiSeNet file",
+        fits=has_keys(),
     ),
 )
 """Every kind that is recognised; the first that fits counts, and the last fits all."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..checkpoints.building import Target
+from ..checkpoints.building import Target, any_of, has_keys
 from ..checkpoints.reader import State, WeightFile
 from ..errors import CheckpointError
 from ..networks import Fidelity
@@ -16,6 +16,11 @@ SIDE = 512
 """All of them are trained on crops of the five-point template at this size."""
 BYTES_PER_FACE = 1.6e9
 """For the activations of one face; CodeFormer's own need is of that order."""
+GFPGAN = has_keys("stylegan_decoder")
+RESTOREFORMER = any_of(
+    has_keys("vqvae.encoder.", "vqvae.quantize."),
+    has_keys("encoder.down.", "decoder.up.", "quantize.embedding."),
+)
 PREFIX = "vqvae."
 """Of the network's keys where a RestoreFormer was saved with the losses it was trained by."""
 
@@ -73,7 +78,7 @@ class SpandrelRestorer(nn.Module):
         return restored
 
 
-def build(file: WeightFile, target: Target) -> SpandrelRestorer:
+def build_spandrel(file: WeightFile, target: Target) -> SpandrelRestorer:
     """The restorer of a file, in the file's own number type, for not all of them run in another.
 
     Raises:

@@ -1,22 +1,24 @@
 """Kinds, variants and sizes are read from keys and shapes."""
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
 from codeformer_core.checkpoints import read_state, save_network, write_state
-from codeformer_core.checkpoints.building import Target, filled, layout
 from codeformer_core.checkpoints.names import to_published
 from codeformer_core.checkpoints.reader import Metadata, WeightFile
 from codeformer_core.errors import CheckpointError
-from codeformer_core.models import describe, load_detector, load_restorer, registry
+from codeformer_core.models import convert, describe, load_detector, load_restorer, registry
 from codeformer_core.models.empty import build_empty
 from codeformer_core.models.registry import KINDS, Config, ModelKind, read_config, recognise
 from codeformer_core.networks import CodeFormerConfig, VQGANConfig
 
 State = dict[str, torch.Tensor]
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 
 def identify(state: State, metadata: Metadata | None = None) -> tuple[ModelKind, Config | None]:
@@ -202,40 +204,35 @@ def test_no_kind_has_two_rows_and_every_role_is_played() -> None:
     assert all(row.build for row in KINDS if row.role)
 
 
-@dataclass(frozen=True)
-class _ToyDetector:
-    """Finds a face in the middle of every picture."""
-
-    network: torch.nn.Linear
-    name: str = "toy"
-
-
-def _build_toy(file: WeightFile, target: Target) -> _ToyDetector:
-    return _ToyDetector(filled(torch.nn.Linear(2, 1), file.state, target))
-
-
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> ModelKind:
-    """A detector that is not in the table until this test puts it there."""
-    row = ModelKind("toy", "detector", "a toy", "play", layout("weight", "bias"), _build_toy)
-    monkeypatch.setattr(registry, "KINDS", (row, *KINDS))
-    return row
+def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The detector that CONTRIBUTING.md adds as an example; the table forgets it afterwards."""
+    file, row = re.findall(r"```python\n(.*?)```", CONTRIBUTING.read_text(), re.DOTALL)
+    module = ModuleType("codeformer_core.faces.detection.bright_spot")
+    module.__package__ = "codeformer_core.faces.detection"
+    exec(file, vars(module))  # noqa: S102 (our own text)
+    names = {**vars(registry), "bright_spot": module}
+    (added,) = eval(f"({row.partition('bright_spot')[2]})", names)  # noqa: S307
+    monkeypatch.setattr(registry, "KINDS", (added, *KINDS))
+    return module
 
 
-def test_a_row_is_all_a_new_detector_needs(toy: ModelKind, tmp_path: Path) -> None:
-    network = torch.nn.Linear(2, 1)
-    path = write_state(tmp_path / "toy.safetensors", network.state_dict())
-    detector = load_detector(path)
-    assert isinstance(detector, _ToyDetector)
-    assert torch.equal(detector.network.weight, network.weight)
-    assert "a toy: play" in str(describe(path))
-    with pytest.raises(CheckpointError, match=r"toy\.saf.*: is a toy, no face restorer: play"):
+def test_one_file_and_one_row_are_all_a_new_detector_needs(toy: ModuleType, tmp_path: Path) -> None:
+    network = toy.BrightSpotNetwork()
+    torch.nn.init.constant_(network.bright_spot.weight, 0.1)
+    path = write_state(tmp_path / "spot.pth", network.state_dict())
+    picture = torch.zeros(1, 100, 200, 3)
+    picture[:, 40:50, 60:70] = 1.0
+    (face,) = load_detector(convert(path, tmp_path / "spot.safetensors")).detect(picture)
+    assert face.box.centre == pytest.approx((65, 45), abs=4)
+    assert "a BrightSpot detector: use it as the face detector" in str(describe(path))
+    with pytest.raises(CheckpointError, match=r"spot\.pth: is a BrightSpot .*, no face restorer"):
         load_restorer(path)
 
 
-def test_tensors_that_do_not_fit_are_named(toy: ModelKind, tmp_path: Path) -> None:
-    path = write_state(tmp_path / "toy.safetensors", torch.nn.Linear(3, 1).state_dict())
-    with pytest.raises(CheckpointError, match=r"toy\.safetensors: looks like a toy.*weight"):
+def test_tensors_that_do_not_fit_are_named(toy: ModuleType, tmp_path: Path) -> None:
+    path = write_state(tmp_path / "spot.pth", {"bright_spot.weight": torch.zeros(1, 3, 5, 5)})
+    with pytest.raises(CheckpointError, match=r"spot\.pth: looks like a BrightSpot.*bias"):
         load_detector(path)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...checkpoints.building import Target, filled
+from ...checkpoints.building import Target, filled, has_keys
 from ...checkpoints.reader import WeightFile
 from ...errors import MissingModelError
 from ...runtime import Runtime
@@ -46,8 +46,12 @@ BYTES_PER_PIXEL = 480.0
 MOST_CANDIDATES = 5000
 """Anchors kept for suppression: noise pictures must not make it quadratic in all anchors."""
 
-KEYS = ("fpn.", "ssh1.", "ClassHead.", "LandmarkHead.")
-"""Beginnings of keys in every file of it; those of its backbone come beside them."""
+_HEADS = ("fpn.", "ssh1.", "ClassHead.", "LandmarkHead.")
+FITS = {
+    "resnet50": has_keys("body.conv1.", "body.layer4.", *_HEADS),
+    "mobile0.25": has_keys("body.stage1.", *_HEADS),
+}
+"""Whether a file is one of it, by backbone."""
 
 
 def build_retinaface(file: WeightFile, target: Target, *, backbone: str) -> RetinaFaceDetector:
