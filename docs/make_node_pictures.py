@@ -1,8 +1,8 @@
-"""Take the pictures of the help pages, the workflows and the comparison in a real ComfyUI.
+"""Take the pictures of the help pages, of workflows and the comparison in a real ComfyUI.
 
 Run from the repository, with the `test` extra and Chromium: `python docs/make_node_pictures.py`,
-with names of nodes or workflows, or `compare`, to take only those. The photo is scikit-image's
-astronaut (NASA, public domain).
+with names of nodes or workflows, or `compare`, to take only those. The photos are those of
+`make_template_pictures.py`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from PIL import Image, ImageFilter
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 HELP = ROOT / "web" / "docs"
+EXAMPLES = ROOT / "web" / "examples"
 WORKFLOWS = ROOT / "workflows"
 COMPARISON = ROOT / "docs" / "compare.jpg"
 MARGIN = 24
@@ -38,8 +39,8 @@ SETTINGS = {
 }
 
 NODES: dict[str, dict[str, Any]] = {
-    "photo": {"type": "LoadImage", "widgets": {"image": "example.png"}},
-    "sharp": {"type": "LoadImage", "widgets": {"image": "sharp.png"}},
+    "photo": {"type": "LoadImage", "widgets": {"image": "codeformer_old_photo.jpg"}},
+    "sharp": {"type": "LoadImage", "widgets": {"image": "codeformer_portrait.jpg"}},
     "hole": {"type": "LoadImageMask", "widgets": {"image": "hole.png", "channel": "red"}},
     "model": {"type": "CodeFormerLoader"},
     "detector": {"type": "CodeFormerFaceDetectorLoader"},
@@ -84,14 +85,23 @@ SHOWN = {
     "degrade": "image",
 }
 """Outputs that a Preview Image beside the node shows; inpainting needs a model of its own."""
-WITHOUT_DOWNLOADS = (
-    "restore a photo",
-    "blocks",
-    "batch",
-    "select faces",
-    "fidelity sweep",
-    "degrade and restore",
+GRAPHS = (
+    "fix faces after txt2img",
+    "refine faces with a sampler",
+    "compare with GFPGAN",
+    "inpaint faces",
+    "old photo",
 )
+"""Workflows that want files which are not shipped; `make_template_pictures.py` runs the others."""
+WANTED = (
+    "checkpoints/v1-5-pruned-emaonly-fp16.safetensors",
+    "facerestore_models/GFPGANv1.4.pth",
+    "facerestore_models/codeformer_inpainting.pth",
+    "facerestore_models/codeformer_colorization.pth",
+    "facerestore_models/my_codeformer.pth",
+    "upscale_models/RealESRGAN_x2plus.pth",
+)
+"""Model files that the loaders and Convert File list here, without their contents."""
 
 
 def main(names: list[str]) -> None:
@@ -102,8 +112,10 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         base = host.make_base(Path(folder) / "base")
         _write_photos(base / "input")
-        # For Convert File to list.
-        (base / "models" / "facerestore_models" / "my_codeformer.pth").touch()
+        for name in WANTED:
+            path = base / "models" / name
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
@@ -112,7 +124,7 @@ def main(names: list[str]) -> None:
             desk = desks.Desk(browser, f"http://{server.address}", Path(folder))
             desk.page.evaluate("app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
             _take_nodes(desk, names)
-            for name in WITHOUT_DOWNLOADS:
+            for name in GRAPHS:
                 if not names or name in names:
                     _take_workflow(desk, name)
             if not names or COMPARISON.stem in names:
@@ -131,15 +143,9 @@ def _load(path: str) -> ModuleType:
 
 
 def _write_photos(folder: Path) -> None:
-    """A photo as it is, as an old one, and a mask over the mouth."""
-    from skimage import data
-
-    folder.mkdir()
-    sharp = Image.fromarray(data.astronaut())
-    sharp.save(folder / "sharp.png")
-    small = sharp.filter(ImageFilter.GaussianBlur(1.5)).resize((170, 170))
-    small.resize(sharp.size, Image.Resampling.BICUBIC).save(folder / "example.png")
-    mask = Image.new("L", sharp.size)
+    """The templates' pictures, and a mask over the portrait's mouth."""
+    shutil.copytree(EXAMPLES, folder)
+    mask = Image.new("L", (512, 512))
     mask.paste(255, (195, 130, 255, 175))
     mask.convert("RGB").save(folder / "hole.png")
 
@@ -178,11 +184,9 @@ def _take_nodes(desk: Any, names: list[str]) -> None:
 
 
 def _take_workflow(desk: Any, name: str) -> None:
-    """Open a workflow, run it, and take it whole."""
+    """Open a workflow and take it whole."""
     workflow = json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
     desk.page.evaluate("(workflow) => app.loadGraphData(workflow)", workflow)
-    desk.page.wait_for_timeout(1500)
-    desk.run()
     desk.page.wait_for_timeout(3000)
     box = desk.page.evaluate(FIT, list(THUMBNAIL))
     desk.page.wait_for_timeout(1000)

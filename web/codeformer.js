@@ -5,6 +5,7 @@ import { api } from "../../scripts/api.js";
 import { NodeChoice, behind, nextWith } from "./lib/choice.js";
 import { Compare } from "./lib/compare.js";
 import { Download } from "./lib/downloads.js";
+import { bringExamples } from "./lib/examples.js";
 import { lastResults, nodeNamed } from "./lib/history.js";
 import {
   addPanel,
@@ -37,6 +38,9 @@ const SETTING = {
   fidelity: "CodeFormer.Defaults.Fidelity",
   ask: "CodeFormer.Downloads.Ask",
 };
+
+/** @type {(path: string, options?: RequestInit) => Promise<Response>} */
+const request = (path, options) => api.fetchApi(path, options);
 
 /** @param {string} id */
 const setting = (id) => app.extensionManager.setting.get(id);
@@ -143,7 +147,7 @@ function addDownload(node) {
   let shown = false;
   const chosen = () => String(findWidget(node, "file")?.value ?? "");
   const ask = () => setting(SETTING.ask) !== false;
-  const download = new Download(lifetime(node), (path, options) => api.fetchApi(path, options), chosen, ask, (now) => {
+  const download = new Download(lifetime(node), request, chosen, ask, (now) => {
     if (shown === now) return;
     shown = now;
     const [width, height] = node.computeSize();
@@ -199,7 +203,7 @@ app.registerExtension({
   async init() {
     const style = new URL("./codeformer.css", import.meta.url);
     document.head.append(make("link", { rel: "stylesheet", href: style.href }));
-    await loadWords((path) => api.fetchApi(path), String(setting("Comfy.Locale") ?? "en"));
+    await loadWords(request, String(setting("Comfy.Locale") ?? "en"));
   },
 
   nodeCreated(node) {
@@ -218,10 +222,16 @@ app.registerExtension({
     }
   },
 
+  /** @param {any} workflow */
+  async beforeConfigureGraph(workflow) {
+    const brought = await bringExamples(workflow, request);
+    // Older frontends have only the loud one of the two.
+    if (brought) await (app.reloadNodeDefs ?? app.refreshComboInNodes).call(app);
+  },
+
   async afterConfigureGraph() {
     takeOver(workflow().nodes);
     // After the page was opened again the frontend itself knows no results.
-    const request = (/** @type {string} */ path) => api.fetchApi(path);
     for (const [node, output] of await lastResults(request, workflow(), isWaiting)) {
       if (isWaiting(node)) showAgain(node, output);
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,19 +15,21 @@ import aiohttp
 import numpy
 import pytest
 from PIL import Image
-from skimage import data
 
 from codeformer_core import load_codeformer, load_detector, restore_image
 
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = ROOT / "workflows"
+EXAMPLES = ROOT / "web" / "examples"
+PHOTO = "codeformer_old_photo.jpg"
 
 
 @pytest.fixture(scope="module")
 def photo(server: Any) -> numpy.ndarray:
-    """A real photo, put where the workflows' Load Image finds it."""
-    pixels = data.astronaut()
-    Image.fromarray(pixels).save(server.base / "input" / "example.png")
-    return pixels
+    """What most workflows load, put where their Load Image finds it, with the other examples."""
+    shutil.copytree(EXAMPLES, server.base / "input", dirs_exist_ok=True)
+    with Image.open(EXAMPLES / PHOTO) as picture:
+        return numpy.asarray(picture)
 
 
 def saved_picture(server: Any, outputs: dict[str, Any], node: str) -> numpy.ndarray:
@@ -184,7 +187,7 @@ def test_damaged_model_file_fails_with_its_name_and_the_host_lives(server: Any) 
 def test_frames_with_and_without_faces_keep_their_number(server: Any, photo: numpy.ndarray) -> None:
     blank = {"width": 512, "height": 512, "batch_size": 2, "color": 0}
     prompt = {
-        "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "1": {"class_type": "LoadImage", "inputs": {"image": PHOTO}},
         "2": {"class_type": "EmptyImage", "inputs": blank},
         "3": {"class_type": "ImageBatch", "inputs": {"image1": ["1", 0], "image2": ["2", 0]}},
         "4": {"class_type": "CodeFormerLoader", "inputs": {"file": "tiny.safetensors"}},

@@ -1,0 +1,179 @@
+"""Make the pictures that the templates load, thumbnails of what comes out, and the pack's own icon.
+
+Run from the repository, with the `test` extra: `python docs/make_template_pictures.py`. The photo
+is scikit-image's astronaut (NASA, public domain). Templates that want files which are not shipped
+have pictures of their graphs, from `make_node_pictures.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "web" / "examples"
+WORKFLOWS = ROOT / "workflows"
+QUALITY = 85
+SIDE = 512
+SMALL = 170
+"""Pixels of the side that an old photo was once reduced to."""
+
+THUMBNAIL = 600
+FACE = (0.27, 0.01, 0.615, 0.355)
+"""Around the face of the portrait: left, top, right, bottom in parts of its sides."""
+WIDE = (0.2425, 0.01, 0.6425, 0.355)
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+ICON = 400
+BANNER = (1260, 540)
+"""Pixels; what the registry of packs takes at most, and its 21 to 9."""
+
+
+def main() -> None:
+    """Make all of them."""
+    make_examples()
+    with tempfile.TemporaryDirectory() as folder:
+        host = _load_host()
+        base = host.make_base(Path(folder) / "base")
+        shutil.copytree(EXAMPLES, base / "input")
+        with host.running(host.comfy_folder(), base) as server:
+            for name, draw in THUMBNAILS.items():
+                _save(draw(Run(host, server, name)), WORKFLOWS / f"{name}.jpg")
+            run = Run(host, server, "restore a photo")
+            _save(halves(run.loaded(), run.saved(), FACE, ICON), ROOT / "docs" / "icon.jpg")
+            wide = grid([run.loaded(), run.saved()], 2, WIDE, BANNER)
+            _save(wide, ROOT / "docs" / "banner.jpg")
+
+
+def _load_host() -> ModuleType:
+    """The tests' own ComfyUI; they are no package."""
+    path = ROOT / "tests" / "host" / "real_host.py"
+    spec = importlib.util.spec_from_file_location("real_host", path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules["real_host"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    picture.save(path, quality=QUALITY, optimize=True)
+    print(path.name, picture.size, path.stat().st_size)
+
+
+# ---------------------------------------------------------------------------------------- examples
+
+
+def make_examples() -> None:
+    """A portrait, the same as an old photo, and two faces of different size side by side."""
+    from skimage import data
+
+    portrait = Image.fromarray(data.astronaut())
+    pair = Image.new("RGB", (3 * SIDE // 2, SIDE))
+    pair.paste(portrait.crop((50, 0, 434, SIDE)))
+    nearer = ImageOps.mirror(portrait).crop((130, 0, 460, 440))
+    pair.paste(nearer.resize((384, SIDE), Image.Resampling.LANCZOS), (384, 0))
+    _save(portrait, EXAMPLES / "codeformer_portrait.jpg")
+    _save(worn(portrait), EXAMPLES / "codeformer_old_photo.jpg")
+    _save(worn(pair), EXAMPLES / "codeformer_two_faces.jpg")
+
+
+def worn(picture: Image.Image) -> Image.Image:
+    """Blurred, and enlarged from a third of its size."""
+    small = picture.filter(ImageFilter.GaussianBlur(1.5))
+    small = small.resize((picture.width * SMALL // SIDE, picture.height * SMALL // SIDE))
+    return small.resize(picture.size, Image.Resampling.BICUBIC)
+
+
+# -------------------------------------------------------------------------------------- thumbnails
+
+
+class Run:
+    """A template that has run, and its pictures."""
+
+    def __init__(self, host: ModuleType, server: Any, name: str) -> None:
+        self.prompt = host.as_prompt(host.load_workflow(name), server.json("/object_info"))
+        self.server = server
+        self.outputs = server.run(self.prompt)
+
+    def loaded(self, place: int = 0) -> Image.Image:
+        """What a Load Image loads."""
+        node = self.prompt[self._nodes("LoadImage")[place]]
+        return Image.open(EXAMPLES / node["inputs"]["image"])
+
+    def saved(self, place: int = 0) -> Image.Image:
+        """One of the batch that the template's Save Image saves."""
+        return self._picture(self.outputs[self._nodes("SaveImage")[0]]["images"][place])
+
+    def previewed(self, place: int = 0) -> Image.Image:
+        """What a Preview Image shows."""
+        return self._picture(self.outputs[self._nodes("PreviewImage")[place]]["images"][0])
+
+    def steps(self) -> list[Image.Image]:
+        """What a Fidelity Sweep shows."""
+        shown = self.outputs[self._nodes("CodeFormerFidelitySweep")[0]]["codeformer_strip"]
+        return [self._picture(step["picture"]) for step in shown]
+
+    def _nodes(self, kind: str) -> list[str]:
+        return [key for key, node in self.prompt.items() if node["class_type"] == kind]
+
+    def _picture(self, entry: dict[str, str]) -> Image.Image:
+        return Image.open(io.BytesIO(self.server.picture(entry))).convert("RGB")
+
+
+Box = tuple[float, float, float, float]
+
+
+def cut(picture: Image.Image, box: Box, width: int, height: int) -> Image.Image:
+    """A part of a picture, given in parts of its sides, at a size."""
+    sides = (picture.width, picture.height) * 2
+    part = picture.crop(tuple(round(at * side) for at, side in zip(box, sides, strict=True)))
+    return part.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def halves(before: Image.Image, after: Image.Image, box: Box, side: int = THUMBNAIL) -> Image.Image:
+    """One face, its left half before and its right half after."""
+    sheet = cut(before, box, side, side)
+    sheet.paste(cut(after, box, side, side).crop((side // 2, 0, side, side)), (side // 2, 0))
+    ImageDraw.Draw(sheet).line((side // 2, 0, side // 2, side), "white", 3)
+    return sheet
+
+
+def grid(
+    pictures: Sequence[Image.Image],
+    columns: int,
+    box: Box,
+    size: tuple[int, int] = (THUMBNAIL, THUMBNAIL),
+) -> Image.Image:
+    """The same part of every picture, row by row."""
+    width, height = size[0] // columns, size[1] * columns // len(pictures)
+    sheet = Image.new("RGB", size)
+    for place, picture in enumerate(pictures):
+        row, column = divmod(place, columns)
+        sheet.paste(cut(picture, box, width, height), (column * width, row * height))
+    return sheet
+
+
+THUMBNAILS: dict[str, Callable[[Run], Image.Image]] = {
+    "restore a photo": lambda run: halves(run.loaded(), run.saved(), FACE),
+    "blocks": lambda run: halves(run.previewed(0), run.previewed(1), WHOLE),
+    "batch": lambda run: grid([run.loaded(0), run.loaded(1), run.saved(0), run.saved(1)], 2, FACE),
+    "select faces": lambda run: grid([run.loaded(), run.saved()], 1, (0.1, 0.0, 0.9, 0.6)),
+    "fidelity sweep": lambda run: grid(
+        [cut(run.loaded(), FACE, SIDE, SIDE), *run.steps()], 3, (1 / 6, 0.0, 5 / 6, 1.0)
+    ),
+    "degrade and restore": lambda run: halves(run.previewed(), run.saved(), FACE),
+}
+"""What comes out of the templates that run with nothing but what is shipped."""
+
+
+if __name__ == "__main__":
+    main()
