@@ -9,7 +9,7 @@ from ..checkpoints.write import config_metadata, write_state
 from ..downloads.catalogue import published
 from ..errors import CheckpointError, SettingError
 from ..files import file_sha256
-from .registry import check_whole, recognise
+from .registry import check_whole, read_config, recognise
 
 
 def convert(
@@ -75,7 +75,8 @@ def _described(file: WeightFile) -> Metadata:
     kind = recognise(file)
     if kind.kind == "unknown":
         raise CheckpointError(f"{file.path.name}: is {kind.title}: {kind.advice}")
-    config, sha256 = check_whole(kind, file), file_sha256(file.path)
+    config, sha256 = read_config(kind, file), file_sha256(file.path)
+    check_whole(file, kind, config)
     described = config_metadata(config) if config else {"kind": kind.kind}
     described |= {"source": file.path.name, "source_sha256": sha256}
     known = published(sha256)

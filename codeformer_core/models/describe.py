@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..checkpoints.reader import Metadata, WeightFile, read_weights
-from ..downloads.catalogue import KnownFile, published
+from ..checkpoints.reader import State, WeightFile, read_weights
+from ..downloads.catalogue import published
 from ..errors import CheckpointError
 from ..files import file_sha256
 from ..networks import CodeFormerConfig
@@ -25,56 +25,39 @@ MAX_METADATA = 50
 class FileReport:
     """What is known of a weight file; `str()` of it is the text for the screen."""
 
-    path: Path
-    """The file."""
+    file: WeightFile
+    """Its content."""
     bytes: int
     """Its length."""
     sha256: str
     """Its hash."""
-    container: str
-    """Its format: safetensors, archive or legacy."""
     kind: ModelKind
     """What the network is."""
     config: Config | None
     """Its sizes, for the networks of this library."""
     problem: str | None
     """What is wrong with it, if it is of this library and cannot be loaded."""
-    tensors: int
-    """Number of tensors."""
-    parameters: int
-    """Number of numbers in them."""
-    dtypes: dict[str, int]
-    """Tensors of each type."""
-    metadata: Metadata
-    """What the file says about itself."""
-    known: KnownFile | None
-    """The published file it is byte for byte."""
 
     def __str__(self) -> str:
         """A few lines for the screen."""
+        container = CONTAINERS[self.file.container]
+        metadata = sorted(self.file.metadata.items())[:MAX_METADATA]
         rows = [
-            ("file", f"{self.path} ({self.bytes:,} bytes, {CONTAINERS[self.container]})"),
+            ("file", f"{self.file.path} ({self.bytes:,} bytes, {container})"),
             ("sha256", f"{self.sha256} ({self._publication()})"),
             ("network", f"{self.kind.title}: {self.kind.advice}"),
             *_config_rows(self.config),
-            ("weights", self._weights()),
-            *(
-                (f"metadata {key}", value)
-                for key, value in sorted(self.metadata.items())[:MAX_METADATA]
-            ),
+            ("weights", _weights(self.file.state)),
+            *((f"metadata {key}", value) for key, value in metadata),
+            *([("problem", self.problem)] if self.problem else []),
         ]
-        if self.problem:
-            rows.append(("problem", self.problem))
         return "\n".join(_printable(f"{label:<10} {value}") for label, value in rows)
 
     def _publication(self) -> str:
-        if self.known is None:
+        known = published(self.sha256)
+        if known is None:
             return "not one of the known published files"
-        return f"the published {self.known.name}, {self.known.licence}"
-
-    def _weights(self) -> str:
-        types = ", ".join(f"{count} {name}" for name, count in sorted(self.dtypes.items()))
-        return f"{self.parameters / 1e6:.1f} M in {self.tensors} tensors ({types})"
+        return f"the published {known.name}, {known.licence}"
 
 
 def describe(path: str | Path) -> FileReport:
@@ -88,34 +71,20 @@ def describe(path: str | Path) -> FileReport:
         CheckpointError: it is no file of weights, or damaged.
     """
     file = read_weights(path)
-    kind = recognise(file)
-    config, problem = _examine(kind, file)
-    sha256 = file_sha256(path)
-    return FileReport(
-        path=file.path,
-        bytes=file.path.stat().st_size,
-        sha256=sha256,
-        container=file.container,
-        kind=kind,
-        config=config,
-        problem=problem,
-        tensors=len(file.state),
-        parameters=sum(tensor.numel() for tensor in file.state.values()),
-        dtypes=dict(Counter(str(t.dtype).removeprefix("torch.") for t in file.state.values())),
-        metadata=file.metadata,
-        known=published(sha256),
-    )
-
-
-def _examine(kind: ModelKind, file: WeightFile) -> tuple[Config | None, str | None]:
-    """Sizes of the network, and what would keep it from loading."""
-    config = None
+    kind, config, problem = recognise(file), None, None
     try:
         config = read_config(kind, file)
-        check_whole(kind, file)
+        check_whole(file, kind, config)
     except CheckpointError as error:
-        return config, str(error)
-    return config, None
+        problem = str(error)
+    return FileReport(file, file.path.stat().st_size, file_sha256(path), kind, config, problem)
+
+
+def _weights(state: State) -> str:
+    parameters = sum(tensor.numel() for tensor in state.values())
+    counts = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in state.values())
+    types = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    return f"{parameters / 1e6:.1f} M in {len(state)} tensors ({types})"
 
 
 def _config_rows(config: Config | None) -> list[tuple[str, str]]:

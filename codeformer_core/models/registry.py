@@ -4,7 +4,8 @@ A file is read once, recognised once and built by its row. To add a detector or 
 its file and give it a row here (CONTRIBUTING.md shows it).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,17 +31,15 @@ Role = Literal["restorer", "detector", "parser"]
 """What a model does: it restores aligned faces, finds faces, or marks what is face in a crop."""
 Config = CodeFormerConfig | VQGANConfig
 
-NOUNS = {
-    "restorer": "face restorer",
-    "detector": "face detector",
-    "parser": "face parser",
-    "codeformer": "CodeFormer",
-    "vqgan": "VQGAN",
+ADVICE: dict[Role, str] = {
+    "restorer": "use it as the model that restores (Load CodeFormer)",
+    "detector": "use it as the face detector (Load Face Detector)",
+    "parser": "use it as the face parser (Load Face Parser)",
 }
-"""What to call before a person what a file was wanted as."""
+"""Where a model of a role belongs."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ModelKind:
     """One kind of weight file."""
 
@@ -48,8 +47,6 @@ class ModelKind:
     """Its name."""
     title: str
     """What to call it before a person."""
-    advice: str
-    """Where it belongs, as one sentence."""
     fits: Fits
     """Whether a file is of this kind, from its keys and shapes."""
     role: Role | None = None
@@ -58,112 +55,102 @@ class ModelKind:
     """Makes of a file what the role says; None if nothing here does."""
     config: Callable[[WeightFile], Config] | None = None
     """Reads the sizes, for the networks of this library."""
+    elsewhere: str = ""
+    """Where it belongs, as one sentence, if it has no role."""
 
+    @property
+    def advice(self) -> str:
+        """Where it belongs, as one sentence."""
+        return ADVICE[self.role] if self.role else self.elsewhere
 
-_RESTORER = "use it as the model that restores (Load CodeFormer)"
-_DETECTOR = "use it as the face detector (Load Face Detector)"
-_PARSER = "use it as the face parser (Load Face Parser)"
 
 KINDS: tuple[ModelKind, ...] = (
     ModelKind(
-        kind="codeformer",
-        role="restorer",
-        title="a CodeFormer",
-        advice=_RESTORER,
-        fits=layout.CODEFORMER,
-        build=build_codeformer,
-        config=layout.codeformer_config,
+        "codeformer",
+        "a CodeFormer",
+        layout.CODEFORMER,
+        "restorer",
+        build_codeformer,
+        layout.codeformer_config,
     ),
     ModelKind(
-        kind="vqgan",
-        title="a stage I VQGAN",
-        advice="it holds no transformer, so it restores nothing by itself: use load_vqgan, or "
+        "gfpgan",
+        "a GFPGAN",
+        spandrel_restorer.GFPGAN,
+        "restorer",
+        spandrel_restorer.build_spandrel,
+    ),
+    ModelKind(
+        "restoreformer",
+        "a RestoreFormer",
+        spandrel_restorer.RESTOREFORMER,
+        "restorer",
+        spandrel_restorer.build_spandrel,
+    ),
+    *(
+        ModelKind(
+            f"retinaface_{backbone}",
+            f"a RetinaFace detector ({backbone})",
+            fits,
+            "detector",
+            partial(retinaface.build_retinaface, backbone=backbone),
+        )
+        for backbone, fits in retinaface.FITS.items()
+    ),
+    *(
+        ModelKind(
+            kind,
+            f"a face parser ({kind})",
+            fits,
+            "parser",
+            partial(parsing.build_parser, kind=kind),
+        )
+        for kind, fits in parsing.FITS.items()
+    ),
+    ModelKind(
+        "vqgan",
+        "a stage I VQGAN",
+        layout.VQGAN,
+        None,
+        build_vqgan,
+        layout.vqgan_config,
+        elsewhere="it holds no transformer, so it restores nothing by itself: use load_vqgan, or "
         "train stages II and III on it",
-        fits=layout.VQGAN,
-        build=build_vqgan,
-        config=layout.vqgan_config,
     ),
     ModelKind(
-        kind="gfpgan",
-        role="restorer",
-        title="a GFPGAN",
-        advice=_RESTORER,
-        fits=spandrel_restorer.GFPGAN,
-        build=spandrel_restorer.build_spandrel,
-    ),
-    ModelKind(
-        kind="restoreformer",
-        role="restorer",
-        title="a RestoreFormer",
-        advice=_RESTORER,
-        fits=spandrel_restorer.RESTOREFORMER,
-        build=spandrel_restorer.build_spandrel,
-    ),
-    ModelKind(
-        kind="retinaface_resnet50",
-        role="detector",
-        title="a RetinaFace detector (ResNet50)",
-        advice=_DETECTOR,
-        fits=retinaface.FITS["resnet50"],
-        build=partial(retinaface.build_retinaface, backbone="resnet50"),
-    ),
-    ModelKind(
-        kind="retinaface_mobile0.25",
-        role="detector",
-        title="a RetinaFace detector (MobileNet 0.25)",
-        advice=_DETECTOR,
-        fits=retinaface.FITS["mobile0.25"],
-        build=partial(retinaface.build_retinaface, backbone="mobile0.25"),
-    ),
-    ModelKind(
-        kind="parsenet",
-        role="parser",
-        title="a ParseNet face parser",
-        advice=_PARSER,
-        fits=parsing.FITS["parsenet"],
-        build=partial(parsing.build_parser, kind="parsenet"),
-    ),
-    ModelKind(
-        kind="bisenet",
-        role="parser",
-        title="a BiSeNet face parser",
-        advice=_PARSER,
-        fits=parsing.FITS["bisenet"],
-        build=partial(parsing.build_parser, kind="bisenet"),
-    ),
-    ModelKind(
-        kind="esrgan",
-        title="an ESRGAN upscaler",
-        advice="load it with Load Upscale Model and connect it as upscale_model",
-        fits=any_of(
+        "esrgan",
+        "an ESRGAN upscaler",
+        any_of(
             has_keys("conv_first.", "body.0.rdb1."),
             has_keys("conv_first.", "RRDB_trunk."),
             has_keys("model.0.weight", "model.1.sub."),
         ),
+        elsewhere="load it with Load Upscale Model and connect it as upscale_model",
     ),
     ModelKind(
-        kind="yolov5-face",
-        title="a YOLOv5 face detector",
-        advice="this library does not run it; choose retinaface_resnet50 or retinaface_mobile0.25",
-        fits=has_keys("model.0.stem_1."),
+        "yolov5-face",
+        "a YOLOv5 face detector",
+        has_keys("model.0.stem_1."),
+        elsewhere="this library does not run it; choose retinaface_resnet50",
     ),
     ModelKind(
-        kind="discriminator",
-        title="a GAN discriminator",
-        advice="it is needed for training only; choose the network trained with it",
-        fits=has_keys("main.0.weight", "main.2.weight"),
+        "discriminator",
+        "a GAN discriminator",
+        has_keys("main.0.weight", "main.2.weight"),
+        elsewhere="it is needed for training only; choose the network trained with it",
     ),
     ModelKind(
-        kind="stable-diffusion",
-        title="a diffusion checkpoint",
-        advice="load it with Load Checkpoint; CodeFormer comes after VAE Decode",
-        fits=has_keys("model.diffusion_model."),
+        "stable-diffusion",
+        "a diffusion checkpoint",
+        has_keys("model.diffusion_model."),
+        elsewhere="load it with Load Checkpoint; CodeFormer comes after VAE Decode",
     ),
     ModelKind(
-        kind="unknown",
-        title="a network this library does not know",
-        advice="choose a CodeFormer, GFPGAN, RestoreFormer, RetinaFace, ParseNet or BiSeNet file",
-        fits=has_keys(),
+        "unknown",
+        "a network this library does not know",
+        has_keys(),
+        elsewhere="choose a file of CodeFormer, GFPGAN, RestoreFormer, RetinaFace, ParseNet or "
+        "BiSeNet",
     ),
 )
 """Every kind that is recognised; the first that fits counts, and the last fits all."""
@@ -203,9 +190,8 @@ def load(
     file = read_weights(path)
     kind = recognise(file)
     if wanted not in (kind.role, kind.kind):
-        raise CheckpointError(
-            f"{file.path.name}: is {kind.title}, no {NOUNS.get(wanted, wanted)}: {kind.advice}"
-        )
+        noun = next((row.title for row in KINDS if row.kind == wanted), f"a face {wanted}")
+        raise CheckpointError(f"{file.path.name}: is {kind.title}, not {noun}: {kind.advice}")
     return build(kind, file, target)
 
 
@@ -218,10 +204,8 @@ def build(kind: ModelKind, file: WeightFile, target: Target) -> Any:
     """
     if kind.build is None:
         raise CheckpointError(f"{file.path.name}: is {kind.title}: {kind.advice}")
-    try:
+    with _misfits(kind, file):
         return kind.build(file, target)
-    except (CheckpointError, SettingError) as error:
-        raise _misfit(kind, file, error) from error
 
 
 def read_config(kind: ModelKind, file: WeightFile) -> Config | None:
@@ -230,25 +214,19 @@ def read_config(kind: ModelKind, file: WeightFile) -> Config | None:
     Raises:
         CheckpointError: sizes contradict each other or keys are missing; the first is named.
     """
-    try:
+    with _misfits(kind, file):
         return None if kind.config is None else kind.config(file)
-    except (CheckpointError, SettingError) as error:
-        raise _misfit(kind, file, error) from error
 
 
-def check_whole(kind: ModelKind, file: WeightFile) -> Config | None:
-    """Sizes of a file's network, which has every tensor that they ask for.
+def check_whole(file: WeightFile, kind: ModelKind, config: Config | None) -> None:
+    """Check that a file has all tensors of a network of this library and no other.
 
     Raises:
-        CheckpointError: as `read_config`, or tensors are missing, left over or of another shape.
+        CheckpointError: tensors are missing, left over or of another shape.
     """
-    config = read_config(kind, file)
     if config is not None:
-        try:
+        with _misfits(kind, file):
             check_complete(build_empty(config), from_published(file.state))
-        except CheckpointError as error:
-            raise _misfit(kind, file, error) from error
-    return config
 
 
 def check_kind(path: Path, wanted: str) -> None:
@@ -278,5 +256,10 @@ def checked_target(
     return Target(operations, check_device(device), dtype)
 
 
-def _misfit(kind: ModelKind, file: WeightFile, error: Exception) -> CheckpointError:
-    return CheckpointError(f"{file.path.name}: looks like {kind.title}, but {error}")
+@contextmanager
+def _misfits(kind: ModelKind, file: WeightFile) -> Iterator[None]:
+    """Name the file, and what it was taken for, in errors about its content."""
+    try:
+        yield
+    except (CheckpointError, SettingError) as error:
+        raise CheckpointError(f"{file.path.name}: looks like {kind.title}, but {error}") from error

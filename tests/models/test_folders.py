@@ -108,5 +108,5 @@ def test_detector_given_by_path(tmp_path, loaded):
 
 def test_a_restoration_model_is_no_detector(tmp_path, tiny_codeformer):
     path = save_network(tmp_path / "model.safetensors", tiny_codeformer)
-    with pytest.raises(CheckpointError, match="no face detector"):
+    with pytest.raises(CheckpointError, match="not a face detector"):
         load.load_detector(str(path), folders=[tmp_path])

@@ -161,7 +161,7 @@ def test_an_overflow_of_the_type_names_the_remedy(published_state: State, tmp_pa
 
 def test_a_stage_one_file_is_named(tiny_codeformer: CodeFormer, tmp_path: Path) -> None:
     path = save_network(tmp_path / "stage1.pth", VQGAN(tiny_codeformer.config.vqgan))
-    with pytest.raises(CheckpointError, match=r"stage1\.pth: is a stage I VQGAN, no CodeFormer"):
+    with pytest.raises(CheckpointError, match=r"stage1\.pth: is a stage I VQGAN, not a CodeFormer"):
         load_codeformer(path)
 
 

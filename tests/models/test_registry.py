@@ -226,7 +226,9 @@ def test_one_file_and_one_row_are_all_a_new_detector_needs(toy: ModuleType, tmp_
     (face,) = load_detector(convert(path, tmp_path / "spot.safetensors")).detect(picture)
     assert face.box.centre == pytest.approx((65, 45), abs=4)
     assert "a BrightSpot detector: use it as the face detector" in str(describe(path))
-    with pytest.raises(CheckpointError, match=r"spot\.pth: is a BrightSpot .*, no face restorer"):
+    with pytest.raises(
+        CheckpointError, match=r"spot\.pth: is a BrightSpot .*, not a face restorer"
+    ):
         load_restorer(path)
 
 

@@ -37,7 +37,7 @@ def test_a_restoreformer_file_restores_faces(
     assert restored.isfinite().all()
     assert restored.requires_grad is False
     assert "RestoreFormer is a RestoreFormer: fidelity and adain have no effect" in restorer.notice
-    with pytest.raises(CheckpointError, match=r"is a RestoreFormer, no CodeFormer: use it as"):
+    with pytest.raises(CheckpointError, match=r"is a RestoreFormer, not a CodeFormer: use it as"):
         load_codeformer(path)
 
 
