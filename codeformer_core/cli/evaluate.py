@@ -85,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
     from ..images import make_folder
     from ..metrics import FrechetDistance
     from ..models import load_vqgan
+    from ..runtime import Runtime
     from .progress import steps
 
     make_folder(options.out)
@@ -105,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
             seed=options.seed,
             limit=options.limit,
             frechet=None if options.fid is None else lambda: FrechetDistance(options.fid),
-            on_progress=on_progress,
+            runtime=Runtime(on_progress),
         )
     about = {
         "model": Path(options.model).name,

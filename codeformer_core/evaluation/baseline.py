@@ -1,8 +1,10 @@
 """The talk's baseline: a codebook without the transformer."""
 
+import math
+
 from torch import Tensor, nn
 
-from ..networks import VQGAN, CodeFormer, CodeFormerConfig, Fidelity
+from ..networks import VQGAN, CodeFormer
 
 
 class NearestNeighbour(nn.Module):
@@ -20,24 +22,11 @@ class NearestNeighbour(nn.Module):
         super().__init__()
         self.network = network
 
-    @property
-    def size(self) -> int:
-        """Side of the crops in pixels."""
-        return self.network.size
-
-    @property
-    def config(self) -> CodeFormerConfig:
-        """Sizes; of a CodeFormer around the autoencoder if there is none."""
-        config = self.network.config
-        if isinstance(config, CodeFormerConfig):
-            return config
-        return CodeFormerConfig(config, fusion_sizes=())
-
-    def forward(self, crops: Tensor, fidelity: Fidelity = 0.0, adain: bool | None = None) -> Tensor:
-        """(N, 3, S, S) in -1..1 to the same; there is nothing for the other settings to do."""
+    def forward(self, crops: Tensor) -> Tensor:
+        """(N, 3, S, S) in -1..1 to the same."""
         codes = self.codes(crops)
-        code_size = self.config.vqgan.code_size
-        return self.network.generator(self.network.quantize.lookup(codes, code_size))
+        side = math.isqrt(codes.shape[1])
+        return self.network.generator(self.network.quantize.lookup(codes, side))
 
     def codes(self, crops: Tensor) -> Tensor:
         """(N, T) indices of the nearest codes of (N, 3, S, S) in -1..1."""

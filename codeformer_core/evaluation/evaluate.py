@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..degradation import STAGE_TWO, DegradationRange, degrade
-from ..errors import PictureError, SettingError
+from ..errors import PictureError
 from ..faces import FaceDetector
 from ..images import (
     as_images,
@@ -23,16 +23,16 @@ from ..images import (
 )
 from ..images.sheet import Panel, draw_sheet
 from ..metrics import FrechetDistance, codebook_usage
-from ..networks import CodeFormer
+from ..networks import CodeFormer, fidelity_per_face
+from ..runtime import Runtime
 from .baseline import NearestNeighbour
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """Clean and other faces, (B, S, S, 3) in 0..1, to a number a face; NaN where there is none."""
-Progress = Callable[[int, int], None]
 
 REFERENCE_SIZE = 512
 """Side of the faces for which degradation ranges are given."""
-INPUT, NEAREST = "degraded input", "nearest neighbour"
+INPUT, NEAREST, CLEAN = "degraded input", "nearest neighbour", "clean"
 DEFAULT_FIDELITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHEET_FACES = 8
 PANEL_WIDTH = 160
@@ -52,6 +52,16 @@ class Evaluation:
     """Means by restoration and measure."""
     sheet: Tensor
     """(H, W, 3) in 0..1: some faces and what became of them."""
+
+
+class Restoration(NamedTuple):
+    """What became of a batch of faces."""
+
+    name: str
+    pictures: Tensor
+    """(B, S, S, 3) in 0..1, on the CPU."""
+    codes: Tensor | None
+    """(B, T) that they were made of."""
 
 
 @dataclass
@@ -86,8 +96,7 @@ def evaluate(
     seed: int = 0,
     limit: int | None = None,
     frechet: Callable[[], FrechetDistance] | None = None,
-    chunk: int = 8,
-    on_progress: Progress | None = None,
+    runtime: Runtime | None = None,
 ) -> Evaluation:
     """Measure a model on a folder of aligned faces.
 
@@ -103,37 +112,40 @@ def evaluate(
         seed: of the degradations.
         limit: at most so many faces.
         frechet: makes an empty distance for each restoration.
-        chunk: faces of one forward pass.
-        on_progress: called with (faces done, faces in all).
+        runtime: what runs the network; a local one if left out.
 
     Raises:
         PictureError: no usable face in the folder, or a picture that cannot be read.
-        SettingError: a fidelity that is negative.
+        SettingError: a fidelity outside 0..1.
     """
-    if any(fidelity < 0 for fidelity in fidelities):
-        raise SettingError(f"fidelity must be 0 or more, got {list(fidelities)}")
+    fidelity_per_face(fidelities, len(fidelities))
     paths = find_faces(folder, network.size)[:limit]
     baseline = baseline or NearestNeighbour(network)
     sums: dict[str, _Sums] = {}
     distances: dict[str, FrechetDistance] = {}
     shown: list[list[Panel]] = []
-    for start in range(0, len(paths), chunk):
-        part = paths[start : start + chunk]
-        clean = torch.stack([_read(path, network.size) for path in part])
-        degraded = degrade_faces(clean, ranges, seed, start)
-        for name, restored, codes in _restorations(network, baseline, degraded, fidelities):
+    runtime = runtime or Runtime()
+
+    def restore(part: slice) -> list[Restoration]:
+        clean = torch.stack([_read(path, network.size) for path in paths[part]])
+        degraded = degrade_faces(clean, ranges, seed, part.start)
+        made = _restorations(network, baseline, degraded, fidelities)
+        return [Restoration(CLEAN, clean, None), *made]
+
+    for part, ((_, clean, _), *restorations) in runtime.batches(
+        network, len(paths), restore, bytes_per_item=network.bytes_per_face
+    ):
+        for name, restored, codes in restorations:
             row = sums.setdefault(name, _Sums())
             for measure_name, measure in measures.items():
                 row.add(measure_name, measure(clean, restored))
-            row.codes += codes
+            row.codes += [] if codes is None else [codes]
             if frechet is not None:
                 distance = distances.setdefault(name, frechet())
                 distance.add(clean, real=True)
                 distance.add(restored, real=False)
-            _show(shown, name, restored, start)
-        _show(shown, "clean", clean, start)
-        if on_progress is not None:
-            on_progress(start + len(part), len(paths))
+            _show(shown, name, restored, part.start)
+        _show(shown, CLEAN, clean, part.start)
     size = network.config.vqgan.codebook_size
     rows = {name: row.means() | _usage(row.codes, size) for name, row in sums.items()}
     for name, distance in distances.items():
@@ -193,7 +205,7 @@ def identity_measure(identity: Descriptors) -> Measure:
 
 
 def _remembering(find: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """`find`, run once for the clean faces with which every restoration of a chunk is compared."""
+    """`find`, run once for the clean faces with which every restoration of a batch is compared."""
     last: list[tuple[Tensor, Tensor]] = []
 
     def found(faces: Tensor) -> Tensor:
@@ -204,19 +216,18 @@ def _remembering(find: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]
     return found
 
 
-@torch.no_grad()
 def _restorations(
     network: CodeFormer, baseline: NearestNeighbour, degraded: Tensor, fidelities: Sequence[float]
-) -> Iterator[tuple[str, Tensor, list[Tensor]]]:
-    """Name, (B, S, S, 3) pictures and codes of every restoration of a chunk."""
+) -> Iterator[Restoration]:
+    """Every restoration of a batch of (B, S, S, 3) degraded faces."""
     parameter = next(network.parameters())
     crops = to_network(degraded).to(parameter.device, parameter.dtype)
-    yield INPUT, degraded, []
-    yield NEAREST, from_network(baseline(crops)).cpu(), [baseline.codes(crops).cpu()]
+    yield Restoration(INPUT, degraded, None)
+    yield Restoration(NEAREST, from_network(baseline(crops)).cpu(), baseline.codes(crops).cpu())
     face_codes = network.encode(crops)
     for fidelity in fidelities:
         restored = from_network(network.decode(face_codes, fidelity)).cpu()
-        yield f"w = {fidelity:g}", restored, [face_codes.codes.cpu()]
+        yield Restoration(f"w = {fidelity:g}", restored, face_codes.codes.cpu())
 
 
 def _usage(codes: list[Tensor], codebook_size: int) -> dict[str, float]:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,9 +33,7 @@ from ..faces import (
     place,
 )
 from ..images import as_images, make_folder, read_picture, to_uint8, writing_errors
-
-Progress = Callable[[int, int], None]
-"""Called with (photos done, photos in all)."""
+from ..runtime import Progress
 
 PROBES = 16
 """Points a side at which a crop is probed for lying in its photo."""
@@ -100,7 +98,7 @@ def prepare_faces(
         detector: finds the faces; None if every picture is an aligned face already.
         selection: which faces to take.
         shard_bytes: a shard is closed before it grows larger.
-        on_progress: called after every photo.
+        on_progress: called after every photo with (photos done, photos in all).
 
     Raises:
         SettingError: the folder holds shards already.

@@ -22,6 +22,7 @@ from codeformer_core.faces import Box, Face, Faces, Landmarks, place
 from codeformer_core.images import Picture, write_picture
 from codeformer_core.metrics import FrechetDistance, psnr
 from codeformer_core.networks import VQGAN, CodeFormer
+from codeformer_core.runtime import Runtime
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def faces(tmp_path: Path, astronaut: Tensor) -> Path:
 
 def test_rows_are_the_restorations_and_repeat(tiny_codeformer: CodeFormer, faces: Path) -> None:
     first, again = (
-        evaluate(tiny_codeformer, faces, {"PSNR": psnr}, fidelities=(0.0, 1.0), chunk=chunk)
-        for chunk in (3, 8)
+        evaluate(tiny_codeformer, faces, {"PSNR": psnr}, fidelities=(0.0, 1.0), runtime=runtime)
+        for runtime in (Runtime(batch_size=3), Runtime(batch_size=8))
     )
     assert first.faces == 4
     assert list(first.rows) == ["degraded input", "nearest neighbour", "w = 0", "w = 1"]
@@ -66,9 +67,7 @@ def test_baseline_is_the_autoencoder_alone(tiny_codeformer: CodeFormer) -> None:
     with torch.no_grad():
         assert torch.equal(baseline(crops), autoencoder(crops))
         own = NearestNeighbour(tiny_codeformer)
-        assert torch.equal(own(crops, 0.0), own(crops, 1.0))
         assert not torch.equal(own(crops), tiny_codeformer(crops, 0.0, adain=False))
-    assert (baseline.size, own.config) == (64, tiny_codeformer.config)
 
 
 def test_reports_are_written(tiny_codeformer: CodeFormer, faces: Path, tmp_path: Path) -> None:
@@ -107,7 +106,7 @@ def test_nme_measure_finds_faces_in_both() -> None:
     assert distances[1].isnan()
 
 
-def test_clean_faces_are_embedded_once_a_chunk(tiny_codeformer: CodeFormer, faces: Path) -> None:
+def test_clean_faces_are_embedded_once_a_batch(tiny_codeformer: CodeFormer, faces: Path) -> None:
     class Brightness:
         """Describes a face by how bright it is."""
 
@@ -119,7 +118,9 @@ def test_clean_faces_are_embedded_once_a_chunk(tiny_codeformer: CodeFormer, face
 
     network = Brightness()
     measures = {"identity": identity_measure(network)}
-    rows = evaluate(tiny_codeformer, faces, measures, fidelities=(0.0, 1.0), chunk=3).rows
+    rows = evaluate(
+        tiny_codeformer, faces, measures, fidelities=(0.0, 1.0), runtime=Runtime(batch_size=3)
+    ).rows
     assert network.embedded == 4 + 4 * len(rows)
     assert all(row["identity"] > 0 for row in rows.values())
 
