@@ -50,12 +50,6 @@ class WeightFile:
 
 
 def read_weights(path: str | Path) -> WeightFile:
-    """Read a weight file; what `read_state` says holds here too."""
-    path = Path(path)
-    return WeightFile(*read_state(path), path, container_of(path))
-
-
-def read_state(path: str | Path) -> tuple[State, Metadata]:
     """Read the tensors of a weight file.
 
     Args:
@@ -80,7 +74,13 @@ def read_state(path: str | Path) -> tuple[State, Metadata]:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     if not state:
         raise refuse(path, "it holds no tensors")
-    return _without_prefix(state, "module."), metadata
+    return WeightFile(_without_prefix(state, "module."), metadata, path, container)
+
+
+def read_state(path: str | Path) -> tuple[State, Metadata]:
+    """Tensors and metadata of a weight file; see `read_weights`."""
+    file = read_weights(path)
+    return file.state, file.metadata
 
 
 def container_of(path: Path) -> str:

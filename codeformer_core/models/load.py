@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ..checkpoints.reader import Metadata, State, WeightFile
-from ..downloads.catalogue import KNOWN_FILES, KnownFile
+from ..downloads import KnownFile, catalogue
 from ..errors import MissingModelError
 from ..faces import DlibDetector, FaceDetector, FaceParser
 from ..networks import VQGAN, CodeFormer, prepare_for_inference
@@ -29,58 +29,26 @@ OWN_DETECTOR = "dlib"
 def known_files(role: Role) -> list[KnownFile]:
     """The published files that play a role, those of the best kind first."""
     kinds = [kind.kind for kind in KINDS if kind.role == role]
-    return [file for kind in kinds for file in KNOWN_FILES if file.kind == kind]
+    return [file for kind in kinds for file in catalogue.KNOWN_FILES if file.kind == kind]
 
 
 # -------------------------------------------------------------------------------- restorers
 
 
-def load_restorer(
-    name: str | Path = BUILTIN,
-    *,
-    folders: Sequence[Path] = (),
-    operations: Operations = nn,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype | None = torch.float32,
-) -> Restorer:
-    """Load what restores faces: a CodeFormer, or a face restorer of others.
-
-    Args:
-        name: "builtin", the path of a weight file, or the name of a known file.
-        folders: where known files are looked for; none means `model_folders()`.
-        operations: where a CodeFormer's layer classes come from; `torch.nn`, or a host's.
-        device: where the weights go; "auto" takes the fastest.
-        dtype: float32, float16 or bfloat16; None keeps the file's own. Restorers of others keep
-            theirs.
-
-    Returns:
-        The network in evaluation mode, without gradients, made fast: to train or save a CodeFormer,
-        use `load_network`.
-
-    Raises:
-        MissingModelError: there is no such file, or no package that runs it; the message names the
-            choices.
-        CheckpointError: the file is damaged, or restores no faces.
-        SettingError: the device or the type cannot be used.
-    """
-    path = find_restorer(name, folders)
-    network = load(path, "restorer", operations=operations, device=device, dtype=dtype)
-    return (
-        prepare_for_inference(network, operations) if isinstance(network, CodeFormer) else network
-    )
-
-
 def load_codeformer(
     path_or_name: str | Path,
     *,
+    folders: Sequence[Path] = (),
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = torch.float32,
 ) -> CodeFormer:
     """Load a CodeFormer, ready to restore faces.
 
     Args:
-        path_or_name: a weight file, or "builtin" for the model that comes with the package.
-        device: where the weights go.
+        path_or_name: a weight file, the name of a known one such as "codeformer.pth", or "builtin"
+            for the model that comes with the package.
+        folders: where known files are looked for; none means `model_folders()`.
+        device: where the weights go; "auto" takes the fastest.
         dtype: float32, float16 or bfloat16; None keeps the file's own.
 
     Returns:
@@ -93,8 +61,37 @@ def load_codeformer(
         CheckpointError: the file is damaged, or is no CodeFormer.
         SettingError: the device or the type cannot be used.
     """
-    network = load_network(find_restorer(path_or_name), device=device, dtype=dtype)
+    network = load_network(find_restorer(path_or_name, folders), device=device, dtype=dtype)
     return prepare_for_inference(network)
+
+
+def load_restorer(
+    path_or_name: str | Path = BUILTIN,
+    *,
+    folders: Sequence[Path] = (),
+    operations: Operations = nn,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = torch.float32,
+) -> Restorer:
+    """Load a CodeFormer as `load_codeformer` does, or a face restorer of others.
+
+    Args:
+        path_or_name: a weight file, the name of a known one, or "builtin".
+        folders: where known files are looked for; none means `model_folders()`.
+        operations: where a CodeFormer's layer classes come from; `torch.nn`, or a host's.
+        device: where the weights go; "auto" takes the fastest.
+        dtype: float32, float16 or bfloat16; None keeps the file's own, as restorers of others do.
+
+    Raises:
+        MissingModelError: there is no such file, or no package that runs it.
+        CheckpointError: the file is damaged, or restores no faces.
+        SettingError: the device or the type cannot be used.
+    """
+    path = find_restorer(path_or_name, folders)
+    network = load(path, "restorer", operations=operations, device=device, dtype=dtype)
+    if isinstance(network, CodeFormer):
+        prepare_for_inference(network, operations)
+    return network
 
 
 def load_network(
@@ -145,9 +142,9 @@ def network_from_state(
     Args:
         state: flat tensors, published names or ours.
         metadata: `variant`, `heads` and `image_size` say what shapes cannot.
-        operations: where layer classes come from.
+        operations: as of `load_network`, like the rest.
         device: where the weights go.
-        dtype: float32, float16 or bfloat16; None keeps the state's own.
+        dtype: None keeps the state's own.
 
     Returns:
         The network in evaluation mode, without gradients; it shares the tensors that need neither
