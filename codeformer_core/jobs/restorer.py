@@ -15,9 +15,9 @@ from ..images import (
 )
 from ..networks import CodeFormer
 from ..pipeline import restore_crops, restore_image
-from ..pipeline.large_faces import large_face_notes
-from ..pipeline.restore import enlarge
-from ..runtime.runtime import Progress
+from ..pipeline.notes import large_face_notes
+from ..pipeline.upscaling import enlarge
+from ..runtime import Progress, Runtime
 from .outcome import Outcome
 from .plan import Task
 
@@ -75,7 +75,7 @@ class Restorer:
             confidence=settings.confidence,
             min_size=settings.min_size,
             upscale=settings.upscale,
-            on_progress=on_progress,
+            runtime=Runtime(on_progress),
         )
         alpha = picture.alpha
         if alpha is not None:
@@ -85,9 +85,8 @@ class Restorer:
 
     def _aligned(self, picture: Picture, on_progress: Progress | None) -> Restored:
         crops = picture.pixels[None]
-        restored = restore_crops(
-            self.network, crops, self.settings.fidelity, on_progress=on_progress
-        )
+        runtime = Runtime(on_progress)
+        restored = restore_crops(self.network, crops, self.settings.fidelity, runtime=runtime)
         restored = enlarge(restored, self.settings.upscale)
         alpha = picture.alpha
         if alpha is not None:

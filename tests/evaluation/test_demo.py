@@ -2,21 +2,23 @@
 
 import pytest
 import torch
+from torch import nn
 
 from codeformer_core.degradation import Degradation
 from codeformer_core.errors import PictureError
 from codeformer_core.evaluation.demo import demo_photo, run_demo
 from codeformer_core.models.find import load_detector
-from codeformer_core.networks import CodeFormerConfig, VQGANConfig
 
 
-class Echo:
+class Echo(nn.Module):
     """Returns every face as it came."""
 
     size = 256
-    config = CodeFormerConfig(VQGANConfig(image_size=256, multipliers=(1, 2)), fusion_sizes=())
+    variant = "restoration"
+    bytes_per_face = 1e6
+    notice = None
 
-    def __call__(self, crops, fidelity=0.5, adain=None):
+    def forward(self, crops, fidelity=0.5, adain=None):
         return crops
 
 
