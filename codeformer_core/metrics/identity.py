@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import MissingModelError, SettingError
@@ -23,9 +23,11 @@ CHIP_LEFT, CHIP_TOP, CHIP_SIDE = 81.0, 130.4, 358.3
 similarity between dlib's five reference points and their mean places on aligned faces. One fixed
 window, so that a blurred face is compared at the very place of the sharp one."""
 TEMPLATE_SIZE = 512
+BYTES_PER_CHIP = 5e6
+"""Activations of one face."""
 
 
-class IdentityNetwork:
+class IdentityNetwork(nn.Module):
     """Face descriptors whose Euclidean distance tells people apart.
 
     Around 0.2 to 0.4 for pictures of one person, 0.6 and more for two. The weights are read from
@@ -38,6 +40,7 @@ class IdentityNetwork:
 
     def __init__(self) -> None:
         """Load the network (about 22 MB)."""
+        super().__init__()
         try:
             import dlib
         except ImportError as error:
@@ -62,6 +65,10 @@ class IdentityNetwork:
             return torch.zeros(0, 128)
         descriptors = self._network.compute_face_descriptor(list(face_chips(crops)))
         return torch.from_numpy(np.array([np.array(each) for each in descriptors], np.float32))
+
+    def bytes_per_pair(self, height: int, width: int) -> float:
+        """Memory that the activations of two chips take, whatever the size of the pictures."""
+        return 2 * BYTES_PER_CHIP
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
         """Identity distance of pairs of aligned faces, which may differ in size.
