@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import SettingError
 from ..images import resize, to_network
+from ..models.restorer import Restorer
 from ..networks import CodeFormer, FaceCodes, Fidelity, fidelity_per_face
 from ..runtime import Runtime
 from .batches import finished_batches, shortest
@@ -38,7 +39,7 @@ class EncodedCrops:
 
 
 def encode_crops(
-    network: CodeFormer, crops: Tensor, *, runtime: Runtime | None = None
+    network: Restorer, crops: Tensor, *, runtime: Runtime | None = None
 ) -> EncodedCrops:
     """Encode aligned faces.
 
@@ -50,7 +51,12 @@ def encode_crops(
     Raises:
         OutOfMemoryError: the device has no room even for one face at a time.
         PictureError: crops of another shape.
+        SettingError: the network is no CodeFormer.
     """
+    if not isinstance(network, CodeFormer):
+        raise SettingError(
+            "this model has no codes to encode: use Restore Faces, or load a CodeFormer"
+        )
     check_crops(crops)
     runtime = runtime or Runtime()
     inputs = resize(crops.float(), network.size, network.size)
