@@ -8,7 +8,6 @@ from ..faces import FaceDetector
 from ..images import (
     Picture,
     atomic_write,
-    make_folder,
     read_picture,
     resize,
     write_picture,
@@ -19,6 +18,7 @@ from ..pipeline.notes import large_face_notes
 from ..pipeline.upscaling import enlarge
 from ..runtime import Progress, Runtime
 from .outcome import Outcome
+from .places import delivered, fetched, make_place
 from .plan import Task
 
 Restored = tuple[Picture, int, tuple[str, ...]]
@@ -54,15 +54,17 @@ class Restorer:
         Raises:
             CodeFormerError: the picture cannot be read, restored or written.
         """
-        picture = read_picture(task.source)
-        restore = self._picture if self.detector else self._aligned
-        result, faces, notes = restore(picture, on_progress)
-        make_folder(task.target.parent)
-        unchanged = faces == 0 and self.settings.upscale == 1
-        if unchanged and task.source.suffix == task.target.suffix:
-            copy_file(task.source, task.target)  # no pixel changed, so no byte should
-        else:
-            notes = (*picture.notes, *notes, *write_picture(task.target, result))
+        with fetched(task.source) as source:
+            picture = read_picture(source)
+            restore = self._picture if self.detector else self._aligned
+            result, faces, notes = restore(picture, on_progress)
+            make_place(task.target.parent)
+            with delivered(task.target) as target:
+                unchanged = faces == 0 and self.settings.upscale == 1
+                if unchanged and source.suffix == target.suffix:
+                    copy_file(source, target)  # no pixel changed, so no byte should
+                else:
+                    notes = (*picture.notes, *notes, *write_picture(target, result))
         return Outcome(task, faces, notes)
 
     def _picture(self, picture: Picture, on_progress: Progress | None) -> Restored:
