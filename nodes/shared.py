@@ -90,7 +90,7 @@ def identity_network() -> IdentityNetwork:
     """What tells people apart.
 
     Raises:
-        MissingModelError: its package or its weights are not installed.
+        MissingModelError: the package is not whole.
     """
     from ..codeformer_core.metrics import IdentityNetwork
 

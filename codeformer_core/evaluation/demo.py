@@ -30,13 +30,12 @@ class Closeness:
 
     psnr: float
     """Decibels over the face's region of the photo; higher is closer."""
-    identity: float | None
-    """Distance of dlib's face descriptors, lower is closer; None without dlib."""
+    identity: float
+    """Distance of the face descriptors, lower is closer."""
 
     def __str__(self) -> str:
         """Both numbers with their names."""
-        identity = "not measured" if self.identity is None else f"{self.identity:.3f}"
-        return f"PSNR {self.psnr:.2f} dB, identity distance {identity}"
+        return f"PSNR {self.psnr:.2f} dB, identity distance {self.identity:.3f}"
 
 
 @dataclass(frozen=True)
@@ -126,15 +125,12 @@ def _closeness(photos: Tensor, close_ups: Tensor, face: Face) -> tuple[Closeness
     """Of the second and the third photo to the first."""
     region = _region(photos, face)
     signal = psnr(region[:1].expand(2, -1, -1, -1), region[1:])
-    try:
-        identity = IdentityNetwork().distance(close_ups[:1].expand(2, -1, -1, -1), close_ups[1:])
-        distances: list[float | None] = [float(each) for each in identity]
-    except MissingModelError:
-        distances = [None, None]
-    return (
-        Closeness(float(signal[0]), distances[0]),
-        Closeness(float(signal[1]), distances[1]),
+    identity = IdentityNetwork().distance(close_ups[:1].expand(2, -1, -1, -1), close_ups[1:])
+    before, after = (
+        Closeness(float(decibels), float(distance))
+        for decibels, distance in zip(signal, identity, strict=True)
     )
+    return before, after
 
 
 def _region(photos: Tensor, face: Face) -> Tensor:

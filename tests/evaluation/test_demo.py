@@ -60,19 +60,6 @@ def test_the_demo_is_the_same_every_time(demo, detector):
     assert again.after == demo.after
 
 
-def test_identity_is_left_out_without_dlib(detector, monkeypatch):
-    from codeformer_core.errors import MissingModelError
-    from codeformer_core.evaluation import demo as module
-
-    def missing() -> None:
-        raise MissingModelError("no dlib")
-
-    monkeypatch.setattr(module, "IdentityNetwork", missing)
-    demo = run_demo(Echo(), detector, degradation=Degradation())
-    assert demo.after.identity is None
-    assert "not measured" in str(demo.after)
-
-
 def test_photo_without_a_face_is_an_error(detector):
     with pytest.raises(PictureError, match="no face"):
         run_demo(Echo(), detector, photo=torch.zeros(64, 64, 3))
