@@ -12,9 +12,9 @@ from ..images import (
     resize,
     write_picture,
 )
-from ..networks import CodeFormer
+from ..models.restorer import Restorer as Network
 from ..pipeline import restore_crops, restore_image
-from ..pipeline.notes import large_face_notes
+from ..pipeline.notes import notes_on, sides_of
 from ..pipeline.upscaling import enlarge
 from ..runtime import Progress, Runtime
 from .outcome import Outcome
@@ -43,7 +43,7 @@ class Settings:
 class Restorer:
     """Networks and settings of a job."""
 
-    network: CodeFormer
+    network: Network
     detector: FaceDetector | None
     """None for aligned faces."""
     settings: Settings
@@ -93,7 +93,7 @@ class Restorer:
         alpha = picture.alpha
         if alpha is not None:
             alpha = resize(alpha[None, ..., None], *restored.shape[1:3])[0, ..., 0]
-        notes = large_face_notes([crops.shape[1]], self.network.size)
+        notes = notes_on(self.network, sides_of(crops), ())
         return replace(picture, pixels=restored[0], alpha=alpha), 1, notes
 
 

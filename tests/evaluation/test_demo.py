@@ -7,7 +7,7 @@ from torch import nn
 from codeformer_core.degradation import Degradation
 from codeformer_core.errors import PictureError
 from codeformer_core.evaluation.demo import demo_photo, run_demo
-from codeformer_core.models.find import load_detector
+from codeformer_core.models import load_detector
 
 
 class Echo(nn.Module):
