@@ -21,7 +21,7 @@ from codeformer_core.faces import (
     crop_faces,
     place,
 )
-from codeformer_core.images import READABLE_SUFFIXES, as_images, read_picture, resize
+from codeformer_core.images import as_images, read_picture, readable_suffixes, resize
 from codeformer_core.networks import CodeFormer, CodeFormerConfig
 
 PICTURE_ASPECT = 1.5
@@ -72,7 +72,7 @@ def degraded_variants(faces: Tensor, count: int) -> Tensor:
 
 def _some_pictures(folder: Path, count: int) -> list[Tensor]:
     """At most so many pictures, (H, W, 3)."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in READABLE_SUFFIXES)
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in readable_suffixes())
     chosen = paths[:: math.ceil(len(paths) / count) or 1]
     return [as_images(read_picture(path).pixels)[0, ..., :3] for path in chosen]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from . import choices, shared
+from . import models
 from .schema import CodeFormerModel, FaceDetector, FaceParser, schema
 
 FILE_TOOLTIP = (
@@ -17,23 +17,23 @@ FILE_TOOLTIP = (
 class _Loader(io.ComfyNode):
     """What the loaders share: refuse a name that is not there, notice a changed file."""
 
-    CHOICES: choices.Choices
+    KIND: models.ModelKind
 
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
         """Check the name when a prompt is posted: the host does not, for nodes of this API."""
-        return cls.CHOICES.problem(file) or True
+        return models.problem(cls.KIND, file) or True
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> str:
         """Run again when the file behind the name was replaced."""
-        return cls.CHOICES.fingerprint(file)
+        return models.fingerprint(cls.KIND, file)
 
 
 class CodeFormerLoader(_Loader):
     """Load CodeFormer."""
 
-    CHOICES = choices.RESTORERS
+    KIND = models.CODEFORMER
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -47,8 +47,8 @@ class CodeFormerLoader(_Loader):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=cls.CHOICES.options(),
-                    default=choices.BUILT_IN,
+                    options=models.options(cls.KIND),
+                    default=models.BUILT_IN,
                     tooltip="The built-in model needs no file. "
                     + FILE_TOOLTIP.format(folder="facerestore_models"),
                 )
@@ -63,13 +63,13 @@ class CodeFormerLoader(_Loader):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Load the file."""
-        return io.NodeOutput(shared.restorer(file))
+        return io.NodeOutput(models.load_codeformer(file))
 
 
 class FaceDetectorLoader(_Loader):
     """Load a face detector."""
 
-    CHOICES = choices.DETECTORS
+    KIND = models.DETECTOR
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -83,8 +83,8 @@ class FaceDetectorLoader(_Loader):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=cls.CHOICES.options(),
-                    default=choices.AUTOMATIC,
+                    options=models.options(cls.KIND),
+                    default=models.AUTOMATIC,
                     tooltip="Automatic takes RetinaFace if its weights are there, else dlib. "
                     + FILE_TOOLTIP.format(folder="facedetection"),
                 )
@@ -101,13 +101,13 @@ class FaceDetectorLoader(_Loader):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Load the file."""
-        return io.NodeOutput(shared.detector(file))
+        return io.NodeOutput(models.load_detector(file))
 
 
 class FaceParserLoader(_Loader):
     """Load a face parser."""
 
-    CHOICES = choices.PARSERS
+    KIND = models.PARSER
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -121,7 +121,7 @@ class FaceParserLoader(_Loader):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=cls.CHOICES.options(),
+                    options=models.options(cls.KIND),
                     tooltip=FILE_TOOLTIP.format(folder="facedetection"),
                 )
             ],
@@ -137,4 +137,4 @@ class FaceParserLoader(_Loader):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Load the file."""
-        return io.NodeOutput(shared.parser(file))
+        return io.NodeOutput(models.load_parser(file))

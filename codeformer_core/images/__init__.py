@@ -1,26 +1,30 @@
 """Pictures: files in and out without loss, and the tensors the rest of the package works on."""
 
-from .picture import READABLE_SUFFIXES, WRITABLE_SUFFIXES, Block, Picture, PictureFormat, format_of
-from .reading import picture_files, read_picture, shorter_side
-from .tensors import Pixels, as_images, from_network, resize, to_network, to_uint8
-from .writing import (
-    DiskFullError,
-    atomic_write,
-    make_folder,
-    remove_leftovers,
-    what_is_lost,
-    write_picture,
-    writing_errors,
+from .disk import DiskFullError, atomic_write, make_folder, writing_errors
+from .kinds import (
+    WRITABLE_SUFFIXES,
+    PictureFormat,
+    Unread,
+    format_of,
+    picture_files,
+    readable_suffixes,
+    unread_kind,
 )
+from .picture import Block, Coding, JpegSource, Picture
+from .reading import read_picture, shorter_side
+from .tensors import Pixels, as_images, from_network, resize, to_network, to_uint8
+from .writing import what_is_lost, write_picture
 
 __all__ = [
-    "READABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "Block",
+    "Coding",
     "DiskFullError",
+    "JpegSource",
     "Picture",
     "PictureFormat",
     "Pixels",
+    "Unread",
     "as_images",
     "atomic_write",
     "format_of",
@@ -28,11 +32,12 @@ __all__ = [
     "make_folder",
     "picture_files",
     "read_picture",
-    "remove_leftovers",
+    "readable_suffixes",
     "resize",
     "shorter_side",
     "to_network",
     "to_uint8",
+    "unread_kind",
     "what_is_lost",
     "write_picture",
     "writing_errors",

@@ -1,41 +1,36 @@
 """What picture files hold beside pixels: found in one file, made ready for another."""
 
-import os
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
 
+from . import colour_codes, png
+from .exif import with_orientation
 from .picture import Block, Picture
 
 Blocks = Sequence[Block]
 TiffTag = tuple[int, int, int, bytes, bool]
 
-EXIF_PREFIX = b"Exif\0\0"
-ORIENTATION_TAG = 0x0112
-XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))[2-8]")
+XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))[1-8]")
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_END = b"IEND"
-PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-PNG_COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
+PNG_KEPT = (b"tEXt", b"zTXt", b"iTXt", b"cHRM", b"cICP", b"cLLI", b"gAMA", b"mDCV", b"sRGB")
+PNG_TEXTS = PNG_KEPT[:3]
 PNG_CREDENTIALS = b"caBX"
-PNG_XMP = b"XML:com.adobe.xmp"
 PNG_HIDDEN = (b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp")
 """Texts of older programs whose orientation would turn the picture again."""
 
-JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
-JPEG_CREDENTIALS = ("APP11", b"JP")
-JPEG_BLOCKS = (
+JPEG_KEPT = (
+    ("APP1", b"http://ns.adobe.com/xap/1.0/\0", b"\xff\xe1", "XMP"),
     ("APP1", b"http://ns.adobe.com/xmp/extension/\0", b"\xff\xe1", "XMP"),
     ("APP13", b"Photoshop 3.0\0", b"\xff\xed", "IPTC"),
     ("COM", b"", b"\xff\xfe", "comment"),
 )
 """A segment's name, how it begins, its marker, and what it holds."""
+JPEG_CREDENTIALS = ("APP11", b"JP")
 
 LARGEST_DPI = 0xFFFF
 """What a JPEG can hold; more is damage."""
@@ -43,9 +38,9 @@ TIFF_TEXTS = {
     270: "description", 271: "camera maker", 272: "camera model", 305: "software", 306: "date",
     315: "artist", 316: "computer", 33432: "copyright",
 }  # fmt: skip
-TIFF_BYTES = {33723: "IPTC", 34377: "Photoshop resources"}
+TIFF_BYTES = {700: "XMP", 33723: "IPTC", 34377: "Photoshop resources"}
 TIFF_LOST = {34665: "EXIF", 34853: "GPS", 37724: "Photoshop layers"}
-TIFF_XMP, TIFF_PROFILE = 700, 34675
+TIFF_PROFILE = 34675
 TIFF_ASCII, TIFF_UNDEFINED = 2, 7
 TIFF_SHAPE = b'{"shape"'
 """How a description begins that tells only how tifffile stored the pixels."""
@@ -59,7 +54,6 @@ class Metadata:
 
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
-    xmp: bytes | None = None
     blocks: list[Block] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     """What cannot be kept, in the user's words."""
@@ -71,10 +65,10 @@ def metadata_of(image: Image.Image, file: BinaryIO) -> Metadata:
         found = _in_png(file)
     elif hasattr(image, "applist"):
         found = _in_jpeg(getattr(image, "applist", []))
-    elif isinstance(image, TiffImageFile):
-        found = in_tiff(image.tag_v2)
     else:
         found = _in_others(image)
+        if (codes := colour_codes.of_file(image, file)) is not None:
+            found.blocks.append(codes)
     found.exif, found.dpi = image.info.get("exif"), resolution(image.info.get("dpi"))
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
@@ -84,17 +78,23 @@ def metadata_of(image: Image.Image, file: BinaryIO) -> Metadata:
 
 def with_metadata(picture: Picture, found: Metadata) -> Picture:
     """A picture, turned upright, with what was found in its file."""
-    exif, notes = upright_exif(found.exif), (*found.lost, *picture.notes)
+    exif, notes = with_orientation(found.exif), (*found.lost, *picture.notes)
     if found.exif and not exif:
         notes = (*notes, "its EXIF metadata is damaged and not kept")
-    return replace(
-        picture,
-        exif=exif,
-        xmp=XMP_ORIENTATION.sub(rb"\g<1>1", found.xmp) if found.xmp else None,
-        dpi=found.dpi,
-        blocks=tuple(found.blocks),
-        notes=notes,
-    )
+    blocks = tuple(_turned(block) for block in found.blocks)
+    return replace(picture, exif=exif, dpi=found.dpi, blocks=blocks, notes=notes)
+
+
+def turned_back(picture: Picture, orientation: int) -> Picture:
+    """A picture whose metadata says that its pixels are stored in another orientation."""
+    blocks = tuple(_turned(block, orientation) for block in picture.blocks)
+    return replace(picture, exif=with_orientation(picture.exif, orientation), blocks=blocks)
+
+
+def _turned(block: Block, orientation: int = 1) -> Block:
+    """A block whose XMP says another orientation, if it says one."""
+    content = XMP_ORIENTATION.sub(rb"\g<1>%d" % orientation, block.content)
+    return replace(block, content=content)
 
 
 def resolution(dpi: Any) -> tuple[float, float] | None:
@@ -108,63 +108,33 @@ def resolution(dpi: Any) -> tuple[float, float] | None:
 
 def _in_png(file: BinaryIO) -> Metadata:
     found = Metadata()
-    for kind, body in _chunks(file):
-        keyword = body.partition(b"\0")[0]
+    for kind, body in png.chunks(file):
+        keyword = body.partition(b"\0")[0] if kind in PNG_TEXTS else b""
         if kind == PNG_CREDENTIALS:
             found.lost.append(CREDENTIALS)
-        elif kind in PNG_COLOURS:
-            found.blocks.append(Block("PNG", kind.decode(), kind + body))
-        elif keyword == PNG_XMP and (xmp := _plain_text(kind, body)):
-            found.xmp = xmp
-        elif keyword in (PNG_XMP, *PNG_HIDDEN):
+        elif keyword in PNG_HIDDEN:
             found.lost.append(f"its text {keyword.decode()!r} is not kept")
-        else:
-            found.blocks.append(Block("PNG", f"text {keyword.decode('latin-1')!r}", kind + body))
+        elif kind in PNG_KEPT:
+            name = f"text {keyword.decode('latin-1')!r}" if keyword else kind.decode()
+            found.blocks.append(Block("PNG", name, kind + body))
     return found
-
-
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and body of those chunks of a PNG that matter here."""
-    file.seek(len(PNG_SIGNATURE))
-    while len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        if kind == PNG_END:
-            return
-        if kind in (*PNG_TEXTS, *PNG_COLOURS, PNG_CREDENTIALS):
-            yield kind, file.read(length)
-        else:
-            file.seek(length, os.SEEK_CUR)
-        file.seek(4, os.SEEK_CUR)  # the checksum
-
-
-def _plain_text(kind: bytes, body: bytes) -> bytes | None:
-    """The text of an iTXt chunk that is not compressed (PNG specification, 11.3.3.4)."""
-    fields = body.split(b"\0", 1)[-1]  # compressed?, method, language, translated keyword, text
-    parts = fields[2:].split(b"\0", 2)
-    return parts[2] if kind == b"iTXt" and fields[:1] == b"\0" and len(parts) == 3 else None
 
 
 def _in_jpeg(segments: Iterable[tuple[str, bytes]]) -> Metadata:
     found = Metadata()
     for name, body in segments:
-        if name == "APP1" and body.startswith(JPEG_XMP):
-            found.xmp = body[len(JPEG_XMP) :]
-        elif name == JPEG_CREDENTIALS[0] and body.startswith(JPEG_CREDENTIALS[1]):
+        if name == JPEG_CREDENTIALS[0] and body.startswith(JPEG_CREDENTIALS[1]):
             found.lost.append(CREDENTIALS)
-        for kept, start, marker, what in JPEG_BLOCKS:
+        for kept, start, marker, what in JPEG_KEPT:
             if name == kept and body.startswith(start):
-                found.blocks.append(Block("JPEG", what, marker + _sized(body)))
+                length = struct.pack(">H", len(body) + 2)  # it counts itself
+                found.blocks.append(Block("JPEG", what, marker + length + body))
     return found
 
 
-def _sized(body: bytes) -> bytes:
-    """The body of a JPEG segment after its length, which counts itself."""
-    return struct.pack(">H", len(body) + 2) + body
-
-
 def in_tiff(tags: Mapping[int, Any]) -> Metadata:
-    """What the tags of a TIFF hold, whoever read them."""
-    found = Metadata(xmp=_as_bytes(tags.get(TIFF_XMP)))
+    """What the tags of a TIFF hold."""
+    found = Metadata()
     for number, name in (TIFF_TEXTS | TIFF_BYTES).items():
         content = _as_bytes(tags.get(number))
         if content and number in TIFF_TEXTS:
@@ -179,8 +149,10 @@ def in_tiff(tags: Mapping[int, Any]) -> Metadata:
 
 
 def _in_others(image: Image.Image) -> Metadata:
-    found = Metadata(xmp=_as_bytes(image.info.get("xmp")))
-    if image.info.get("comment"):
+    found = Metadata()
+    if xmp := _as_bytes(image.info.get("xmp")):
+        found.blocks.append(Block(image.format or "", "XMP", xmp))
+    if image.format == "GIF" and image.info.get("comment"):
         found.lost.append("its comment is not kept")
     return found
 
@@ -194,51 +166,22 @@ def _as_bytes(value: Any) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def upright_exif(exif: bytes | None) -> bytes | None:
-    """The EXIF block with its orientation set to 1, every other byte as it was.
-
-    A block that cannot be parsed is dropped: its orientation could turn the picture again.
-    """
-    if not exif:
-        return None
-    block = bytearray(exif if exif.startswith(EXIF_PREFIX) else EXIF_PREFIX + exif)
-    start = len(EXIF_PREFIX)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(block[start : start + 4]))
-    if order is None:
-        return None
-    try:
-        directory = start + struct.unpack_from(order + "I", block, start + 4)[0]
-        count = struct.unpack_from(order + "H", block, directory)[0]
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            if struct.unpack_from(order + "H", block, entry)[0] == ORIENTATION_TAG:
-                struct.pack_into(order + "H", block, entry + 8, 1)
-    except struct.error:
-        return None
-    return bytes(block)
+def contents(name: str, blocks: Blocks) -> list[bytes]:
+    """What blocks of one format hold."""
+    return [block.content for block in blocks if block.format == name]
 
 
-def png_chunks(xmp: bytes | None, blocks: Blocks) -> list[tuple[bytes, bytes]]:
+def png_chunks(blocks: Blocks) -> list[png.Chunk]:
     """Kind and body of chunks to stand before the pixels of a PNG."""
-    chunks = [(b"iTXt", PNG_XMP + bytes(5) + xmp)] if xmp else []
-    return chunks + [(each[:4], each[4:]) for each in _contents("PNG", blocks)]
+    return [(each[:4], each[4:]) for each in contents("PNG", blocks)]
 
 
-def jpeg_segments(xmp: bytes | None, blocks: Blocks) -> bytes:
-    """Segments to stand before the tables of a JPEG."""
-    first = b"\xff\xe1" + _sized(JPEG_XMP + xmp) if xmp else b""
-    return b"".join([first, *_contents("JPEG", blocks)])
-
-
-def tiff_tags(profile: bytes | None, xmp: bytes | None, blocks: Blocks) -> list[TiffTag]:
+def tiff_tags(profile: bytes | None, blocks: Blocks) -> list[TiffTag]:
     """Tags as tifffile takes them: number, type, length, value, in the first page only."""
-    tags = {int.from_bytes(each[:2], "big"): each[2:] for each in _contents("TIFF", blocks)}
-    tags |= {TIFF_PROFILE: profile or b"", TIFF_XMP: xmp or b""}
+    tags = {int.from_bytes(each[:2], "big"): each[2:] for each in contents("TIFF", blocks)}
+    tags[TIFF_PROFILE] = profile or b""
     return [
         (number, TIFF_ASCII if number in TIFF_TEXTS else TIFF_UNDEFINED, len(value), value, True)
         for number, value in tags.items()
         if value
     ]
-
-
-def _contents(name: str, blocks: Blocks) -> list[bytes]:
-    return [block.content for block in blocks if block.format == name]

@@ -1,109 +1,79 @@
 """Read a picture file with everything that should survive a restoration."""
 
 import io
-import logging
 import math
 import os
+import re
+import threading
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, BinaryIO
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageCms, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import Image, UnidentifiedImageError
 
-from ..errors import PictureError
-from .metadata import (
-    ORIENTATION_TAG,
-    TIFF_PROFILE,
-    Metadata,
-    in_tiff,
-    metadata_of,
-    resolution,
-    with_metadata,
-)
-from .picture import READABLE_SUFFIXES, Picture
+from ..errors import MissingModelError, PictureError
+from .cut_short import complete, note_missing, seems_cut_short
+from .decoded import Decoded
+from .deep import deep_decoder
+from .exif import ORIENTATION_TAG
+from .kinds import readable_formats, readable_suffixes, unread_kind
+from .metadata import Metadata, metadata_of, with_metadata
+from .modes import decode_mode
+from .picture import Coding, JpegSource, Picture
+from .tiff import SIGNATURES as TIFF_SIGNATURES
+from .tiff import read_tiff
+from .webp import is_lossless
 
-Pixels = NDArray[Any]
-
-BITS_TAG, RESOLUTION_TAG = 258, 282
-PNG_DEPTH_OFFSET, PNG_COLOUR_OFFSET = 24, 25
-PNG_GRAY_ALPHA = 4
-PROFILE_SPACE = slice(16, 20)
-DEPTH_PLACES = {"JPEG2000": (b"ihdr", 10), "AVIF": (b"av1C", 2)}
-"""The box of a file that says how many bits a channel has, and the byte there."""
-DEPTH_REACH = 4096
-LARGEST_PICTURE = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-"""Pixels from which Pillow refuses a picture; the same for decoders that refuse none."""
-TIFF_DTYPES = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
-
+MOST_MEGAPIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+"""Where Pillow refuses a picture; the same for decoders that refuse none."""
+BYTES_PER_PIXEL = 80
+"""Memory that a picture of 8 bits takes while it is restored, measured."""
+START = 32
+"""Bytes by which a kind of file is told."""
+LOSSLESS = ("BMP", "DIB", "GIF", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA")
+"""Formats that give every pixel back, beside TIFF and WebP, which may."""
+UPRIGHT = ("HEIF", "JXL")
+"""Formats whose decoders turn the pixels themselves."""
 
 _CAUSES: dict[type[Exception], str] = {
     FileNotFoundError: "there is no such file",
     IsADirectoryError: "this is a folder, not a picture",
     PermissionError: "no permission to read this file",
-    Image.DecompressionBombError: "too many pixels to be read safely; make it smaller",
     UnidentifiedImageError: (
         "not a picture this program can read (JPEG, PNG, WebP, TIFF, BMP and others)"
     ),
-    ImportError: (
-        "pictures of more than 8 bits need two more packages: pip install opencv-python tifffile"
-    ),
     MemoryError: "not enough memory to read this picture",
 }
+_lock = threading.Lock()
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """Pixels of a file before they become tensors."""
-
-    pixels: Pixels
-    """(H, W, C) with C = 1 gray, 2 gray + alpha, 3 RGB, 4 RGBA."""
-    icc_profile: bytes | None
-    notes: tuple[str, ...] = ()
-
-
-def read_picture(path: str | Path) -> Picture:
+def read_picture(path: str | Path, *, max_megapixels: float | None = None) -> Picture:
     """Read a picture file.
 
-    8 and 16 bit, gray, palette, RGB, RGBA, CMYK and float files of the usual formats are read
-    with their full precision; the EXIF orientation is applied; of several frames the first is
-    taken. What cannot be kept is said in `Picture.notes`.
+    Pictures of 1 to 16 bits a channel and of floats are read with their full precision, gray,
+    palette, RGB, CMYK and Lab, with opacity and other channels; the EXIF orientation is applied;
+    of several frames the first is taken. A file that is cut short is read as far as it goes. What
+    cannot be kept is said in `Picture.notes`.
 
     Args:
-        path: JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000, AVIF, PPM or TGA, whatever its name.
+        path: JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000, AVIF, PPM, TGA and others, whatever its
+            name; HEIC and JPEG XL with the packages of the extra "formats".
+        max_megapixels: refuse larger pictures; 179 if left out.
 
     Raises:
-        PictureError: the file is missing, is no picture, is damaged, or is too large to be safe.
+        PictureError: the file is missing, is no picture, is damaged, or is too large.
     """
     path = Path(path)
+    most = MOST_MEGAPIXELS if max_megapixels is None else max_megapixels
     try:
-        # Pillow warns over 89 megapixels, which real photos reach (it raises at twice that), and
-        # of odd metadata.
-        with warnings.catch_warnings():
+        # Pillow warns over 89 megapixels, which real photos reach, and of odd metadata.
+        with warnings.catch_warnings(), _pillow_limit(most):
             warnings.simplefilter("ignore")
-            return _read(path)
+            return _read(path, int(most * 1e6))
     except Exception as error:  # decoders raise almost anything on a damaged file
-        raise PictureError(f"{path}: {_cause(error)}") from error
-
-
-def picture_files(folder: Path, suffixes: Collection[str] = READABLE_SUFFIXES) -> list[Path]:
-    """Files of a folder and its subfolders with these endings, in order of name.
-
-    Hidden files are left out, and so are pipes and devices, whose end may never come; a link that
-    leads nowhere is not.
-    """
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
-        if path.is_file() or path.is_symlink()
-    ]
+        raise PictureError(f"{path}: {_cause(error, path, most)}") from error
 
 
 def shorter_side(
@@ -122,41 +92,39 @@ def shorter_side(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(source, formats=formats or _formats()) as picture:
+            with Image.open(source, formats=formats or readable_formats()) as picture:
                 return min(picture.size)
     except Exception as error:  # decoders raise almost anything on a damaged file
         raise PictureError(f"{name}: not a readable picture; remove it or save it again") from error
 
 
-def _cause(error: Exception) -> str:
-    """Why a file could not be read, in the user's words."""
-    if isinstance(error, PictureError):
-        return str(error)
-    for kind, words in _CAUSES.items():
-        if isinstance(error, kind):
-            return words
-    return f"the picture is damaged or of an unknown kind ({error!s:.200})"
+@contextmanager
+def _pillow_limit(megapixels: float) -> Iterator[None]:
+    """Let Pillow open pictures of so many pixels; its own limit stands where it is enough."""
+    if megapixels <= MOST_MEGAPIXELS:
+        yield
+        return
+    with _lock:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
-def _read(path: Path) -> Picture:
+def _read(path: Path, largest: int) -> Picture:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise PictureError("this is a pipe or a device, not a picture")  # it may never end
-    try:
-        # Not by its path: Pillow 13 maps such a file into memory, and garbles turned gray TIFFs.
-        with _Whole(io.FileIO(path)) as file, Image.open(file, formats=_formats()) as image:
-            deep = _is_deep(image, path)
-            bits = _said_bits(image, path)
-            decoded = _decode_deep(image, path) if deep else _decode(image)
-            # Only now, for Pillow turns what it decodes of a TIFF by itself.
-            orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
-            found = metadata_of(image, file)
-            if bits > 8 and not deep:
-                found.lost.append(f"its {bits} bits a channel became 8")
-            return _as_picture(decoded, found, orientation)
-    except UnidentifiedImageError:
-        if path.suffix.lower() not in (".tif", ".tiff"):
-            raise
-        return _read_foreign_tiff(path)
+    # Not by its path: Pillow 13 maps such a file into memory, and garbles turned gray TIFFs.
+    with _Whole(io.FileIO(path)) as file:
+        start = file.read(START)
+        file.seek(0)
+        if start.startswith(TIFF_SIGNATURES):
+            _check_no_raw(path)
+            decoded, found, orientation = read_tiff(file, largest)
+        else:
+            decoded, found, orientation = _read_with_pillow(file, largest)
+    return with_metadata(decoded.picture(orientation), found)
 
 
 class _Whole(io.BufferedReader):
@@ -167,201 +135,107 @@ class _Whole(io.BufferedReader):
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def _read_foreign_tiff(path: Path) -> Picture:
-    """Read a TIFF that Pillow does not know, such as one of floats in colour."""
-    import tifffile
-
-    pixels = _read_deep_tiff(path)
-    with _silent("tifffile"), _Whole(io.FileIO(path)) as opened, tifffile.TiffFile(opened) as file:
-        page = file.pages.first
-        tags = {tag.code: tag.value for tag in page.tags}
-        found = in_tiff(tags)
-        if RESOLUTION_TAG in tags:
-            found.dpi = resolution(page.get_resolution("inch"))
-    decoded = _with_profile(pixels, tags.get(TIFF_PROFILE))
-    return _as_picture(decoded, found, int(tags.get(ORIENTATION_TAG, 1)))
+def _check_no_raw(path: Path) -> None:
+    """Camera raw is a TIFF whose first page is a small preview."""
+    kind = unread_kind(path)
+    if kind is not None:
+        raise PictureError(f"this is {kind.name}: {kind.remedy}")
 
 
-def _formats() -> list[str]:
-    """What Pillow may open; it would run Ghostscript for others."""
-    registered = Image.registered_extensions()
-    return sorted({registered[each] for each in READABLE_SUFFIXES if each in registered})
+def _read_with_pillow(file: BinaryIO, largest: int) -> tuple[Decoded, Metadata, int]:
+    try:
+        return _decode(file, largest)
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, UnidentifiedImageError):
+            raise
+        completed = _decode_cut_short(file, largest)
+        if completed is None:
+            raise
+        return completed
 
 
-def _as_picture(decoded: _Decoded, found: Metadata, orientation: int) -> Picture:
-    pixels = _turned(_as_float(decoded.pixels), orientation)
-    channels = pixels.shape[2]
-    if not pixels.size:
-        raise PictureError("the picture has no pixels")
-    has_alpha = channels in (2, 4)
-    colours = pixels[..., : channels - has_alpha]
-    if colours.shape[2] == 1:
-        colours = colours.repeat(3, axis=2)
-    picture = Picture(
-        pixels=torch.from_numpy(np.ascontiguousarray(colours)),
-        alpha=torch.from_numpy(pixels[..., -1].copy()) if has_alpha else None,
-        bits=32 if decoded.pixels.dtype.kind == "f" else 8 * decoded.pixels.dtype.itemsize,
-        gray=channels <= 2,
-        icc_profile=decoded.icc_profile,
-        notes=decoded.notes,
+def _decode(file: BinaryIO, largest: int) -> tuple[Decoded, Metadata, int]:
+    """Pixels, metadata, and the orientation that the pixels still have."""
+    file.seek(0)
+    with Image.open(file, formats=readable_formats()) as image:
+        if image.width * image.height > largest:
+            raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
+        deep = deep_decoder(image, file)
+        decoded = deep(image, file) if deep else decode_mode(image)
+        if deep:
+            decoded.icc_profile = image.info.get("icc_profile")
+        orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
+        if image.format in UPRIGHT:
+            orientation = 1
+        decoded.coding = _coding(image, file, orientation)
+        return decoded, metadata_of(image, file), orientation
+
+
+def _coding(image: Image.Image, file: BinaryIO, orientation: int) -> Coding:
+    """How an open file holds its pixels."""
+    if image.format in ("JPEG", "MPO"):
+        file.seek(0)
+        by_luma = image.mode in ("L", "RGB")
+        return Coding(jpeg=JpegSource(file.read(), orientation) if by_luma else None)
+    if image.format == "WEBP":
+        return Coding(lossless=is_lossless(file))
+    return Coding(lossless=image.format in LOSSLESS)
+
+
+def _decode_cut_short(file: BinaryIO, largest: int) -> tuple[Decoded, Metadata, int] | None:
+    """The same of a file that is cut short; None of others."""
+    file.seek(0)
+    with Image.open(file, formats=readable_formats()) as image:
+        name, pixels = image.format or "", image.width * image.height
+    if pixels > largest:
+        return None
+    file.seek(0)
+    completion = complete(file.read(), name, pixels)
+    if completion is None:
+        return None
+    decoded, found, orientation = _decode(io.BytesIO(completion.content), largest)
+    other = None
+    if completion.other is not None:
+        other = _decode(io.BytesIO(completion.other), largest)[0]
+    note_missing(decoded, completion, other)
+    return decoded, found, orientation
+
+
+def _cause(error: Exception, path: Path, megapixels: float) -> str:
+    """Why a file could not be read, in the user's words."""
+    if isinstance(error, PictureError | MissingModelError):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large(error, megapixels)
+    if words := _what_it_is(error, path):
+        return words
+    for kind, words in _CAUSES.items():
+        if isinstance(error, kind):
+            return words
+    return f"the picture is damaged or of an unknown kind ({error!s:.200})"
+
+
+def _too_large(error: Exception, megapixels: float) -> str:
+    """Say the limit, what lifts it, and what that costs."""
+    number = re.search(r"\d+", str(error))
+    pixels = int(number[0]) if number else 0
+    return (
+        f"{pixels / 1e6:.0f} megapixels are more than the limit of {megapixels:.0f}: "
+        f"--max-megapixels {math.ceil(pixels / 1e6)} lifts it (in Python max_megapixels=...); "
+        f"{BYTES_PER_PIXEL} bytes a pixel, {pixels * BYTES_PER_PIXEL / 1e9:.1f} GB of memory, are "
+        "needed"
     )
-    return with_metadata(picture, found)
 
 
-def _is_deep(image: Image.Image, path: Path) -> bool:
-    """Whether a channel has more than 8 bits, which Pillow's mode hides for colours."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        return True
-    if image.format == "PNG":
-        with path.open("rb") as file:
-            return file.read(PNG_DEPTH_OFFSET + 1)[PNG_DEPTH_OFFSET] > 8
-    if isinstance(image, TiffImageFile):
-        return max(_as_tuple(image.tag_v2.get(BITS_TAG, 8))) > 8
-    return False
-
-
-def _said_bits(image: Image.Image, path: Path) -> int:
-    """Bits of a channel, of formats whose deeper colours Pillow cuts to 8; 0 of others."""
-    if image.format == "PPM":
-        (codec, _, _, arguments), *_ = getattr(image, "tile", [])
-        return int(arguments[-1]).bit_length() if codec != "raw" else 0  # the largest value's
-    mark, place = DEPTH_PLACES.get(image.format or "", (b"", 0))
-    with path.open("rb") as file:
-        after = file.read(DEPTH_REACH).partition(mark)[2] if mark else b""
-    said = int.from_bytes(after[place : place + 1], "big")
-    if image.format == "AVIF":  # flags: more than 8, more than 10
-        return 8 + 2 * (said >> 6 & 1) + 2 * (said >> 5 & 1)
-    return (said & 0x7F) + 1
-
-
-def _as_tuple(value: Any) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, tuple | list) else (int(value),)
-
-
-def _decode(image: Image.Image) -> _Decoded:
-    """Decode an 8-bit picture of any mode."""
-    profile = image.info.get("icc_profile")
-    gray = image.mode in ("1", "L", "LA", "La")
-    if not gray and image.mode not in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX"):
-        return _decode_foreign(image, profile)
-    alpha = image.has_transparency_data
-    mode = ("LA" if alpha else "L") if gray else ("RGBA" if alpha else "RGB")
-    if image.mode == "La":  # Pillow converts it only to LA
-        image = image.convert("LA")
-    pixels = np.asarray(image.convert(mode))
-    return _with_profile(np.atleast_3d(pixels), profile)
-
-
-def _decode_foreign(image: Image.Image, profile: bytes | None) -> _Decoded:
-    """Decode CMYK, Lab, YCbCr or HSV into sRGB, through the file's own profile where it has one."""
-    mode = image.mode
-    if profile is None:
-        return _Decoded(np.asarray(image.convert("RGB")), None, (f"{mode} became RGB",))
+def _what_it_is(error: Exception, path: Path) -> str:
+    """What keeps a file from being decoded, as far as its bytes tell; empty if they do not."""
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(
-            image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
-    except ImageCms.PyCMSError:
-        note = f"{mode} became RGB without its colour profile, which is damaged"
-        return _Decoded(np.asarray(image.convert("RGB")), None, (note,))
-    if converted is None:  # only when converting in place
-        raise PictureError(f"{mode} could not be converted to RGB")
-    return _Decoded(np.asarray(converted), None, (f"{mode} became sRGB",))
-
-
-def _decode_deep(image: Image.Image, path: Path) -> _Decoded:
-    """Decode a picture of 16 bits or floats, which Pillow would cut to 8 bits or refuse."""
-    profile = image.info.get("icc_profile")
-    if image.mode == "F" or image.mode.startswith("I"):
-        image.load()  # may turn a TIFF, whose shape asarray would look up before
-        pixels = np.atleast_3d(np.asarray(image))
-        if image.mode == "I":  # 32-bit integers that hold 16-bit values
-            pixels = pixels.clip(0, 65535).astype(np.uint16)
-        return _with_profile(pixels, profile)
-    if image.format == "PNG":
-        return _with_profile(_read_deep_png(path), profile)
-    return _with_profile(_read_deep_tiff(path), profile)
-
-
-def _read_deep_png(path: Path) -> Pixels:
-    import cv2
-
-    encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    # "Unchanged" also leaves the EXIF orientation to us.
-    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim != 3:
-        raise PictureError("the 16-bit picture is damaged")
-    order = [2, 1, 0, 3][: pixels.shape[2]]  # BGR to RGB
-    if encoded[PNG_COLOUR_OFFSET] == PNG_GRAY_ALPHA:
-        order = [0, 3]
-    return np.asarray(pixels)[..., order]
-
-
-def _read_deep_tiff(path: Path) -> Pixels:
-    import tifffile
-
-    with _silent("tifffile"), _Whole(io.FileIO(path)) as opened, tifffile.TiffFile(opened) as file:
-        page = file.pages.first
-        # Before any memory is taken: a header may promise what the file does not hold.
-        if page.imagewidth * page.imagelength > LARGEST_PICTURE:
-            raise Image.DecompressionBombError
-        if math.prod(page.chunked) > len(page.dataoffsets):
-            raise PictureError("the TIFF is damaged, parts of it are missing")
-        if page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK):
-            raise PictureError(
-                "a TIFF of this colour space and depth is not supported; save it as RGB"
-            )
-        pixels = np.asarray(page.asarray())
-        if pixels.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-            pixels = np.moveaxis(pixels, 0, -1)
-    pixels = np.atleast_3d(pixels)
-    if pixels.shape[2] > 4 or pixels.dtype not in TIFF_DTYPES:
-        raise PictureError(
-            f"TIFF with {pixels.shape[2]} channels of {pixels.dtype} is not supported; "
-            "save it as 8 or 16-bit RGB"
-        )
-    return pixels
-
-
-@contextmanager
-def _silent(logger: str) -> Iterator[None]:
-    """Keep a decoder's log off the user's screen; what matters becomes an error of ours."""
-    log = logging.getLogger(logger)
-    before = log.level
-    log.setLevel(logging.CRITICAL + 1)  # of this logger and of those below it
-    try:
-        yield
-    finally:
-        log.setLevel(before)
-
-
-def _with_profile(pixels: Pixels, profile: bytes | None) -> _Decoded:
-    """Keep a profile that describes these channels; say so if it describes others."""
-    if not profile:
-        return _Decoded(pixels, None)
-    expected = b"GRAY" if pixels.shape[2] <= 2 else b"RGB "
-    if profile[PROFILE_SPACE] != expected:
-        return _Decoded(
-            pixels, None, ("its colour profile does not fit its pixels and is not kept",)
-        )
-    return _Decoded(pixels, profile)
-
-
-def _as_float(pixels: Pixels) -> NDArray[np.float32]:
-    """Whole numbers to 0..1; floats as they are."""
-    if pixels.dtype.kind == "f":
-        return pixels.astype(np.float32)
-    # Rounded once, so that writing gets the very integer back.
-    return np.divide(pixels, np.iinfo(pixels.dtype).max, dtype=np.float32)
-
-
-def _turned(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """Apply an EXIF orientation (1 to 8) to (H, W, C) pixels; unknown values change nothing."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
+        encoded = path.read_bytes()
+    except OSError:
+        return ""
+    if seems_cut_short(encoded) or "truncated" in str(error):
+        return "the file is cut short, and what is left of it cannot be read"
+    kind = unread_kind(path, encoded[:START])
+    if kind is None or readable_suffixes().intersection(kind.suffixes):
+        return ""
+    return f"{kind.name} cannot be read{' yet' if kind.package else ''}: {kind.remedy}"

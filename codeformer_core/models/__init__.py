@@ -2,6 +2,7 @@
 
 from .convert import convert
 from .describe import FileReport, describe
+from .identify import identify
 from .load import (
     BUILTIN,
     BUILTIN_PATH,
@@ -23,6 +24,7 @@ __all__ = [
     "ModelKind",
     "convert",
     "describe",
+    "identify",
     "load_codeformer",
     "load_detector",
     "load_network",

@@ -1,25 +1,13 @@
-"""Whole jobs: restore, encode, decode, inpaint and colorize faces, in crops and in pictures."""
+"""Whole jobs: restore crops, pictures and batches, find the models for them, run the demo."""
 
-from .codes import EncodedCrops, decode_crops, encode_crops
-from .colorizing import colorize
-from .crops import RestoredCrops, restore_crops, try_restore_crops
-from .inpainting import inpaint
-from .painting import PaintedPictures, paste_crops
+from .crops import FaceRestorer, RestoredCrops, restore_crops, try_restore_crops
 from .restore import RestoredImage, restore_image
-from .sweep import sweep_fidelity
 
 __all__ = [
-    "EncodedCrops",
-    "PaintedPictures",
+    "FaceRestorer",
     "RestoredCrops",
     "RestoredImage",
-    "colorize",
-    "decode_crops",
-    "encode_crops",
-    "inpaint",
-    "paste_crops",
     "restore_crops",
     "restore_image",
-    "sweep_fidelity",
     "try_restore_crops",
 ]

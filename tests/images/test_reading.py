@@ -1,19 +1,16 @@
 """Reading picture files: precision, orientation, channels, metadata and damage."""
 
-import io
 import os
 import struct
 import sys
 import tracemalloc
 import zlib
 
-import cv2
 import numpy as np
 import pytest
 import tifffile
 import torch
 from PIL import Image, ImageCms
-from PIL.PngImagePlugin import PngInfo
 
 from codeformer_core.errors import PictureError
 from codeformer_core.images import read_picture
@@ -71,47 +68,6 @@ def test_sixteen_bit_png_keeps_every_bit(tmp_path, channels):
         assert picture.alpha is None
 
 
-@pytest.mark.parametrize(
-    ("suffix", "options", "bits"),
-    [
-        (".ppm", [], 16),
-        (".jp2", [], 16),
-        (".avif", [cv2.IMWRITE_AVIF_DEPTH, 10], 10),
-        (".avif", [cv2.IMWRITE_AVIF_DEPTH, 12], 12),
-    ],
-)
-@pytest.mark.parametrize("deep", [False, True])
-def test_colours_cut_to_eight_bits_are_said(tmp_path, suffix, options, bits, deep):
-    pixels = np.zeros((32, 32, 3), np.uint16 if deep else np.uint8)
-    path = tmp_path / f"a{suffix}"
-    written = suffix in Image.registered_extensions() and cv2.imwrite(
-        str(path), pixels, options if deep else []
-    )
-    if not written:
-        pytest.skip("Pillow or OpenCV has no AVIF")
-    picture = read_picture(path)
-    assert picture.bits == 8
-    assert (f"its {bits} bits a channel became 8" in picture.notes) == deep
-
-
-@pytest.mark.parametrize("planar", ["contig", "separate"])
-def test_sixteen_bit_tiff_keeps_every_bit(tmp_path, planar):
-    pixels = RGBA16[..., :3]
-    stored = pixels if planar == "contig" else np.moveaxis(pixels, 2, 0)
-    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar)
-    picture = read_picture(tmp_path / "a.tif")
-    assert picture.bits == 16
-    assert np.array_equal((picture.pixels.double() * 65535).round().numpy(), pixels)
-
-
-def test_float_tiff_keeps_values_outside_the_range(tmp_path):
-    pixels = np.linspace(-0.5, 2.0, 6 * 9 * 3, dtype=np.float32).reshape(6, 9, 3)
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
-    picture = read_picture(tmp_path / "a.tif")
-    assert picture.bits == 32
-    assert np.array_equal(picture.pixels.numpy(), pixels)
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("deep", [False, True])
 def test_orientation_is_applied_like_pillow_does(tmp_path, orientation, deep):
@@ -156,26 +112,6 @@ def test_exif_that_cannot_be_parsed_is_dropped(tmp_path, damage):
     picture = read_picture(tmp_path / "a.jpg")
     assert picture.exif is None
     assert any("EXIF metadata is damaged" in note for note in picture.notes)
-
-
-@pytest.mark.parametrize("keyword", ["Raw profile type exif", "Raw profile type xmp"])
-def test_metadata_hidden_in_text_is_dropped_and_said(tmp_path, keyword):
-    info = PngInfo()
-    info.add_text(keyword, f"\nexif\n  26\n{orientation_exif(6)[6:].hex()}\n", zip=True)
-    Image.fromarray(RGB8).save(tmp_path / "a.png", pnginfo=info)
-    picture = read_picture(tmp_path / "a.png")
-    assert picture.blocks == ()
-    assert any(keyword in note for note in picture.notes)
-
-
-def test_content_credentials_are_dropped_and_said(tmp_path):
-    (tmp_path / "a.png").write_bytes(png16(RGBA16, chunk(b"caBX", b"jumb")))
-    jumb = b"\xff\xeb\0\x08JPjumb"
-    Image.fromarray(RGB8).save(tmp_path / "a.jpg", extra=jumb)
-    for name in ("a.png", "a.jpg"):
-        picture = read_picture(tmp_path / name)
-        assert picture.blocks == ()
-        assert any("content credentials" in note for note in picture.notes)
 
 
 def test_palette_with_transparency_becomes_rgba(tmp_path):
@@ -252,7 +188,7 @@ def test_no_program_is_started_for_formats_that_need_one(tmp_path, monkeypatch):
     monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
     path = tmp_path / "a.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%%EOF\n")
-    with pytest.raises(PictureError, match=r"a\.png: not a picture"):
+    with pytest.raises(PictureError, match=r"a\.png: a drawing or document cannot be read"):
         read_picture(path)
 
 
@@ -262,29 +198,11 @@ def test_text_file_is_no_picture(tmp_path):
         read_picture(tmp_path / "a.jpg")
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
-def test_truncated_file_is_an_error_not_half_a_picture(tmp_path, suffix):
-    noise = np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, Image.registered_extensions()[suffix])
-    path = tmp_path / f"a{suffix}"
-    path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
-    with pytest.raises(PictureError, match=path.name):
-        read_picture(path)
-
-
-def test_truncated_sixteen_bit_png_is_an_error(tmp_path):
-    noise = np.random.default_rng(2).integers(0, 65536, (64, 64, 3), dtype=np.uint16)
-    (tmp_path / "a.png").write_bytes(png16(noise)[:10000])
-    with pytest.raises(PictureError, match=r"a\.png"):
-        read_picture(tmp_path / "a.png")
-
-
 def test_absurdly_large_header_is_refused_before_decoding(tmp_path):
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 16, 2, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
-    with pytest.raises(PictureError, match="too many pixels"):
+    with pytest.raises(PictureError, match="10000 megapixels are more than the limit of 179"):
         read_picture(tmp_path / "a.png")
 
 
@@ -310,7 +228,7 @@ def test_tiff_that_promises_more_than_it_holds_is_refused_at_once(tmp_path):
         read_picture(path)
     with tifffile.TiffFile(path, mode="r+b") as file:
         file.pages.first.tags["ImageLength"].overwrite(400_000_000)
-    with pytest.raises(PictureError, match="too many pixels"):
+    with pytest.raises(PictureError, match="megapixels are more than the limit"):
         read_picture(path)
 
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 from codeformer_core.errors import PictureError
 from codeformer_core.images import (
     Block,
+    Coding,
     Picture,
     atomic_write,
     read_picture,
@@ -26,6 +27,7 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 TEXT = Block("PNG", "text 'workflow'", b"tEXtworkflow\0{}")
 COMMENT = Block("JPEG", "comment", b"\xff\xfe\0\x05you")
 ARTIST = Block("TIFF", "artist", b"\1\x3bme")
+XMP = Block("WEBP", "XMP", b"<x:xmpmeta/>")
 
 
 def levels(bits: int, *shape: int) -> torch.Tensor:
@@ -81,14 +83,12 @@ def test_metadata_survives_or_its_loss_is_said(tmp_path, suffix, bits):
         icc_profile=PROFILE,
         exif=some_exif(),
         dpi=(300.0, 300.0),
-        xmp=b"<x:xmpmeta/>",
-        blocks=(TEXT, COMMENT, ARTIST),
+        blocks=(TEXT, COMMENT, ARTIST, XMP),
     )
     path = tmp_path / f"a{suffix}"
     lost = " ".join(write_picture(path, picture))
     again = read_picture(path)
     assert again.icc_profile == PROFILE
-    assert again.xmp == b"<x:xmpmeta/>"
     assert again.notes == ()
     for block in picture.blocks:
         assert (block in again.blocks) != (block.name in lost)
@@ -102,12 +102,33 @@ def test_metadata_survives_or_its_loss_is_said(tmp_path, suffix, bits):
 
 
 def test_what_is_too_large_for_a_jpeg_is_left_out_and_said(tmp_path):
-    exif = some_exif() + bytes(70_000)
-    picture = Picture(levels(8, 7, 5, 3), exif=exif, xmp=b"<x:xmpmeta/>" * 6000)
-    assert write_picture(tmp_path / "a.jpg", picture) == ("not kept (JPEG): EXIF, XMP",)
-    again = read_picture(tmp_path / "a.jpg")
-    assert (again.exif, again.xmp) == (None, None)
+    picture = Picture(levels(8, 7, 5, 3), exif=some_exif() + bytes(70_000))
+    assert write_picture(tmp_path / "a.jpg", picture) == ("not kept: EXIF (JPEG)",)
+    assert read_picture(tmp_path / "a.jpg").exif is None
     assert write_picture(tmp_path / "a.png", picture) == ()
+
+
+def test_a_webp_is_without_loss_if_its_source_was(tmp_path):
+    for lossless in (True, False):
+        picture = Picture(levels(8, 64, 48, 3), levels(8, 64, 48), coding=Coding(lossless))
+        write_picture(tmp_path / "a.webp", picture)
+        again = read_picture(tmp_path / "a.webp")
+        assert again.coding.lossless == lossless
+        assert torch.equal(again.pixels, picture.pixels) == lossless
+
+
+def test_a_webp_of_lower_quality_is_smaller(tmp_path):
+    picture = Picture(levels(8, 64, 48, 3), coding=Coding(lossless=True))
+    sizes = []
+    for quality in (20, 90, None):
+        write_picture(tmp_path / "a.webp", picture, quality=quality)
+        sizes.append((tmp_path / "a.webp").stat().st_size)
+    assert sizes == sorted(sizes)
+
+
+def test_pixels_without_loss_that_become_a_jpeg_are_said(tmp_path):
+    lost = write_picture(tmp_path / "a.jpg", Picture(levels(8, 7, 5, 3), coding=Coding(True)))
+    assert lost == ("its pixels were stored without loss and are not (JPEG)",)
 
 
 def test_alpha_survives_or_its_loss_is_said(tmp_path):

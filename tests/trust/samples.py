@@ -22,13 +22,13 @@ WITNESS = "opened-by-code-in-a-file"
 """A file that appears if a sample's code is run."""
 METADATA: dict[str, Any] = {
     "exif": b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0",
-    "xmp": b'<rdf:Description tiff:Orientation="6"/>',
     "dpi": (300.0, 300.0),
     "blocks": (
         Block("PNG", "text", b'tEXtworkflow\0{"nodes": []}'),
         Block("PNG", "text", b"zTXtparameters\0\0" + zlib.compress(b"steps: 20")),
         Block("JPEG", "IPTC", b"\xff\xed\0\x1aPhotoshop 3.0\x008BIM\4\4\0\0\0\0"),
         Block("TIFF", "artist", b"\1\x3bme"),
+        Block("WEBP", "XMP", b'<rdf:Description tiff:Orientation="6"/>'),
     ),
 }
 
@@ -50,7 +50,24 @@ def _common_pictures() -> Samples:
     exif[0x0112] = 6
     samples: Samples = {}
     for mode, suffixes in {
-        "RGB": ("png", "jpg", "webp", "tif", "bmp", "tga", "ppm", "gif", "jp2", "avif"),
+        "RGB": (
+            "png",
+            "jpg",
+            "webp",
+            "tif",
+            "bmp",
+            "tga",
+            "ppm",
+            "gif",
+            "jp2",
+            "avif",
+            "mpo",
+            "pcx",
+            "sgi",
+            "qoi",
+            "heic",
+            "jxl",
+        ),
         "RGBA": ("png", "webp", "tif"),
         "L": ("png", "jpg", "tif", "pgm"),
         "P": ("png", "gif", "bmp"),
@@ -66,7 +83,33 @@ def _common_pictures() -> Samples:
                 options: dict[str, Any] = {"exif": exif} if suffix in ("png", "jpg") else {}
                 image.save(buffer, kind, **options)
                 samples[f"{mode.replace(';', '')}.{suffix}"] = buffer.getvalue()
-    return samples
+    return {**samples, **_tiffs()}
+
+
+def _tiffs() -> Samples:
+    """TIFF files of other layouts, depths and compressions."""
+    import tifffile
+
+    deep = NOISE.integers(0, 65536, (33, 35, 4), dtype=np.uint16)
+    kinds: dict[str, dict[str, Any]] = {
+        "tiles": {"tile": (16, 16), "compression": "zlib", "predictor": True},
+        "planes": {"planarconfig": "separate", "byteorder": ">"},
+        "strips": {"rowsperstrip": 5, "compression": "lzma", "extrasamples": ["assocalpha"]},
+    }
+    samples: Samples = {}
+    for name, options in kinds.items():
+        buffer = io.BytesIO()
+        pixels = np.moveaxis(deep, 2, 0) if name == "planes" else deep
+        tifffile.imwrite(buffer, pixels, photometric="rgb", metadata=None, **options)
+        samples[f"{name}.tif"] = buffer.getvalue()
+    buffer = io.BytesIO()
+    _noise("RGB").save(buffer, "TIFF", compression="tiff_lzw")
+    return {**samples, "lzw.tif": buffer.getvalue(), "twelve.tif": _twelve_bits()}
+
+
+def _twelve_bits() -> bytes:
+    """A TIFF of 12 bits: what a reader packs by itself."""
+    return _tiff(4, 4, samples=1, bits=12, compression=1, length=24)
 
 
 def _noise(mode: str) -> Image.Image:
@@ -111,16 +154,23 @@ def _png(width: int, height: int, extra: bytes = b"", depth: int = 8) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + extra + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
 
 
-def _tiff(width: int, height: int, samples: int = 3) -> bytes:
-    """A deep TIFF of one strip that says more of itself than it holds."""
+def _tiff(
+    width: int,
+    height: int,
+    samples: int = 3,
+    bits: int = 16,
+    compression: int = 8,
+    length: int = 20,
+) -> bytes:
+    """A deep TIFF of one strip, which may say more of itself than it holds."""
     entries = [
-        (256, 4, width), (257, 4, height), (258, 3, 16), (259, 3, 8), (262, 3, 1),
-        (273, 4, 8), (277, 3, samples), (278, 4, height), (279, 4, 20),
+        (256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, compression), (262, 3, 1),
+        (273, 4, 8), (277, 3, samples), (278, 4, height), (279, 4, length),
     ]  # fmt: skip
     directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
-    body = zlib.compress(bytes(100))[:20].ljust(20, b"\0")
+    body = zlib.compress(bytes(100))[:length].ljust(length, b"\0")
     return (
-        b"II*\0" + struct.pack("<I", 28) + body
+        b"II*\0" + struct.pack("<I", 8 + length) + body
         + struct.pack("<H", len(entries)) + directory + bytes(4)
     )  # fmt: skip
 
