@@ -12,7 +12,7 @@ class CodeFormerExtension(ComfyExtension):
 
     async def on_load(self) -> None:
         """Stand in for nodes of other packs; only newer hosts call this."""
-        from .legacy import register_replacements
+        from .host.legacy import register_replacements
 
         await register_replacements()
 
@@ -26,12 +26,12 @@ class CodeFormerExtension(ComfyExtension):
             degrade,
             loaders,
             restore_image,
-            routes,
             select,
             variants,
         )
+        from .host.routes import register as register_routes
 
-        routes.register()
+        register_routes()
         register_folders()
         return [
             restore_image.RestoreImage,

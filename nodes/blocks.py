@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from comfy_api.latest import io
 
-from . import host, hosted, models, previews
-from .boxes import in_known_boxes, known_box_inputs
+from . import host, previews, shared
+from .boxes import box_data, known_box_inputs
 from .schema import (
     BoundingBoxes,
     FacesSocket,
@@ -26,10 +26,10 @@ from .schema import (
     schema,
     upscale_inputs,
 )
-from .upscale import upscaler
 
 if TYPE_CHECKING:
-    from ..codeformer_core.faces import FaceParser, Faces
+    from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
+    from ..codeformer_core.models.restorer import Restorer
 
 
 class DetectFaces(io.ComfyNode):
@@ -83,7 +83,7 @@ class DetectFaces(io.ComfyNode):
     def execute(
         cls,
         image: torch.Tensor,
-        detector: hosted.HostedDetector | None = None,
+        detector: FaceDetector | None = None,
         confidence: float = 0.8,
         min_size: int = 16,
         search_size: int = 0,
@@ -91,26 +91,28 @@ class DetectFaces(io.ComfyNode):
         segs: Any = None,
     ) -> io.NodeOutput:
         """Detect, and draw what was found."""
+        from ..codeformer_core.faces.boxes import box_masks
         from ..codeformer_core.images import as_images
-        from ..codeformer_core.runtime import Runtime
+        from ..codeformer_core.pipeline.detection import find_faces
 
         frames = as_images(image)[..., :3]
-        detector = models.detector_or_default(detector)
-        settings = {
-            "confidence": confidence,
-            "min_size": min_size,
-            "runtime": Runtime(host.Progress()),
-        }
-        if known_boxes is None and segs is None:
-            faces = detector.detect(frames, search_size=search_size or None, **settings)
-        else:
-            faces = in_known_boxes(frames, detector, known_boxes, segs, settings)
+        found = find_faces(
+            frames,
+            shared.detector_or_default(detector),
+            boxes=known_boxes,
+            segments=segs,
+            confidence=confidence,
+            min_size=min_size,
+            search_size=search_size or None,
+            runtime=host.HostRuntime(),
+        )
+        host.warn(found.warnings)
         return io.NodeOutput(
-            faces,
-            host.to_output(box_masks(faces)),
-            box_data(faces),
-            faces.count,
-            ui={"images": previews.drawn_frames(frames, faces)},
+            found.faces,
+            host.to_output(box_masks(found.faces)),
+            box_data(found.faces),
+            found.faces.count,
+            ui={"images": previews.drawn_frames(frames, found.faces)},
         )
 
 
@@ -161,22 +163,22 @@ class CropFaces(io.ComfyNode):
         image: torch.Tensor,
         faces: Faces | None = None,
         size: int = 512,
-        model: hosted.HostedCodeFormer | None = None,
+        model: Restorer | None = None,
     ) -> io.NodeOutput:
         """Crop."""
         from ..codeformer_core.faces import crop_faces
         from ..codeformer_core.images import as_images
-        from ..codeformer_core.runtime import Runtime
+        from ..codeformer_core.pipeline.notes import large_face_notes, sides_of
 
         frames = as_images(image)[..., :3]
         if faces is None:
-            detector = models.detector_or_default(None)
-            faces = detector.detect(frames, runtime=Runtime(host.Progress()))
-        crops = crop_faces(frames, faces, model.size if model is not None else size)
+            detector = shared.detector_or_default(None)
+            faces = detector.detect(frames, runtime=host.HostRuntime())
         if model is not None:
+            size = model.size
             # Here, because in crops of the model's own size nobody sees how large the faces were.
-            host.say_large(frames, faces, model.size)
-        return io.NodeOutput(host.to_output(crops))
+            host.warn(large_face_notes(sides_of(frames, faces), size))
+        return io.NodeOutput(host.to_output(crop_faces(frames, faces, size)))
 
 
 class RestoreFaces(io.ComfyNode):
@@ -215,29 +217,25 @@ class RestoreFaces(io.ComfyNode):
         cls,
         crops: torch.Tensor,
         fidelity: float,
-        model: hosted.HostedCodeFormer | None = None,
+        model: Restorer | None = None,
         adain: str = "automatic",
         per_face: str = "",
     ) -> io.NodeOutput:
         """Restore."""
         from ..codeformer_core.images import as_images
+        from ..codeformer_core.pipeline import try_restore_crops
         from ..codeformer_core.pipeline.codes import parse_fidelities
-        from ..codeformer_core.pipeline.crops import keep_tone, try_restore_crops
 
-        crops = as_images(crops)[..., :3]
-        model = models.codeformer_or_default(model)
-        progress = host.Progress()
         result = try_restore_crops(
-            hosted.Watched(model, progress),
-            crops,
+            shared.restorer_or_default(model),
+            as_images(crops)[..., :3],
             parse_fidelities(per_face) or fidelity,
             adain=adain_setting(adain),
-            chunk=model.chunk(),
-            on_progress=progress,
+            keep_gray=True,
+            runtime=host.HostRuntime(),
         )
-        host.say_large(crops, None, model.size)
-        host.say_broken(result.broken)
-        return io.NodeOutput(host.to_output(keep_tone(model, result.crops, crops)))
+        host.warn(result.warnings)
+        return io.NodeOutput(host.to_output(result.crops))
 
 
 class PasteFaces(io.ComfyNode):
@@ -282,7 +280,7 @@ class PasteFaces(io.ComfyNode):
         image: torch.Tensor,
         crops: torch.Tensor,
         faces: Faces,
-        parser: hosted.HostedParser | None = None,
+        parser: FaceParser | None = None,
         upscale_by: float = 1.0,
         upscale_model: Any | None = None,
         upscale_faces: bool = False,
@@ -291,54 +289,19 @@ class PasteFaces(io.ComfyNode):
         """Paste."""
         from ..codeformer_core.faces import PasteOptions
         from ..codeformer_core.images import as_images
-        from ..codeformer_core.pipeline.restore import paste_enlarged
+        from ..codeformer_core.pipeline import paste_crops
 
-        enlarge = upscaler(upscale_model, host.Progress())
-        pasted, mask = paste_enlarged(
+        enlarge = host.upscaler(upscale_model)
+        result = paste_crops(
             as_images(image),
-            *_finite(as_images(crops)[..., :3], faces),
+            as_images(crops)[..., :3],
+            faces,
             PasteOptions(**blending),
-            # Called the same way.
-            parser=cast("FaceParser | None", parser),
+            parser=parser,
             upscale=upscale_by,
             upscaler=enlarge,
             face_upscaler=enlarge if upscale_faces else None,
+            runtime=host.HostRuntime(),
         )
-        return io.NodeOutput(host.to_output(pasted), host.to_output(mask))
-
-
-def _finite(crops: torch.Tensor, faces: Faces) -> tuple[torch.Tensor, Faces]:
-    """Without the crops that some node failed on: those faces stay as they are, and are named."""
-    finite = crops.isfinite().flatten(1).all(1)
-    if len(crops) != faces.count or bool(finite.all()):
-        return crops, faces
-    host.say_broken((~finite).nonzero().flatten().tolist())
-    return crops[finite], faces.take(finite.nonzero().flatten().tolist())
-
-
-def box_masks(faces: Faces) -> torch.Tensor:
-    """Boxes filled with 1: (B, H, W)."""
-    masks = torch.zeros(len(faces), faces.height, faces.width)
-    for frame, face in faces.in_frames():
-        left, top = max(0, round(face.box.left)), max(0, round(face.box.top))
-        right, bottom = max(0, round(face.box.right)), max(0, round(face.box.bottom))
-        masks[frame, top:bottom, left:right] = 1
-    return masks
-
-
-def box_data(faces: Faces) -> list[list[dict[str, Any]]]:
-    """Boxes in the form of core's BOUNDING_BOX: a list for each frame."""
-    return [
-        [
-            {
-                "x": face.box.left,
-                "y": face.box.top,
-                "width": face.box.width,
-                "height": face.box.height,
-                "label": "face",
-                "score": face.score,
-            }
-            for face in frame
-        ]
-        for frame in faces.frames
-    ]
+        host.warn(result.warnings)
+        return io.NodeOutput(host.to_output(result.images), host.to_output(result.mask))

@@ -1,17 +1,13 @@
-"""Boxes that other packs' detectors found, as input of Detect Faces."""
+"""Boxes of faces as other packs pass them around, into Detect Faces and out of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import host
 from .schema import BoundingBoxes, Segments
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..codeformer_core.faces import Faces
-    from .hosted import HostedDetector
 
 
 def known_box_inputs() -> list[Any]:
@@ -34,25 +30,19 @@ def known_box_inputs() -> list[Any]:
     ]
 
 
-def in_known_boxes(
-    frames: Tensor, detector: HostedDetector, boxes: Any, segs: Any, settings: dict[str, Any]
-) -> Faces:
-    """The faces inside the boxes of both inputs; says in how many boxes there is none."""
-    from ..codeformer_core.faces.boxes import (
-        DEFAULT_BOX_CONFIDENCE,
-        faces_in_boxes,
-        read_boxes,
-        read_segments,
-    )
-
-    count, height, width = (int(size) for size in frames.shape[:3])
-    found = read_boxes([] if boxes is None else boxes, count)
-    if segs is not None:
-        segments = read_segments(segs, count, height, width)
-        found = [[*one, *other] for one, other in zip(found, segments, strict=True)]
-    confidence = min(settings["confidence"], DEFAULT_BOX_CONFIDENCE)
-    settings = {**settings, "confidence": confidence}
-    faces, missing = faces_in_boxes(frames, found, detector, **settings)
-    if missing:
-        host.say(f"no face was found in {missing} of the given boxes", warning=True)
-    return faces
+def box_data(faces: Faces) -> list[list[dict[str, Any]]]:
+    """Boxes in the form of core's BOUNDING_BOX: a list for each frame."""
+    return [
+        [
+            {
+                "x": face.box.left,
+                "y": face.box.top,
+                "width": face.box.width,
+                "height": face.box.height,
+                "label": "face",
+                "score": face.score,
+            }
+            for face in frame
+        ]
+        for frame in faces.frames
+    ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from comfy_api.latest import io
 
-from . import foreign, host, hosted, models, previews
+from . import host, previews, shared
 from .schema import (
     FaceCodesSocket,
     adain_input,
@@ -21,15 +20,8 @@ from .schema import (
 )
 
 if TYPE_CHECKING:
+    from ..codeformer_core.models.restorer import Restorer
     from ..codeformer_core.pipeline.codes import CodeSource, EncodedCrops
-
-
-@dataclass(frozen=True)
-class HeldCodes:
-    """What a FACE_CODES socket carries: encoded crops and the model that can decode them."""
-
-    model: hosted.HostedCodeFormer
-    encoded: EncodedCrops
 
 
 class EncodeFaces(io.ComfyNode):
@@ -52,20 +44,18 @@ class EncodeFaces(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, crops: torch.Tensor, model: hosted.HostedCodeFormer | None = None
-    ) -> io.NodeOutput:
+    def execute(cls, crops: torch.Tensor, model: Restorer | None = None) -> io.NodeOutput:
         """Encode."""
         from ..codeformer_core.images import as_images
-        from ..codeformer_core.pipeline.codes import encode_crops
+        from ..codeformer_core.pipeline import encode_crops
 
-        crops = as_images(crops)[..., :3]
-        model = models.codeformer_or_default(model)
-        if isinstance(model, foreign.HostedFaceModel):
-            model.refuse_codes()  # also where there is no face
-        encoded = encode_crops(model, crops, chunk=model.chunk(), on_progress=host.Progress())
-        host.say_large(crops, None, model.size)
-        return io.NodeOutput(HeldCodes(model, encoded))
+        encoded = encode_crops(
+            shared.restorer_or_default(model),
+            as_images(crops)[..., :3],
+            runtime=host.HostRuntime(),
+        )
+        host.warn(encoded.warnings)
+        return io.NodeOutput(encoded)
 
 
 class DecodeFaces(io.ComfyNode):
@@ -98,27 +88,23 @@ class DecodeFaces(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        codes: HeldCodes,
+        codes: EncodedCrops,
         fidelity: float | Sequence[float],
         per_face: str = "",
         adain: str = "automatic",
     ) -> io.NodeOutput:
         """Decode."""
         from ..codeformer_core.pipeline.codes import decode_crops, parse_fidelities
-        from ..codeformer_core.pipeline.crops import keep_tone
 
-        progress, model = host.Progress(), codes.model
         result = decode_crops(
-            hosted.Watched(model, progress),
-            codes.encoded,
+            codes,
             parse_fidelities(per_face) or fidelity,
             adain=adain_setting(adain),
-            chunk=model.chunk(),
-            on_progress=progress,
+            keep_gray=True,
+            runtime=host.HostRuntime(),
         )
-        host.say_broken(result.broken)
-        restored = keep_tone(model, result.crops, codes.encoded.crops)
-        return io.NodeOutput(host.to_output(restored))
+        host.warn(result.warnings)
+        return io.NodeOutput(host.to_output(result.crops))
 
 
 class FidelitySweep(io.ComfyNode):
@@ -169,23 +155,21 @@ class FidelitySweep(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, codes: HeldCodes, fidelities: str, width: int = 256, adain: str = "automatic"
+        cls, codes: EncodedCrops, fidelities: str, width: int = 256, adain: str = "automatic"
     ) -> io.NodeOutput:
         """Decode at each fidelity."""
         from ..codeformer_core.pipeline.codes import parse_fidelities
         from ..codeformer_core.pipeline.sweep import sweep_fidelity
 
-        progress, steps = host.Progress(), parse_fidelities(fidelities)
+        steps = parse_fidelities(fidelities)
         sweep = sweep_fidelity(
-            hosted.Watched(codes.model, progress),
-            codes.encoded,
+            codes,
             steps,
             adain=adain_setting(adain),
             panel=width,
-            chunk=codes.model.chunk(),
-            on_progress=progress,
+            runtime=host.HostRuntime(),
         )
-        host.say_broken(sweep.broken)
+        host.warn(sweep.warnings)
         return io.NodeOutput(
             host.to_output(sweep.grid[None]),
             host.to_output(sweep.faces),
@@ -232,14 +216,12 @@ class CodesToImage(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, codes: HeldCodes, source: CodeSource, size: int = 512) -> io.NodeOutput:
+    def execute(cls, codes: EncodedCrops, source: CodeSource, size: int = 512) -> io.NodeOutput:
         """Choose and draw."""
         from ..codeformer_core.pipeline.codes import choose_codes, draw_codes
 
-        codebook = codes.model.codebook()
-        chosen = choose_codes(codes.encoded.codes, codebook, source)
-        held = replace(codes, encoded=replace(codes.encoded, codes=chosen))
-        return io.NodeOutput(host.to_output(draw_codes(chosen.codes, codebook, size)), held)
+        chosen = choose_codes(codes, source)
+        return io.NodeOutput(host.to_output(draw_codes(chosen, size)), chosen)
 
 
 def codes_input() -> io.Input:

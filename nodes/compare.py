@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from comfy_api.latest import io, ui
 
-from . import host, models
+from . import host, shared
 from .schema import FacesSocket, schema
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class CompareFaces(io.ComfyNode):
             as_images(image)[..., :3],
             as_images(other)[..., :3],
             faces,
-            identity=models.identity_network,
-            perceptual=models.perceptual_distance,
-            before_strip=host.raise_if_cancelled,
+            identity=shared.identity_network,
+            perceptual=shared.perceptual_distance,
+            runtime=host.HostRuntime(),
         )
         numbers = (found.psnr, found.ssim, found.identity, found.perceptual)
         return io.NodeOutput(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from . import host, models
+from . import choices, host
 from .schema import schema
 
 NOTHING = "nothing to convert"
@@ -28,7 +28,7 @@ class ConvertFile(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=models.convertible_files() or [NOTHING],
+                    options=choices.convertible_files() or [NOTHING],
                     tooltip="A .pth, .pt or .ckpt file from models/facerestore_models or "
                     "models/facedetection. It is kept.",
                 )
@@ -45,7 +45,7 @@ class ConvertFile(io.ComfyNode):
         """Convert."""
         from ..codeformer_core.models import convert
 
-        source = models.convertible_path(file)
+        source = choices.convertible_path(file)
         target = convert(source, source.with_suffix(".safetensors"))
         text = f"{source.name} was written as {target.name} beside it"
         host.say(text)

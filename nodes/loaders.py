@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from . import models
+from . import choices, shared
 from .schema import CodeFormerModel, FaceDetector, FaceParser, schema
 
 FILE_TOOLTIP = (
@@ -17,23 +17,23 @@ FILE_TOOLTIP = (
 class _Loader(io.ComfyNode):
     """What the loaders share: refuse a name that is not there, notice a changed file."""
 
-    KIND: models.ModelKind
+    CHOICES: choices.Choices
 
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
         """Check the name when a prompt is posted: the host does not, for nodes of this API."""
-        return models.problem(cls.KIND, file) or True
+        return cls.CHOICES.problem(file) or True
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> str:
         """Run again when the file behind the name was replaced."""
-        return models.fingerprint(cls.KIND, file)
+        return cls.CHOICES.fingerprint(file)
 
 
 class CodeFormerLoader(_Loader):
     """Load CodeFormer."""
 
-    KIND = models.CODEFORMER
+    CHOICES = choices.RESTORERS
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -47,8 +47,8 @@ class CodeFormerLoader(_Loader):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=models.options(cls.KIND),
-                    default=models.BUILT_IN,
+                    options=cls.CHOICES.options(),
+                    default=choices.BUILT_IN,
                     tooltip="The built-in model needs no file. "
                     + FILE_TOOLTIP.format(folder="facerestore_models"),
                 )
@@ -63,13 +63,13 @@ class CodeFormerLoader(_Loader):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Load the file."""
-        return io.NodeOutput(models.load_codeformer(file))
+        return io.NodeOutput(shared.restorer(file))
 
 
 class FaceDetectorLoader(_Loader):
     """Load a face detector."""
 
-    KIND = models.DETECTOR
+    CHOICES = choices.DETECTORS
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -83,8 +83,8 @@ class FaceDetectorLoader(_Loader):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=models.options(cls.KIND),
-                    default=models.AUTOMATIC,
+                    options=cls.CHOICES.options(),
+                    default=choices.AUTOMATIC,
                     tooltip="Automatic takes RetinaFace if its weights are there, else dlib. "
                     + FILE_TOOLTIP.format(folder="facedetection"),
                 )
@@ -101,13 +101,13 @@ class FaceDetectorLoader(_Loader):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Load the file."""
-        return io.NodeOutput(models.load_detector(file))
+        return io.NodeOutput(shared.detector(file))
 
 
 class FaceParserLoader(_Loader):
     """Load a face parser."""
 
-    KIND = models.PARSER
+    CHOICES = choices.PARSERS
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -121,7 +121,7 @@ class FaceParserLoader(_Loader):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=models.options(cls.KIND),
+                    options=cls.CHOICES.options(),
                     tooltip=FILE_TOOLTIP.format(folder="facedetection"),
                 )
             ],
@@ -137,4 +137,4 @@ class FaceParserLoader(_Loader):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Load the file."""
-        return io.NodeOutput(models.load_parser(file))
+        return io.NodeOutput(shared.parser(file))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from comfy_api.latest import io
 
-from . import host, hosted, models, picking, previews
+from . import host, previews, shared
 from .schema import (
     FacesSocket,
     adain_input,
@@ -20,14 +20,14 @@ from .schema import (
     parser_input,
     part_inputs,
     paste_inputs,
+    picking_inputs,
     schema,
     upscale_inputs,
 )
-from .upscale import upscaler
 
 if TYPE_CHECKING:
-    from ..codeformer_core.faces import FaceParser, Faces
-    from ..codeformer_core.pipeline.restore import RestoredImage
+    from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
+    from ..codeformer_core.models.restorer import Restorer
 
 
 class RestoreImage(io.ComfyNode):
@@ -62,7 +62,7 @@ class RestoreImage(io.ComfyNode):
                 adain_input(),
                 *upscaling,
                 *part_inputs(),
-                *picking.picking_inputs(),
+                *picking_inputs(),
             ],
             outputs=[
                 io.Image.Output("restored", display_name="image", tooltip="The restored pictures."),
@@ -82,9 +82,9 @@ class RestoreImage(io.ComfyNode):
         cls,
         image: torch.Tensor,
         fidelity: float,
-        model: hosted.HostedCodeFormer | None = None,
-        detector: hosted.HostedDetector | None = None,
-        parser: hosted.HostedParser | None = None,
+        model: Restorer | None = None,
+        detector: FaceDetector | None = None,
+        parser: FaceParser | None = None,
         faces: Faces | None = None,
         upscale_by: float = 1.0,
         upscale_model: Any | None = None,
@@ -98,36 +98,20 @@ class RestoreImage(io.ComfyNode):
     ) -> io.NodeOutput:
         """Restore."""
         from ..codeformer_core.faces import PasteOptions
+        from ..codeformer_core.faces.selection import parse_numbers
         from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import restore_image
-        from ..codeformer_core.runtime import Runtime
+        from ..codeformer_core.pipeline.codes import parse_fidelities
 
-        image = as_images(image)
-        model = models.codeformer_or_default(model)
-        if faces is None:
-            detector = models.detector_or_default(detector)
-        progress = host.Progress()
-        enlarge = upscaler(upscale_model, progress)
-        found, values, places = faces, fidelity, None
-        if picked.strip() or per_face.strip():
-            if found is None:
-                found = models.detector_or_default(detector).detect(
-                    image[..., :3],
-                    confidence=confidence,
-                    min_size=min_size,
-                    runtime=Runtime(progress),
-                )
-            choice = picking.pick(found, picked, per_face, fidelity)
-            places, values = choice.places, choice.fidelity
-            faces = found.take(places)
+        image, enlarge = as_images(image), host.upscaler(upscale_model)
         result = restore_image(
             image,
-            hosted.Watched(model, progress),
-            detector,
-            fidelity=values,
+            shared.restorer_or_default(model),
+            shared.detector_or_default(detector) if faces is None else None,
+            fidelity=parse_fidelities(per_face) or fidelity,
             faces=faces,
-            # Called the same way.
-            parser=cast("FaceParser | None", parser),
+            picked=parse_numbers(picked),
+            parser=parser,
             paste=PasteOptions(**blending),
             confidence=confidence,
             min_size=min_size,
@@ -135,22 +119,13 @@ class RestoreImage(io.ComfyNode):
             upscaler=enlarge,
             face_upscaler=enlarge if upscale_faces else None,
             adain=adain_setting(adain),
-            chunk=model.chunk(),
-            on_progress=progress,
+            runtime=host.HostRuntime(),
         )
-        for warning in result.warnings:
-            host.say(warning, warning=True)
+        host.warn(result.warnings)
+        shown = previews.shown_frames(result.image, result.faces, set(result.picked), before=image)
         return io.NodeOutput(
             host.to_output(result.image),
             host.to_output(result.mask),
-            result.faces,
-            ui=_shown(image, result, found, places),
+            result.faces.take(result.picked),
+            ui={previews.SHOWN: shown},
         )
-
-
-def _shown(
-    image: torch.Tensor, result: RestoredImage, found: Faces | None, places: set[int] | None
-) -> dict[str, Any]:
-    """Before and after for the browser, with every face that was found."""
-    faces = result.faces if found is None else found
-    return {previews.SHOWN: previews.shown_frames(result.image, faces, places, before=image)}

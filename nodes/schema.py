@@ -212,3 +212,23 @@ def upscale_inputs() -> list[Any]:
             "larger than the model makes them.",
         ),
     ]
+
+
+def picking_inputs() -> list[Any]:
+    """What the picker in the node fills in."""
+    return [
+        io.String.Input(
+            "picked",
+            default="",
+            optional=True,
+            tooltip="Numbers of the faces to restore, for example 1, 3-5; clicking in the node's "
+            "picture fills it in. Empty: all faces.",
+        ),
+        io.String.Input(
+            "per_face",
+            default="",
+            optional=True,
+            tooltip="One fidelity for each of these faces, in the order above, for example 0.3, 1, "
+            "0.5. Empty: all get the fidelity above.",
+        ),
+    ]

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from comfy_api.latest import io
 
-from . import host, picking, previews
-from .blocks import box_masks
+from . import host, previews
 from .schema import FacesSocket, schema
 
 if TYPE_CHECKING:
     from ..codeformer_core.faces import Faces
-
-PICKED = "picked"
-"""The rule whose numbers the browser fills in."""
+    from ..codeformer_core.faces.selection import Rule
 
 
 class SelectFaces(io.ComfyNode):
@@ -60,7 +57,7 @@ class SelectFaces(io.ComfyNode):
     def execute(
         cls,
         faces: Faces,
-        rule: str,
+        rule: Rule,
         count: int = 1,
         numbers: str = "",
         picked: str = "",
@@ -71,12 +68,16 @@ class SelectFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         """Select."""
         from ..codeformer_core.faces import Selection, select_places
+        from ..codeformer_core.faces.boxes import box_masks
+        from ..codeformer_core.faces.selection import parse_numbers
         from ..codeformer_core.images import as_images
+        from ..codeformer_core.pipeline.picking import missing_notes
 
         image = None if image is None else as_images(image)
-        if rule == PICKED:
-            rule, numbers = "numbers", picking.present_text(picked, faces)
-        selection = Selection(rule, count, numbers, min_score, min_size, max_size)  # pyright: ignore[reportArgumentType]
+        if rule == "picked":
+            numbers = picked
+            host.warn(missing_notes(parse_numbers(picked), faces))
+        selection = Selection(rule, count, numbers, min_score, min_size, max_size)
         places = select_places(faces, selection)
         chosen = faces.take(places)
         return io.NodeOutput(
@@ -96,7 +97,7 @@ def rule_inputs() -> list[Any]:
     return [
         io.Combo.Input(
             "rule",
-            options=[*RULES, PICKED],
+            options=list(RULES),
             default="all",
             tooltip="all; the first 'count' faces of every frame by size, score or position; "
             "numbers: those listed below; picked: those clicked in the picture.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from comfy_api.latest import io
 
-from . import host, hosted, models
+from . import host, shared
 from .schema import (
     FacesSocket,
     adain_input,
@@ -21,7 +21,8 @@ from .schema import (
 )
 
 if TYPE_CHECKING:
-    from ..codeformer_core.faces import Faces
+    from ..codeformer_core.faces import FaceParser, Faces
+    from ..codeformer_core.models.restorer import Restorer
 
 
 class InpaintFaces(io.ComfyNode):
@@ -59,32 +60,25 @@ class InpaintFaces(io.ComfyNode):
         image: torch.Tensor,
         mask: torch.Tensor,
         fidelity: float,
-        model: hosted.HostedCodeFormer | None = None,
+        model: Restorer | None = None,
         faces: Faces | None = None,
         adain: str = "automatic",
     ) -> io.NodeOutput:
         """Inpaint."""
         from ..codeformer_core.images import as_images
-        from ..codeformer_core.pipeline.variants import (
-            fitting_masks,
-            inpaint_crops,
-            inpaint_pictures,
-        )
+        from ..codeformer_core.pipeline import inpaint
 
-        image = as_images(image)
-        colours, opacity = image[..., :3], image[..., 3:]
-        network, settings = _prepared(model, "inpainting", adain)
-        host.say_large(image, faces, network.size)
-        if faces is None:
-            result = inpaint_crops(network, colours, mask, fidelity, **settings)
-            filled, reached = result.crops, fitting_masks(mask, image).clone()
-            reached[list(result.broken)] = 0
-        else:
-            result = inpaint_pictures(network, colours, faces, mask, fidelity, **settings)
-            filled, reached = result.images, result.mask
-        host.say_broken(result.broken)
-        filled = torch.cat([filled, opacity], dim=-1)
-        return io.NodeOutput(host.to_output(filled), host.to_output(reached))
+        result = inpaint(
+            shared.restorer_or_default(model),
+            as_images(image),
+            mask,
+            fidelity,
+            faces=faces,
+            adain=adain_setting(adain),
+            runtime=host.HostRuntime(),
+        )
+        host.warn(result.warnings)
+        return io.NodeOutput(host.to_output(result.images), host.to_output(result.mask))
 
 
 class ColorizeFaces(io.ComfyNode):
@@ -131,37 +125,30 @@ class ColorizeFaces(io.ComfyNode):
         image: torch.Tensor,
         fidelity: float,
         keep_light: bool = False,
-        model: hosted.HostedCodeFormer | None = None,
+        model: Restorer | None = None,
         faces: Faces | None = None,
-        parser: hosted.HostedParser | None = None,
+        parser: FaceParser | None = None,
         adain: str = "automatic",
         **blending: Any,
     ) -> io.NodeOutput:
         """Colorize."""
-        from ..codeformer_core.faces import PasteOptions, crop_faces, paste_faces
-        from ..codeformer_core.images import as_images, resize
-        from ..codeformer_core.pipeline.variants import colorize_crops
+        from ..codeformer_core.faces import PasteOptions
+        from ..codeformer_core.images import as_images
+        from ..codeformer_core.pipeline import colorize
 
-        image = as_images(image)
-        network, settings = _prepared(model, "colorization", adain)
-        host.say_large(image, faces, network.size)
-        colours, opacity = image[..., :3], image[..., 3:]
-        crops = colours if faces is None else crop_faces(colours, faces, network.size)
-        result = colorize_crops(network, crops, fidelity, keep_light=keep_light, **settings)
-        host.say_broken(result.broken)
-        if faces is None:
-            whole = torch.ones(result.crops.shape[:3])
-            whole[list(result.broken)] = 0
-            opacity = resize(image.float(), network.size, network.size)[..., 3:]
-            coloured = torch.cat([result.crops, opacity], dim=-1)
-            return io.NodeOutput(host.to_output(coloured), host.to_output(whole))
-        good = [index for index in range(faces.count) if index not in result.broken]
-        sound, faces = result.crops[good], faces.take(good)
-        options = PasteOptions(**blending)
-        masks = None if parser is None else parser.masks(sound, **options.parts)
-        pasted, mask = paste_faces(colours, sound, faces, options, masks)
-        pasted = torch.cat([pasted, opacity], dim=-1)
-        return io.NodeOutput(host.to_output(pasted), host.to_output(mask))
+        result = colorize(
+            shared.restorer_or_default(model),
+            as_images(image),
+            fidelity,
+            faces=faces,
+            keep_light=keep_light,
+            parser=parser,
+            paste=PasteOptions(**blending),
+            adain=adain_setting(adain),
+            runtime=host.HostRuntime(),
+        )
+        host.warn(result.warnings)
+        return io.NodeOutput(host.to_output(result.images), host.to_output(result.mask))
 
 
 def _pictures() -> Any:
@@ -176,23 +163,3 @@ def _faces() -> Any:
         optional=True,
         tooltip="The faces of whole pictures. Without it the pictures are aligned faces.",
     )
-
-
-def _prepared(
-    model: hosted.HostedCodeFormer | None, variant: str, adain: str
-) -> tuple[hosted.Watched, dict[str, Any]]:
-    """The network with its settings; a word if it was trained for something else."""
-    model = models.codeformer_or_default(model)
-    if model.config.variant != variant:
-        host.say(
-            f"{model.name} was trained for {model.config.variant}, not for {variant}: "
-            f"load codeformer_{variant}.pth for good results",
-            warning=True,
-        )
-    progress = host.Progress()
-    settings = {
-        "adain": adain_setting(adain),
-        "chunk": model.chunk(),
-        "on_progress": progress,
-    }
-    return hosted.Watched(model, progress), settings

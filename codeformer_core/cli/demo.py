@@ -32,12 +32,14 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..evaluation.demo import run_demo
     from ..images import Picture, make_folder, write_picture
+    from ..runtime import Runtime
     from .progress import steps
 
     make_folder(options.output)
     network, detector = load_network(options), load_face_detector(options)
     with steps("restoring") as on_progress:
-        demo = run_demo(network, detector, fidelity=options.fidelity, on_progress=on_progress)
+        runtime = Runtime(on_progress)
+        demo = run_demo(network, detector, fidelity=options.fidelity, runtime=runtime)
     pictures = {
         "input.png": demo.degraded,
         "output.png": demo.result.image,

@@ -10,8 +10,8 @@ from .options import (
     Commands,
     add_detector_options,
     add_dtype_option,
+    load_codeformer,
     load_face_detector,
-    load_network,
     number_between,
 )
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     from .progress import steps
 
     make_folder(options.out)
-    network = load_network(options)
+    network = load_codeformer(options)
     baseline = None
     if options.autoencoder is not None:
         device = next(network.parameters()).device

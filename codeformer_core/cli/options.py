@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..faces import FaceDetector
+    from ..models.restorer import Restorer
+    from ..networks import CodeFormer
 
 Commands = Any
 """What `ArgumentParser.add_subparsers` returns; argparse keeps its name private."""
@@ -26,8 +28,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="builtin",
         metavar="NAME",
-        help="builtin, the path of a weight file, or the name of a downloaded one such as "
-        "codeformer.pth (default: builtin)",
+        help="builtin, the path of a weight file (CodeFormer; GFPGAN and RestoreFormer with the "
+        "package spandrel), or the name of a downloaded one such as codeformer.pth "
+        "(default: builtin)",
     )
     add_dtype_option(parser)
     add_detector_options(parser)
@@ -50,8 +53,8 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
         "--detector",
         default="auto",
         metavar="NAME",
-        help="auto, dlib, retinaface_mobile0.25, retinaface_resnet50, or the path of a "
-        "RetinaFace file (default: auto: RetinaFace if its weights are there, else dlib)",
+        help="dlib, the path of a detector's file, the name of a downloaded one such as "
+        "retinaface_resnet50, or auto: the best downloaded one, else dlib (default: auto)",
     )
     parser.add_argument(
         "--weights-dir",
@@ -80,27 +83,36 @@ def number_between(low: float, high: float) -> Any:
     return parse
 
 
-def load_network(options: argparse.Namespace) -> Any:
-    """The network that the options name.
+def load_network(options: argparse.Namespace) -> "Restorer":
+    """What the options say restores the faces: a CodeFormer or another restorer.
 
     Raises:
-        MissingModelError: there is no such file.
+        MissingModelError: there is no such file, or no package that runs it.
         CheckpointError: the file is damaged, or restores no faces.
         SettingError: the device cannot be used.
     """
+    from ..models import load_restorer
+
+    return load_restorer(options.model, **_wanted(options))
+
+
+def load_codeformer(options: argparse.Namespace) -> "CodeFormer":
+    """`load_network`, where nothing but a CodeFormer will do."""
+    from .. import models
+
+    return models.load_codeformer(options.model, **_wanted(options))
+
+
+def _wanted(options: argparse.Namespace) -> dict[str, Any]:
+    """Folders, device and number type that the options name."""
     import torch
 
-    from ..models import load_restorer
     from ..models.folders import model_folders
     from ..runtime import check_device, fastest_dtype
 
-    device, dtype = check_device(options.device), options.dtype
-    return load_restorer(
-        options.model,
-        folders=model_folders(options.weights_dir),
-        device=device,
-        dtype=fastest_dtype(device) if dtype == "auto" else getattr(torch, dtype),
-    )
+    device = check_device(options.device)
+    dtype = fastest_dtype(device) if options.dtype == "auto" else getattr(torch, options.dtype)
+    return {"folders": model_folders(options.weights_dir), "device": device, "dtype": dtype}
 
 
 def load_face_detector(options: argparse.Namespace) -> "FaceDetector":
@@ -114,11 +126,8 @@ def load_face_detector(options: argparse.Namespace) -> "FaceDetector":
     from ..models import load_detector
     from ..models.folders import model_folders
 
-    return load_detector(
-        options.detector,
-        folders=model_folders(options.weights_dir),
-        device=options.device,
-    )
+    folders = model_folders(options.weights_dir)
+    return load_detector(options.detector, folders=folders, device=options.device)
 
 
 def weight_files(options: argparse.Namespace) -> "list[Path | None]":

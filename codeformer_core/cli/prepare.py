@@ -63,11 +63,12 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; photos that cannot be read are named and left out."""
-    from ..jobs import plan_tasks
+    from ..jobs import Plan
     from ..training.preparation import FaceSelection, prepare_faces
     from .progress import steps
 
-    photos = [task.source for task in plan_tasks(options.inputs, options.out)]
+    plan = Plan(options.inputs, options.out)
+    photos = [task.source for task in plan if isinstance(task.source, Path)]
     selection = FaceSelection(
         options.size,
         options.min_size,

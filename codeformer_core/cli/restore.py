@@ -3,9 +3,12 @@
 import argparse
 import hashlib
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..addresses import Place, place
+from ..errors import CodeFormerError, SettingError
 from .options import (
     Commands,
     add_model_options,
@@ -16,7 +19,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..jobs import Record, Report, Restorer, Task
+    from ..jobs import Outcome, Plan, Record, Report, Restorer
 
 SETTINGS = (
     "fidelity", "model", "dtype", "detector", "upscale", "aligned", "confidence", "min_size",
@@ -33,15 +36,20 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         "so do the input files. A result appears under its name only when it is whole.",
     )
     parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="INPUT", help="a picture, or a folder of pictures"
+        "inputs",
+        nargs="+",
+        type=_place,
+        metavar="INPUT",
+        help="a picture or a folder of pictures; or its address, such as s3://bucket/photos",
     )
     parser.add_argument(
         "--output",
         "-o",
-        type=Path,
+        type=_place,
         required=True,
         metavar="DIR",
-        help="folder for the results; pictures keep their names and their places in folders",
+        help="folder for the results, or its address; pictures keep their names and their places "
+        "in folders",
     )
     add_model_options(parser)
     parser.add_argument(
@@ -74,7 +82,7 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         action="store_true",
         help="go on after an interruption: leave out pictures that an earlier run finished with "
         "the same settings. A picture that has changed since, or whose result has, is restored "
-        "again. The output folder's .codeformer-restore.jsonl keeps track, with or without this "
+        "again. The output folder's hidden .codeformer-restore keeps track, with or without this "
         "option",
     )
     parser.set_defaults(run=run)
@@ -83,27 +91,32 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code is 1 if any picture failed."""
-    from ..files import remove_leftovers
-    from ..images import make_folder
-    from ..jobs import Record, Report, plan_tasks
+    from ..jobs import Plan, Record, Report, only_job
 
-    tasks = plan_tasks(options.inputs, options.output)
-    report = Report(total=len(tasks))
+    plan = Plan(options.inputs, options.output)
     record = Record(options.output, settings_of(options))
-    if options.resume:
-        tasks = record.unfinished(tasks)
-        report.skipped = report.total - len(tasks)
-    restorer = load_restorer(options) if tasks else None
-    make_folder(options.output)
-    remove_leftovers(task.target for task in tasks)
-    try:
-        if restorer:
-            _restore_all(tasks, restorer, record, report, options.debug)
-    finally:
-        print(report.summary(options.output), flush=True)
-        if report.failures:
-            print(report.failure_list(), file=sys.stderr)
+    report = Report(total=len(plan))
+    with only_job(record.folder):
+        if options.resume:
+            plan.leave_out(record.finished(plan))
+            report.skipped = len(plan) - plan.waiting
+        outcomes = _start(plan, record, options)
+        try:
+            _follow(outcomes, plan.waiting, report, options.debug)
+        finally:
+            with suppress(CodeFormerError):  # the next run will join what this one could not
+                record.join()
+            print(report.summary(options.output), flush=True)
+            if report.failures:
+                print(report.failure_list(), file=sys.stderr)
     return 1 if report.failures else 0
+
+
+def _place(text: str) -> Place:
+    try:
+        return place(text)
+    except SettingError as error:  # argparse would show the text, and any password in it
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def settings_of(options: argparse.Namespace) -> str:
@@ -136,16 +149,22 @@ def load_restorer(options: argparse.Namespace) -> "Restorer":
     return Restorer(load_network(options), detector, settings)
 
 
-def _restore_all(
-    tasks: "list[Task]", restorer: "Restorer", record: "Record", report: "Report", debug: bool
-) -> None:
-    from tqdm import tqdm
-
+def _start(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Iterator[Outcome]":
+    """The engine on its way; what goes wrong before the first picture is raised here."""
     from ..jobs import restore_all
     from .progress import steps
 
-    outcomes = restore_all(tasks, restorer, record, steps)
-    for outcome in tqdm(outcomes, total=len(tasks), unit="picture", disable=None):
+    if not plan.waiting:
+        return iter(())
+    restorer = load_restorer(options)
+    plan.remove_leftovers()
+    return restore_all(plan, restorer, record.begin(), steps)
+
+
+def _follow(outcomes: "Iterator[Outcome]", total: int, report: "Report", debug: bool) -> None:
+    from tqdm import tqdm
+
+    for outcome in tqdm(outcomes, total=total, unit="picture", disable=None):
         if debug and outcome.trace:
             print(outcome.trace, file=sys.stderr)
         report.add(outcome)

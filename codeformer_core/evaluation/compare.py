@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,8 +10,9 @@ from torch import Tensor
 from ..errors import CodeFormerError, PictureError
 from ..faces import Faces, crop_faces
 from ..images import resize
-from ..metrics import psnr, ssim
+from ..metrics import Distance, distances, psnr, ssim
 from ..metrics.ssim import WINDOW
+from ..runtime import Runtime
 
 PERCEPTUAL_SIDE = 32
 """Pixels below which a network of stride 16 sees nothing."""
@@ -22,14 +22,6 @@ LARGEST_PERCEPTUAL = 1024
 """Longer side in pixels at which larger pictures are shown to the perceptual network."""
 STRIP = 512
 """Rows that are measured at once, so that a large picture does not take gigabytes."""
-
-
-class Distance(Protocol):
-    """Something that compares pictures pair by pair."""
-
-    def distance(self, first: Tensor, second: Tensor) -> Tensor:
-        """Two (N, H, W, 3) in 0..1 to (N,)."""
-        ...
 
 
 MakeDistance = Callable[[], Distance]
@@ -74,7 +66,7 @@ def compare(
     *,
     identity: MakeDistance,
     perceptual: MakeDistance,
-    before_strip: Callable[[], None] = lambda: None,
+    runtime: Runtime | None = None,
 ) -> Comparison:
     """Compare two batches of pictures, pair by pair, clipped to 0..1.
 
@@ -85,27 +77,30 @@ def compare(
             by face. Without them, square pictures count as aligned faces.
         identity: makes the network that tells people apart.
         perceptual: makes the perceptual distance.
-        before_strip: called every now and then; an exception raised in it stops the comparison.
+        runtime: where networks run and progress goes.
 
     Raises:
         PictureError: numbers of pictures that do not match, or pixels that are not numbers.
     """
     first, second = _as_pairs(first, second)
-    side = min(first.shape[1:3])
+    count, side = len(first), min(first.shape[1:3])
     pairs = _face_pairs(first, second, faces)
+    of_psnr, of_ssim, of_identity, of_perceptual = _shares(runtime or Runtime())
     return Comparison(
-        psnr=_measure(
-            "PSNR (dB, higher is closer)", lambda: _psnr(first, second, before_strip), len(first)
-        ),
+        psnr=_measure("PSNR (dB, higher is closer)", lambda: _psnr(first, second, of_psnr), count),
         ssim=_too_small("SSIM", WINDOW)
         if side < WINDOW
-        else _measure("SSIM (1 is equal)", lambda: _ssim(first, second, before_strip), len(first)),
+        else _measure("SSIM (1 is equal)", lambda: _ssim(first, second, of_ssim), count),
         identity=Measure(IDENTITY, problem="connect the faces, or compare aligned crops")
         if pairs is None
-        else _measure(IDENTITY, lambda: identity().distance(*pairs), len(pairs[0])),
+        else _measure(
+            IDENTITY, lambda: distances(identity(), *pairs, runtime=of_identity), len(pairs[0])
+        ),
         perceptual=_too_small("perceptual", PERCEPTUAL_SIDE)
         if side < PERCEPTUAL_SIDE
-        else _measure(PERCEPTUAL, lambda: _perceptual(perceptual(), first, second), len(first)),
+        else _measure(
+            PERCEPTUAL, lambda: _perceptual(perceptual(), first, second, of_perceptual), count
+        ),
     )
 
 
@@ -113,42 +108,48 @@ IDENTITY = "identity (distance; below 0.4 the same person, above 0.6 another)"
 PERCEPTUAL = "perceptual (distance, lower is closer)"
 
 
-def _psnr(first: Tensor, second: Tensor, before: Callable[[], None]) -> Tensor:
+def _shares(runtime: Runtime) -> list[Runtime]:
+    """Of the progress, for each measure."""
+    return [runtime.share(quarter / 4, (quarter + 1) / 4) for quarter in range(4)]
+
+
+def _psnr(first: Tensor, second: Tensor, runtime: Runtime) -> Tensor:
     """PSNR of each pair, strip by strip: the error of the whole is the mean of the strips'."""
 
     def error(top: int, bottom: int) -> Tensor:
-        before()
         rows = (each[:, top:bottom] for each in (first, second))
         return 10 ** (-psnr(*rows) / 10)
 
-    return -10 * torch.log10(_over_strips(error, first.shape[1], 1))
+    return -10 * torch.log10(_over_strips(error, first.shape[1], 1, runtime))
 
 
-def _ssim(first: Tensor, second: Tensor, before: Callable[[], None]) -> Tensor:
+def _ssim(first: Tensor, second: Tensor, runtime: Runtime) -> Tensor:
     """SSIM of each pair, strip by strip; strips overlap, so that no window is left out."""
 
     def similarity(top: int, bottom: int) -> Tensor:
-        before()
         return ssim(*(each[:, top:bottom] for each in (first, second)))
 
-    return _over_strips(similarity, first.shape[1], WINDOW)
+    return _over_strips(similarity, first.shape[1], WINDOW, runtime)
 
 
-def _over_strips(measure: Callable[[int, int], Tensor], height: int, window: int) -> Tensor:
+def _over_strips(
+    measure: Callable[[int, int], Tensor], height: int, window: int, runtime: Runtime
+) -> Tensor:
     """Mean over all rows of windows of a measure that is taken from strips of rows."""
     windows = height - window + 1
     total = torch.zeros(())
     for start in range(0, windows, STRIP):
         count = min(STRIP, windows - start)
         total = total + count / windows * measure(start, start + count + window - 1)
+        runtime.report(start + count, windows)
     return total
 
 
-def _perceptual(distance: Distance, first: Tensor, second: Tensor) -> Tensor:
+def _perceptual(network: Distance, first: Tensor, second: Tensor, runtime: Runtime) -> Tensor:
     height, width = first.shape[1:3]
     shrink = min(1.0, LARGEST_PERCEPTUAL / max(height, width))
-    size = [max(PERCEPTUAL_SIDE, round(side * shrink)) for side in (height, width)]
-    return distance.distance(resize(first, *size), resize(second, *size))
+    rows, columns = (max(PERCEPTUAL_SIDE, round(side * shrink)) for side in (height, width))
+    return distances(network, first, second, size=(rows, columns), runtime=runtime)
 
 
 def _as_pairs(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

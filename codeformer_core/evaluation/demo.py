@@ -11,8 +11,9 @@ from ..faces import Face, FaceDetector, Faces, crop_faces
 from ..images import as_images
 from ..images.sheet import Panel, draw_sheet
 from ..metrics import IdentityNetwork, psnr
-from ..pipeline.crops import FaceRestorer, Progress
+from ..models.restorer import Restorer
 from ..pipeline.restore import RestoredImage, restore_image
+from ..runtime import Runtime
 
 DEMO_DEGRADATION = Degradation(
     blur_x=2.0, downsample=4.0, gaussian_noise=8.0, sensor_noise=4.0, jpeg_quality=50
@@ -29,13 +30,12 @@ class Closeness:
 
     psnr: float
     """Decibels over the face's region of the photo; higher is closer."""
-    identity: float | None
-    """Distance of dlib's face descriptors, lower is closer; None without dlib."""
+    identity: float
+    """Distance of the face descriptors, lower is closer."""
 
     def __str__(self) -> str:
         """Both numbers with their names."""
-        identity = "not measured" if self.identity is None else f"{self.identity:.3f}"
-        return f"PSNR {self.psnr:.2f} dB, identity distance {identity}"
+        return f"PSNR {self.psnr:.2f} dB, identity distance {self.identity:.3f}"
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ def demo_photo() -> Tensor:
 
 
 def run_demo(
-    network: FaceRestorer,
+    network: Restorer,
     detector: FaceDetector,
     *,
     fidelity: float = 0.5,
     degradation: Degradation = DEMO_DEGRADATION,
     photo: Tensor | None = None,
-    on_progress: Progress | None = None,
+    runtime: Runtime | None = None,
 ) -> Demo:
     """Degrade a photo, restore it, and measure both against the photo.
 
@@ -92,7 +92,7 @@ def run_demo(
         fidelity: 0 (quality) to 1 (identity).
         degradation: what happens to the photo.
         photo: (H, W, 3) in 0..1; `demo_photo()` if left out.
-        on_progress: as of `restore_image`.
+        runtime: as of `restore_image`.
 
     Raises:
         PictureError: no face was found in the clean or in the degraded photo.
@@ -101,7 +101,7 @@ def run_demo(
     clean = demo_photo() if photo is None else photo
     degraded = degrade(clean, degradation, DEMO_SEED)
     face = _largest(detector.detect(clean[None]))
-    result = restore_image(degraded, network, detector, fidelity=fidelity, on_progress=on_progress)
+    result = restore_image(degraded, network, detector, fidelity=fidelity, runtime=runtime)
     if not result.faces.count:
         raise PictureError("no face was found in the degraded photo: choose a milder degradation")
     photos = torch.stack([clean, degraded, result.image])
@@ -125,15 +125,12 @@ def _closeness(photos: Tensor, close_ups: Tensor, face: Face) -> tuple[Closeness
     """Of the second and the third photo to the first."""
     region = _region(photos, face)
     signal = psnr(region[:1].expand(2, -1, -1, -1), region[1:])
-    try:
-        identity = IdentityNetwork().distance(close_ups[:1].expand(2, -1, -1, -1), close_ups[1:])
-        distances: list[float | None] = [float(each) for each in identity]
-    except MissingModelError:
-        distances = [None, None]
-    return (
-        Closeness(float(signal[0]), distances[0]),
-        Closeness(float(signal[1]), distances[1]),
+    identity = IdentityNetwork().distance(close_ups[:1].expand(2, -1, -1, -1), close_ups[1:])
+    before, after = (
+        Closeness(float(decibels), float(distance))
+        for decibels, distance in zip(signal, identity, strict=True)
     )
+    return before, after
 
 
 def _region(photos: Tensor, face: Face) -> Tensor:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import PictureError, SettingError
@@ -117,6 +118,16 @@ def faces_in_boxes(
             found[index].append(face)
     result = Faces(tuple(map(tuple, found)), height, width)
     return result, len(large) - result.count
+
+
+def box_masks(faces: Faces) -> Tensor:
+    """Boxes filled with 1: (B, H, W)."""
+    masks = torch.zeros(len(faces), faces.height, faces.width)
+    for frame, face in faces.in_frames():
+        left, top = max(0, round(face.box.left)), max(0, round(face.box.top))
+        right, bottom = max(0, round(face.box.right)), max(0, round(face.box.bottom))
+        masks[frame, top:bottom, left:right] = 1
+    return masks
 
 
 def _face_in(

@@ -184,7 +184,8 @@ def faces_mask(faces: Faces, feather: float = DEFAULT_FEATHER) -> Tensor:
     return mask
 
 
-def _check_crops(crops: Tensor, masks: Tensor | None, count: int) -> None:
+def check_count(crops: Tensor, count: int) -> None:
+    """Raise a PictureError unless there is a square RGB crop for every face."""
     if crops.ndim != 4 or crops.shape[-1] != 3 or crops.shape[1] != crops.shape[2]:
         raise PictureError(
             f"square RGB crops (faces, side, side, 3) are needed, not {tuple(crops.shape)}"
@@ -194,6 +195,10 @@ def _check_crops(crops: Tensor, masks: Tensor | None, count: int) -> None:
             f"there are {crops.shape[0]} crops for {count} faces: every face needs its own crop, "
             "in the order in which they were cut out"
         )
+
+
+def _check_crops(crops: Tensor, masks: Tensor | None, count: int) -> None:
+    check_count(crops, count)
     if masks is not None and (masks.ndim != 3 or masks.shape[0] != count):
         raise PictureError(
             f"one square mask for each of the {count} faces is needed (faces, side, side), "

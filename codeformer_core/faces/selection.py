@@ -12,7 +12,9 @@ from typing import Literal, get_args
 from ..errors import SettingError
 from .types import Face, Faces
 
-Rule = Literal["all", "largest", "highest score", "left to right", "centre first", "numbers"]
+Rule = Literal[
+    "all", "largest", "highest score", "left to right", "centre first", "numbers", "picked"
+]
 
 RULES: tuple[Rule, ...] = get_args(Rule)
 
@@ -25,9 +27,10 @@ class Selection:
 
     Attributes:
         rule: "all"; the first ``count`` faces of each frame ordered by area, by score, from left
-            to right or by distance from the picture's centre; or those listed in ``numbers``.
+            to right or by distance from the picture's centre; or those listed in ``numbers``, all
+            of which must be there unless they were "picked" on an earlier run.
         count: how many faces of each frame an ordering rule takes.
-        numbers: for the rule "numbers": "1, 3-5", counted from 1 over all frames, as
+        numbers: for the last two rules: "1, 3-5", counted from 1 over all frames, as
             ``draw_faces`` numbers the faces; empty takes none.
         min_score: faces scored lower are left out.
         min_size: faces whose longer side has fewer picture pixels are left out.
@@ -78,6 +81,8 @@ def select_places(faces: Faces, selection: Selection) -> set[int]:
         return kept
     if selection.rule == "numbers":
         return kept & _numbered(selection.numbers, faces.count)
+    if selection.rule == "picked":
+        return kept & {number - 1 for number in parse_numbers(selection.numbers)}
     rank = _ranking(selection.rule, faces)
     chosen: set[int] = set()
     flat = enumerate(faces)

@@ -1,24 +1,26 @@
 """Long jobs: which file becomes which, what is finished, and the engines that do the work.
 
-What a job is knows no engine: `plan` says which pictures become which files, `Restorer` takes one
+What a job is knows no engine: `Plan` says which pictures become which files, `Restorer` takes one
 of them from its source to its target, `Record` keeps what is finished, `Report` says what became
 of all. An engine only decides where and in which order: `local` in this process.
 """
 
 from .local import restore_all
+from .lock import only_job
 from .outcome import Outcome
-from .plan import Task, plan_tasks
+from .plan import Plan, Task
 from .record import Record
 from .report import Report
 from .restorer import Restorer, Settings
 
 __all__ = [
     "Outcome",
+    "Plan",
     "Record",
     "Report",
     "Restorer",
     "Settings",
     "Task",
-    "plan_tasks",
+    "only_job",
     "restore_all",
 ]

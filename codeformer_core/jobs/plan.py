@@ -1,111 +1,200 @@
 """Which file becomes which: plan all results before the first one is written."""
 
+import math
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby, islice
+from pathlib import Path, PurePosixPath
 
+from ..addresses import Place, place
 from ..errors import SettingError
+from ..files import remove_leftovers
 from ..images import WRITABLE_SUFFIXES, readable_suffixes
+from .places import Status, files_below, folder_contents, status
 
 FALLBACK_SUFFIX = ".png"
 """Of results whose own format cannot be written, such as GIF."""
+LARGEST_BLOCK = 256
+"""Pictures of one block: the more, the fewer blocks of a large job."""
+BLOCKS_LEFT = 100
+"""In how many blocks what is left would be cut at any time: small ones at the end, so that no
+worker has much to do when the others have nothing."""
+
+TABLE = """
+PRAGMA journal_mode = OFF;
+CREATE TABLE tasks (
+    number INTEGER PRIMARY KEY, source BLOB UNIQUE, bytes INTEGER, time INTEGER, identity TEXT,
+    result BLOB, folder BLOB, plain BLOB UNIQUE, waiting INTEGER DEFAULT 1);
+CREATE INDEX identities ON tasks (identity);
+"""
+INSERT = """
+INSERT INTO tasks (source, bytes, time, identity, result, folder, plain)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 @dataclass(frozen=True)
 class Task:
     """One picture to restore."""
 
-    source: Path
+    source: Place
     """The picture as the user named it."""
-    target: Path
-    """Where its result goes."""
+    output: Place
+    """Folder of the results."""
+    result: str
+    """Place of this one below it, such as ``2020/a.jpg``."""
+    seen: Status | None = None
+    """The picture when the job was planned; None if it could not be seen."""
+
+    @property
+    def target(self) -> Place:
+        """Where the result goes."""
+        return self.output / self.result
 
 
-def plan_tasks(inputs: Sequence[Path], output: Path) -> list[Task]:
-    """Plan one task a picture.
+@dataclass(frozen=True)
+class Block:
+    """Some tasks of a job that one worker does in order."""
 
-    A file keeps its name; the pictures of a folder keep their places below it. Two results of one
-    name are told apart by a number. Results of an earlier run, in an output folder inside an input
-    folder, are no inputs.
+    number: int
+    tasks: tuple[Task, ...]
 
-    Args:
-        inputs: files and folders; a file is taken as it is, whether it exists or not.
-        output: folder of the results; need not exist.
 
-    Raises:
-        SettingError: a folder holds no picture, or a result would replace an input.
+class Plan:
+    """The pictures of a job and their results, in a database that goes to disk when it is large.
+
+    One task a picture: a file keeps its name, the pictures of a folder keep their places below it.
+    Two results of one name are told apart by a number. Results of an earlier run, in an output
+    folder inside an input folder, are no inputs.
     """
-    tasks: dict[Path, Task] = {}
-    taken: set[str] = set()
-    for source, place in _sources(inputs, output):
-        if source not in tasks:
-            target = _free(output / place, taken)
-            taken.add(_plain(target))
-            tasks[source] = Task(source, target)
-    _check_inputs_are_safe(list(tasks.values()))
-    return list(tasks.values())
+
+    def __init__(self, inputs: Sequence[Place], output: Place) -> None:
+        """Plan a job.
+
+        Args:
+            inputs: files and folders; a file is taken as it is, whether it exists or not.
+            output: folder of the results; need not exist.
+
+        Raises:
+            PictureError: an address cannot be searched.
+            SettingError: a folder holds no picture, or a result would replace an input.
+        """
+        self.output = output
+        self._tasks = sqlite3.connect("")  # a temporary file, which a small job never fills
+        self._tasks.executescript(TABLE)
+        for source, result, seen in _sources(inputs, output):
+            self._add(source, result, seen)
+        self._check_inputs_are_safe()
+
+    def __len__(self) -> int:
+        """Tasks in all."""
+        return self._number("SELECT COUNT(*) FROM tasks")
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that are not left out."""
+        return self._number("SELECT COUNT(*) FROM tasks WHERE waiting")
+
+    def __iter__(self) -> Iterator[Task]:
+        """Tasks that are not left out, in order."""
+        return self._waiting("number")
+
+    def blocks(self) -> Iterator[Block]:
+        """The same in blocks: large ones first."""
+        tasks, left, number = iter(self), self.waiting, 0
+        while left:
+            block = Block(number, tuple(islice(tasks, block_size(left))))
+            left, number = left - len(block.tasks), number + 1
+            yield block
+
+    def by_folder(self) -> Iterator[tuple[Place, list[Task]]]:
+        """Tasks that are not left out by the folder of their results."""
+        tasks = self._waiting("folder, number")
+        for folder, group in groupby(tasks, key=lambda task: task.target.parent):
+            yield folder, list(group)
+
+    def leave_out(self, tasks: Iterable[Task]) -> None:
+        """Leave out tasks from now on."""
+        sources = [(_stored(task.source),) for task in tasks]
+        self._tasks.executemany("UPDATE tasks SET waiting = 0 WHERE source = ?", sources)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed run left of results that it was writing."""
+        for folder, tasks in self.by_folder():
+            if isinstance(folder, Path):
+                remove_leftovers(folder / PurePosixPath(task.result).name for task in tasks)
+
+    def _add(self, source: Place, result: PurePosixPath, seen: Status | None) -> None:
+        free, number = result, 2
+        while not self._insert(source, free, seen) and not self._is_input(source):
+            free = result.with_stem(f"{result.stem}-{number}")
+            number += 1
+
+    def _insert(self, source: Place, result: PurePosixPath, seen: Status | None) -> bool:
+        """Whether neither the picture nor the name of its result was there before."""
+        names = (result, result.parent, str(result).casefold())
+        row = (_stored(source), *(seen or (None, None, None)), *map(_stored, names))
+        try:
+            self._tasks.execute(INSERT, row)
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
+    def _is_input(self, source: Place) -> bool:
+        return self._number("SELECT COUNT(*) FROM tasks WHERE source = ?", _stored(source)) > 0
+
+    def _check_inputs_are_safe(self) -> None:
+        known = "SELECT COUNT(*) FROM tasks WHERE identity = ?"
+        for folder, tasks in self.by_folder():
+            there = folder_contents(folder)
+            for task in tasks:
+                found = there.get(task.target.name)
+                if found and self._number(known, found.identity):
+                    raise SettingError(
+                        f"the result of {task.source} would replace the picture {task.target}: "
+                        "choose another output folder"
+                    )
+
+    def _waiting(self, order: str) -> Iterator[Task]:
+        columns = "source, result, bytes, time, identity"
+        query = f"SELECT {columns} FROM tasks WHERE waiting ORDER BY {order}"
+        for source, result, *seen in self._tasks.execute(query):
+            status = None if seen[0] is None else Status(*seen)
+            yield Task(place(os.fsdecode(source)), self.output, os.fsdecode(result), status)
+
+    def _number(self, query: str, *values: bytes | str) -> int:
+        return self._tasks.execute(query, values).fetchone()[0]
 
 
-def _sources(inputs: Iterable[Path], output: Path) -> Iterator[tuple[Path, Path]]:
-    """Every picture with the place of its result below the output folder."""
+def block_size(left: int) -> int:
+    """How many of the tasks that are left make the next block."""
+    return min(LARGEST_BLOCK, math.ceil(left / BLOCKS_LEFT))
+
+
+def _sources(
+    inputs: Iterable[Place], output: Place
+) -> Iterator[tuple[Place, PurePosixPath, Status | None]]:
+    """Every picture with the place of its result below the output folder, and its status."""
     for given in inputs:
         if not given.is_dir():
-            yield given, _with_writable_suffix(Path(given.name))
+            yield given, _with_writable_suffix(PurePosixPath(given.name)), status(given)
             continue
-        pictures = list(_pictures_below(given, output.resolve()))
-        if not pictures:
+        empty = True
+        for below, seen in files_below(given, output):
+            if below.suffix.lower() in readable_suffixes():
+                empty = False
+                yield given / below, _with_writable_suffix(below), seen
+        if empty:
             raise SettingError(f"{given}: there is no picture in this folder")
-        for picture in pictures:
-            yield picture, _with_writable_suffix(picture.relative_to(given))
 
 
-def _pictures_below(folder: Path, output: Path) -> Iterator[Path]:
-    """Pictures of a folder and its subfolders, in order, without hidden files and the output."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and Path(parent, name).resolve() != output
-        )
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in readable_suffixes():
-                yield Path(parent, name)
+def _with_writable_suffix(result: PurePosixPath) -> PurePosixPath:
+    known = result.suffix.lower() in WRITABLE_SUFFIXES
+    return result if known else result.with_name(result.name + FALLBACK_SUFFIX)
 
 
-def _with_writable_suffix(place: Path) -> Path:
-    known = place.suffix.lower() in WRITABLE_SUFFIXES
-    return place if known else place.with_name(place.name + FALLBACK_SUFFIX)
-
-
-def _free(target: Path, taken: set[str]) -> Path:
-    """The target, numbered if its name is taken."""
-    free, number = target, 2
-    while _plain(free) in taken:
-        free = target.with_stem(f"{target.stem}-{number}")
-        number += 1
-    return free
-
-
-def _plain(path: Path) -> str:
-    """A path as file systems compare it that know no upper and lower case."""
-    return str(path).casefold()
-
-
-def _check_inputs_are_safe(tasks: Sequence[Task]) -> None:
-    inputs = {identity for task in tasks if (identity := _identity(task.source))}
-    for task in tasks:
-        if _identity(task.target) in inputs:
-            raise SettingError(
-                f"the result of {task.source} would replace the picture {task.target}: choose "
-                "another output folder"
-            )
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What stays the same of a file under all its names; None if it is not there."""
-    try:
-        status = path.resolve().stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+def _stored(name: Place | PurePosixPath | str) -> bytes:
+    """A name that need not be Unicode."""
+    return os.fsencode(str(name))

@@ -1,81 +1,131 @@
-"""What runs have finished, kept beside their results so that a resumed run repeats nothing."""
+"""What is finished, kept beside the results, so that a resumed job repeats nothing.
+
+A run keeps a small file for every block of pictures and replaces it, whole, after each of them: no
+two processes ever write the same file, none is half written, and an object store will do. When the
+run ends, or the next one begins, its files are joined to one. No engine is mentioned in them, so
+any engine goes on with what another one left.
+"""
 
 import json
 import os
-from collections.abc import Sequence
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from itertools import groupby
 
-from ..images import writing_errors
-from .plan import Task
+from ..addresses import Place
+from ..images import atomic_write
+from .notes import DESCRIBED, BlockNotes, Entry, describe, parse_line
+from .places import delivered, fetched, folder_contents, read_bytes, remove
+from .plan import Block, Plan, Task
 
-NAME = ".codeformer-restore.jsonl"
-"""Of the record in the output folder: a line a finished picture; a result's last one counts."""
+NAME = ".codeformer-restore"
+"""Of the folder in the output folder."""
+SUFFIX = ".jsonl"
+"""Of its files: `000007.jsonl` of a run that is over, `000007-000012.jsonl` of a block of one that
+is not. A line is a picture; of several lines for a result, that of the last run counts."""
+FILE = re.compile(r"\d{6}(-\d{6})?\.jsonl")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One go at a job; what its workers need to note what they finish."""
+
+    folder: Place
+    number: int
+    settings: str
+    """All that changes results beside the pictures themselves."""
+
+    def notes(self, block: Block) -> BlockNotes:
+        """Those of a block, with what an earlier worker noted who did not get to its end."""
+        path = self.folder / f"{self.number:06}-{block.number:06}{SUFFIX}"
+        return BlockNotes(path, block, self.settings)
 
 
 @dataclass(frozen=True)
 class Record:
     """The finished pictures of an output folder."""
 
-    folder: Path
-    """The output folder."""
+    output: Place
     settings: str
     """All that changes results beside the pictures themselves."""
 
     @property
-    def path(self) -> Path:
-        """The record's file."""
-        return self.folder / NAME
+    def folder(self) -> Place:
+        """Where the files of all runs are."""
+        return self.output / NAME
 
-    def unfinished(self, tasks: Sequence[Task]) -> list[Task]:
-        """Those whose result is missing, or was made of another file or with other settings."""
-        finished = self._read()
-        return [task for task in tasks if not self._is_finished(task, finished)]
-
-    def add(self, task: Task) -> None:
-        """Note that a task's result is in place.
+    def begin(self) -> Run:
+        """A new run; what earlier ones left in pieces is joined.
 
         Raises:
-            PictureError: the record cannot be written.
+            PictureError: the record cannot be read or written.
         """
-        # A line begins with its line break, so that one cut short by a crash spoils only itself.
-        line = "\n" + json.dumps(self._describe(task))
-        with writing_errors(self.path), self.path.open("ab", buffering=0) as stream:
-            stream.write(line.encode())
-            os.fsync(stream.fileno())
+        self.join()
+        return Run(self.folder, max(map(_run, self._files()), default=0) + 1, self.settings)
 
-    def _is_finished(self, task: Task, finished: dict[str, Any]) -> bool:
-        try:
-            return finished.get(self._place(task)) == self._describe(task)
-        except OSError:  # no result, or no picture: the run will say so
-            return False
+    def join(self) -> None:
+        """Make one file of the blocks of each run; killed meanwhile, it leaves entries doubled.
 
-    def _describe(self, task: Task) -> dict[str, Any]:
-        source, result = task.source.stat(), task.target.stat()
-        return {
-            "result": self._place(task),
-            "result_bytes": result.st_size,
-            "source_bytes": source.st_size,
-            "source_time": source.st_mtime_ns,
-            "settings": self.settings,
-        }
+        Raises:
+            PictureError: the record cannot be read or written; nothing is lost by that.
+        """
+        for run, files in groupby(self._files(), key=_run):
+            whole, pieces = f"{run:06}{SUFFIX}", [name for name in files if "-" in name]
+            if not pieces:
+                continue
+            with delivered(self.folder / whole) as path, atomic_write(path) as stream:
+                for name in (whole, *pieces):
+                    stream.write(read_bytes(self.folder / name) or b"")
+            for name in pieces:
+                remove(self.folder / name)
 
-    def _place(self, task: Task) -> str:
-        return task.target.relative_to(self.folder).as_posix()
+    def finished(self, plan: Plan) -> Iterator[Task]:
+        """Tasks whose result is there, made of the very picture and with the same settings."""
+        entries = _Entries(self.settings)
+        for name in self._files():
+            with fetched(self.folder / name) as path, path.open("rb") as lines:
+                entries.add(map(parse_line, lines))
+        for folder, tasks in plan.by_folder():
+            there = folder_contents(folder)
+            for task in tasks:
+                result = there.get(task.target.name)
+                if result and entries.get(task.result) == describe(task, result.bytes):
+                    yield task
 
-    def _read(self) -> dict[str, Any]:
-        """The last entry of each result."""
-        if not self.path.is_file():
-            return {}
-        entries = map(_parse, self.path.read_text("utf-8", errors="replace").splitlines())
-        return {str(entry.get("result")): entry for entry in entries}
+    def _files(self) -> list[str]:
+        """Names in order of runs."""
+        return sorted(filter(FILE.fullmatch, folder_contents(self.folder)), key=_run)
 
 
-def _parse(line: str) -> dict[str, Any]:
-    """An entry; nothing for a line that a crash cut short."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
+class _Entries:
+    """The last entry of each result, in a database that goes to disk when it is large."""
+
+    def __init__(self, settings: str) -> None:
+        self._settings = settings
+        self._database = sqlite3.connect("")
+        self._database.execute("CREATE TABLE entries (result BLOB PRIMARY KEY, description TEXT)")
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Take entries that are later than all before; one of other settings counts for nothing."""
+        rows = ((_key(entry.get("result")), self._description(entry)) for entry in entries)
+        self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+
+    def get(self, result: str) -> dict[str, int | None] | None:
+        """What describes a finished result; None if it is not finished."""
+        query = "SELECT description FROM entries WHERE result = ?"
+        found = self._database.execute(query, (_key(result),)).fetchone()
+        return json.loads(found[0]) if found else None
+
+    def _description(self, entry: Entry) -> str:
+        described = entry.get("settings") == self._settings
+        return json.dumps({name: entry.get(name) for name in DESCRIBED} if described else None)
+
+
+def _run(name: str) -> int:
+    return int(name[:6])
+
+
+def _key(result: object) -> bytes:
+    return os.fsencode(str(result))

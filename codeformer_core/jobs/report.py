@@ -2,8 +2,8 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from ..addresses import Place
 from .outcome import Outcome
 
 
@@ -21,9 +21,9 @@ class Report:
     """In all pictures together."""
     faceless: int = 0
     """Without a face."""
-    notes: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[tuple[Place, str]] = field(default_factory=list)
     """What the user should know of a picture."""
-    failures: list[tuple[Path, str]] = field(default_factory=list)
+    failures: list[tuple[Place, str]] = field(default_factory=list)
     """Why a picture could not be restored."""
 
     def add(self, outcome: Outcome) -> None:
@@ -37,7 +37,7 @@ class Report:
         self.restored += outcome.faces > 0
         self.faceless += outcome.faces == 0
 
-    def summary(self, output: Path) -> str:
+    def summary(self, output: Place) -> str:
         """Everything but the failures, in several lines."""
         done = f"{self.restored} of {_counted(self.total, 'picture')} restored"
         lines = [f"{done} ({_counted(self.faces, 'face')}): {output}"]
@@ -62,14 +62,14 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _about(source: Path, message: str) -> str:
+def _about(source: Place, message: str) -> str:
     """A message that names its file once."""
     return message if str(source) in message else f"{source}: {message}"
 
 
-def _grouped(notes: list[tuple[Path, str]]) -> list[str]:
+def _grouped(notes: list[tuple[Place, str]]) -> list[str]:
     """Notes that differ only in numbers as one, so that a large folder stays readable."""
-    groups: dict[str, list[tuple[Path, str]]] = {}
+    groups: dict[str, list[tuple[Place, str]]] = {}
     for source, note in notes:
         groups.setdefault(re.sub(r"\d+", "#", note), []).append((source, note))
     lines: list[str] = []

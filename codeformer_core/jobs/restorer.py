@@ -8,17 +8,17 @@ from ..faces import FaceDetector
 from ..images import (
     Picture,
     atomic_write,
-    make_folder,
     read_picture,
     resize,
     write_picture,
 )
-from ..networks import CodeFormer
+from ..models.restorer import Restorer as Network
 from ..pipeline import restore_crops, restore_image
-from ..pipeline.large_faces import large_face_notes
-from ..pipeline.restore import enlarge
-from ..runtime.runtime import Progress
+from ..pipeline.notes import notes_on, sides_of
+from ..pipeline.upscaling import enlarge
+from ..runtime import Progress, Runtime
 from .outcome import Outcome
+from .places import delivered, fetched, make_place
 from .plan import Task
 
 Restored = tuple[Picture, int, tuple[str, ...]]
@@ -43,7 +43,7 @@ class Settings:
 class Restorer:
     """Networks and settings of a job."""
 
-    network: CodeFormer
+    network: Network
     detector: FaceDetector | None
     """None for aligned faces."""
     settings: Settings
@@ -54,15 +54,17 @@ class Restorer:
         Raises:
             CodeFormerError: the picture cannot be read, restored or written.
         """
-        picture = read_picture(task.source)
-        restore = self._picture if self.detector else self._aligned
-        result, faces, notes = restore(picture, on_progress)
-        make_folder(task.target.parent)
-        unchanged = faces == 0 and self.settings.upscale == 1
-        if unchanged and task.source.suffix == task.target.suffix:
-            copy_file(task.source, task.target)  # no pixel changed, so no byte should
-        else:
-            notes = (*picture.notes, *notes, *write_picture(task.target, result))
+        with fetched(task.source) as source:
+            picture = read_picture(source)
+            restore = self._picture if self.detector else self._aligned
+            result, faces, notes = restore(picture, on_progress)
+            make_place(task.target.parent)
+            with delivered(task.target) as target:
+                unchanged = faces == 0 and self.settings.upscale == 1
+                if unchanged and source.suffix == target.suffix:
+                    copy_file(source, target)  # no pixel changed, so no byte should
+                else:
+                    notes = (*picture.notes, *notes, *write_picture(target, result))
         return Outcome(task, faces, notes)
 
     def _picture(self, picture: Picture, on_progress: Progress | None) -> Restored:
@@ -75,7 +77,7 @@ class Restorer:
             confidence=settings.confidence,
             min_size=settings.min_size,
             upscale=settings.upscale,
-            on_progress=on_progress,
+            runtime=Runtime(on_progress),
         )
         alpha = picture.alpha
         if alpha is not None:
@@ -85,14 +87,13 @@ class Restorer:
 
     def _aligned(self, picture: Picture, on_progress: Progress | None) -> Restored:
         crops = picture.pixels[None]
-        restored = restore_crops(
-            self.network, crops, self.settings.fidelity, on_progress=on_progress
-        )
+        runtime = Runtime(on_progress)
+        restored = restore_crops(self.network, crops, self.settings.fidelity, runtime=runtime)
         restored = enlarge(restored, self.settings.upscale)
         alpha = picture.alpha
         if alpha is not None:
             alpha = resize(alpha[None, ..., None], *restored.shape[1:3])[0, ..., 0]
-        notes = large_face_notes([crops.shape[1]], self.network.size)
+        notes = notes_on(self.network, sides_of(crops), ())
         return replace(picture, pixels=restored[0], alpha=alpha), 1, notes
 
 

@@ -2,6 +2,7 @@
 
 from .backbones import BACKBONES
 from .codebook import codebook_usage
+from .distances import Distance, distances
 from .frechet import FrechetDistance
 from .identity import IdentityNetwork
 from .learned import LPIPS
@@ -15,10 +16,12 @@ __all__ = [
     "EVALUATION_BACKBONE",
     "LPIPS",
     "TRAINING_BACKBONE",
+    "Distance",
     "FrechetDistance",
     "IdentityNetwork",
     "PerceptualDistance",
     "codebook_usage",
+    "distances",
     "nme",
     "psnr",
     "ssim",

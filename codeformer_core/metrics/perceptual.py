@@ -14,6 +14,8 @@ TRAINING_BACKBONE = "mobilenet_v2"
 """What L_per trains against."""
 EVALUATION_BACKBONE = "efficientnet_lite0"
 """What nothing is trained against, so that it can judge."""
+BYTES_PER_PIXEL = 1000.0
+"""Of a pair of pictures, in activations."""
 
 
 class PerceptualDistance(nn.Module):
@@ -55,6 +57,10 @@ class PerceptualDistance(nn.Module):
             for got, want in zip(self.features(pictures), wanted, strict=True)
         ]
         return torch.stack(differences).mean(0)
+
+    def bytes_per_pair(self, height: int, width: int) -> float:
+        """Memory that the activations of both pictures take, at all depths."""
+        return BYTES_PER_PIXEL * height * width
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
         """Distance of pictures: two (B, H, W, 3) in 0..1 to (B,).

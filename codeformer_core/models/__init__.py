@@ -2,7 +2,6 @@
 
 from .convert import convert
 from .describe import FileReport, describe
-from .identify import identify
 from .load import (
     BUILTIN,
     BUILTIN_PATH,
@@ -24,7 +23,6 @@ __all__ = [
     "ModelKind",
     "convert",
     "describe",
-    "identify",
     "load_codeformer",
     "load_detector",
     "load_network",

@@ -173,9 +173,6 @@ def find_restorer(name: str | Path, folders: Sequence[Path] = ()) -> Path:
     return BUILTIN_PATH
 
 
-find_model = find_restorer  # until the nodes ask for the latter
-
-
 # -------------------------------------------------------------------------------- detectors
 
 

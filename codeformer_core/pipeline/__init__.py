@@ -1,13 +1,25 @@
-"""Whole jobs: restore crops, pictures and batches, find the models for them, run the demo."""
+"""Whole jobs: restore, encode, decode, inpaint and colorize faces, in crops and in pictures."""
 
-from .crops import FaceRestorer, RestoredCrops, restore_crops, try_restore_crops
+from .codes import EncodedCrops, decode_crops, encode_crops
+from .colorizing import colorize
+from .crops import RestoredCrops, restore_crops, try_restore_crops
+from .inpainting import inpaint
+from .painting import PaintedPictures, paste_crops
 from .restore import RestoredImage, restore_image
+from .sweep import sweep_fidelity
 
 __all__ = [
-    "FaceRestorer",
+    "EncodedCrops",
+    "PaintedPictures",
     "RestoredCrops",
     "RestoredImage",
+    "colorize",
+    "decode_crops",
+    "encode_crops",
+    "inpaint",
+    "paste_crops",
     "restore_crops",
     "restore_image",
+    "sweep_fidelity",
     "try_restore_crops",
 ]

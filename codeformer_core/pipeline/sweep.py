@@ -8,8 +8,10 @@ from torch import Tensor
 
 from ..errors import SettingError
 from ..images.sheet import Panel, draw_sheet
-from .codes import EncodedCrops, FaceCoder, decode_crops
-from .crops import CHUNK, Progress, keep_tone
+from ..networks import fidelity_per_face
+from ..runtime import Runtime
+from .codes import EncodedCrops, decode_crops
+from .notes import failure_notes
 
 LARGEST_SHEET = 16384
 """Longest side of a grid in pixels; more than this no picture viewer likes."""
@@ -23,32 +25,29 @@ class Sweep:
     """(N * V, S, S, 3): every face at all V fidelities, then the next face."""
     grid: Tensor
     """(H, W, 3): a row a face: the input, then a labelled picture for every fidelity."""
-    broken: tuple[int, ...] = ()
-    """Indices of the crops that are shown as they were for some fidelity: NaN or infinity came."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know, in the user's words."""
 
 
 def sweep_fidelity(
-    network: FaceCoder,
     encoded: EncodedCrops,
     fidelities: Sequence[float],
     *,
     adain: bool | None = None,
     panel: int = 256,
-    chunk: int = CHUNK,
-    on_progress: Progress | None = None,
+    runtime: Runtime | None = None,
 ) -> Sweep:
     """Decode faces at several fidelities and lay them out.
 
     Args:
-        network: the CodeFormer that encoded them.
         encoded: what `encode_crops` returned.
         fidelities: values in 0..1, at least one.
         adain: match colours in the network; None takes the variant's own setting.
         panel: width of every picture of the grid in pixels.
-        chunk: faces of one forward pass.
-        on_progress: called with (faces done, faces in all).
+        runtime: where the network runs and progress goes.
 
     Raises:
+        OutOfMemoryError: the device has no room even for one face at a time.
         SettingError: no fidelity, one out of range, or a grid too large to draw.
     """
     if not fidelities:
@@ -58,23 +57,18 @@ def sweep_fidelity(
             f"the grid would be {longest} pixels long, more than {LARGEST_SHEET}: choose fewer "
             "faces, fewer fidelities or smaller pictures"
         )
-    total = len(encoded) * len(fidelities)
+    fidelity_per_face(fidelities, len(fidelities))
+    runtime, count = runtime or Runtime(), len(fidelities)
     decoded: list[Tensor] = []
-    broken: set[int] = set()
+    failed: set[int] = set()
     for index, fidelity in enumerate(fidelities):
-
-        def report(done: int, _: int, before: int = index * len(encoded)) -> None:
-            if on_progress is not None:
-                on_progress(before + done, total)
-
-        restored = decode_crops(
-            network, encoded, fidelity, adain=adain, chunk=chunk, on_progress=report
-        )
-        broken.update(restored.broken)
-        decoded.append(keep_tone(network, restored.crops, encoded.crops))
+        share = runtime.share(index / count, (index + 1) / count)
+        restored = decode_crops(encoded, fidelity, adain=adain, keep_gray=True, runtime=share)
+        failed.update(restored.failed)
+        decoded.append(restored.crops)
     faces = torch.stack(decoded, 1)  # (N, V, S, S, 3)
     grid = _draw(encoded.crops, faces, fidelities, panel)
-    return Sweep(faces.flatten(0, 1), grid, tuple(sorted(broken)))
+    return Sweep(faces.flatten(0, 1), grid, failure_notes(sorted(failed), len(encoded)))
 
 
 def _draw(crops: Tensor, faces: Tensor, fidelities: Sequence[float], panel: int) -> Tensor:

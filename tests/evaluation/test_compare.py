@@ -4,16 +4,21 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from codeformer_core.errors import MissingModelError, PictureError
 from codeformer_core.evaluation import compare as module
 from codeformer_core.evaluation.compare import Comparison, compare
 from codeformer_core.faces import Faces
 from codeformer_core.metrics import psnr, ssim
+from codeformer_core.runtime import Runtime
 
 
-class Mean:
+class Mean(nn.Module):
     """Distance of the means."""
+
+    def bytes_per_pair(self, height: int, width: int) -> float:
+        return 1e8
 
     def distance(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         return (first - second).mean((1, 2, 3)).abs()
@@ -105,3 +110,14 @@ def test_large_pictures_are_shown_smaller_to_the_perceptual_network() -> None:
     large = pictures(1, 1500, 60)
     compare(large, large, identity=Mean, perceptual=Watching)
     assert seen == [(1, 1024, 41, 3)]
+
+
+def test_a_comparison_can_be_stopped() -> None:
+    class Pressed(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        raise Pressed
+
+    with pytest.raises(Pressed):
+        compare(pictures(), pictures(), identity=Mean, perceptual=Mean, runtime=Runtime(stop))

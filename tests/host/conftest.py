@@ -104,8 +104,9 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """ComfyUI's modules and the pack, imported into this process as ComfyUI would.
 
     Attributes: `base`, `memory` (comfy.model_management), `folder_paths`, `pack` (the root module),
-    `adapter`, `hosted`, `models` (the pack's `nodes.host` and so on), `nodes` (node classes by
-    id), `core(name)` (a core module), `import_pack(name)`.
+    `adapter`, `shared`, `choices` (the pack's `nodes.host` and so on), `nodes` (node classes by
+    id), `core(name)` (a core module), `patcher(network)` (the memory manager's handle on one),
+    `restore(network, crops)` (in the hands of the memory manager), `import_pack(name)`.
     """
     base = real_host.make_base(tmp_path_factory.mktemp("inside"))
     argv, sys.argv = sys.argv, ["main.py", "--cpu", "--base-directory", str(base)]
@@ -117,18 +118,27 @@ def host(comfy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     finally:
         sys.argv = argv
     pack = _import_pack("codeformer_pack_under_test", real_host.PACK)
+    adapter = importlib.import_module(f"{pack.__name__}.nodes.host")
     extension = asyncio.run(pack.comfy_entrypoint())
     classes = asyncio.run(extension.get_node_list())
+
+    def core(name: str) -> ModuleType:
+        return importlib.import_module(f"{pack.__name__}.codeformer_core.{name}")
+
     yield SimpleNamespace(
         base=base,
         memory=memory,
         folder_paths=folders,
         pack=pack,
-        adapter=importlib.import_module(f"{pack.__name__}.nodes.host"),
-        hosted=importlib.import_module(f"{pack.__name__}.nodes.hosted"),
-        models=importlib.import_module(f"{pack.__name__}.nodes.models"),
+        adapter=adapter,
+        shared=importlib.import_module(f"{pack.__name__}.nodes.shared"),
+        choices=importlib.import_module(f"{pack.__name__}.nodes.choices"),
         nodes={node.GET_SCHEMA().node_id: node for node in classes},
-        core=lambda name: importlib.import_module(f"{pack.__name__}.codeformer_core.{name}"),
+        core=core,
+        patcher=importlib.import_module(f"{pack.__name__}.nodes.host.runtime").patcher_of,
+        restore=lambda network, crops, fidelity=0.5: core("pipeline").restore_crops(
+            network, crops, fidelity, runtime=adapter.HostRuntime()
+        ),
         import_pack=lambda name: _import_pack(name, real_host.PACK),
     )
     sys.path.remove(str(comfy_root))
@@ -184,7 +194,7 @@ def tiny_file(host: SimpleNamespace, write_tiny_model: Callable[[Path], Path]) -
 @pytest.fixture
 def tiny(host: SimpleNamespace, tiny_file: Path) -> Iterator[Any]:
     """The tiny model as Load CodeFormer hands it out; nothing is left loaded afterwards."""
-    yield host.models.load_codeformer(tiny_file.name)
+    yield host.shared.restorer(tiny_file.name)
     host.memory.unload_all_models()
 
 

@@ -234,7 +234,7 @@ def test_broken_crops_are_left_out_of_the_paste_and_named(
 @pytest.fixture
 def broken_model(tiny: Any) -> Iterator[None]:
     """Weights of the generator that are no numbers, as after a failed conversion."""
-    weight = next(tiny.network.generator.parameters())
+    weight = next(tiny.generator.parameters())
     before = weight.detach().clone()
     weight.fill_(NAN)
     yield

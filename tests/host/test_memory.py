@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import weakref
 from types import SimpleNamespace
 from typing import Any
@@ -17,41 +18,43 @@ HUGE = 1e30
 
 @pytest.fixture
 def crops() -> torch.Tensor:
-    """Four faces' worth of noise in network range."""
-    return torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    """Four faces' worth of noise."""
+    return torch.rand(4, 64, 64, 3, generator=torch.Generator().manual_seed(1))
 
 
 def _loaded(host: SimpleNamespace) -> list[Any]:
     return host.memory.loaded_models()
 
 
-def test_a_call_loads_the_whole_network(
+def test_a_run_loads_the_whole_network(
     host: SimpleNamespace, tiny: Any, crops: torch.Tensor
 ) -> None:
-    assert tiny.patcher not in _loaded(host)
-    tiny(crops)
-    assert tiny.patcher in _loaded(host)
-    assert tiny.patcher.loaded_size() == tiny.patcher.model_size() > 0
+    assert host.patcher(tiny) not in _loaded(host)
+    host.restore(tiny, crops)
+    assert host.patcher(tiny) in _loaded(host)
+    assert host.patcher(tiny).loaded_size() == host.patcher(tiny).model_size() > 0
 
 
-def test_the_host_evicts_it_and_the_next_call_gives_the_same(
+def test_the_host_evicts_it_and_the_next_run_gives_the_same(
     host: SimpleNamespace, tiny: Any, crops: torch.Tensor
 ) -> None:
-    before = tiny(crops)
-    host.memory.free_memory(HUGE, tiny.device)
-    assert tiny.patcher not in _loaded(host)
-    assert torch.equal(tiny(crops), before)
+    before = host.restore(tiny, crops)
+    host.memory.free_memory(HUGE, host.patcher(tiny).load_device)
+    assert host.patcher(tiny) not in _loaded(host)
+    assert torch.equal(host.restore(tiny, crops), before)
 
 
 def test_a_model_nobody_uses_is_forgotten(
     host: SimpleNamespace, tiny_file: Any, crops: torch.Tensor
 ) -> None:
-    model = host.models.load_codeformer(tiny_file.name)
-    model(crops)
+    model = host.shared.restorer(tiny_file.name)
+    host.restore(model, crops)
+    weights = weakref.ref(next(model.parameters()))
     del model
     gc.collect()
     host.memory.cleanup_models_gc()
     assert _loaded(host) == []
+    assert weights() is None
 
 
 def test_the_host_is_told_how_much_memory_a_batch_needs(
@@ -65,8 +68,8 @@ def test_the_host_is_told_how_much_memory_a_batch_needs(
         load(patchers, **settings)
 
     monkeypatch.setattr(host.memory, "load_models_gpu", spy)
-    tiny(crops[:1])
-    tiny(crops)
+    host.restore(tiny, crops[:1])
+    host.restore(tiny, crops)
     one, four = (settings["memory_required"] for settings in asked)
     # At the least the widest feature map: 32 channels at full resolution in float32.
     assert one > 32 * 64 * 64 * 4
@@ -101,22 +104,22 @@ def test_the_estimate_covers_the_published_network(host: SimpleNamespace) -> Non
     networks = host.core("networks")
     with torch.device("meta"), torch.no_grad():
         network = networks.CodeFormer(networks.CodeFormerConfig())
-        hosted = host.hosted.HostedCodeFormer(network, "published sizes")
         crops = torch.zeros(2, 3, 512, 512)
         with _Allocations() as counted:
             network(crops, 0.5)
-    assert counted.peak < 2 * hosted.memory_per_crop < 1.5 * counted.peak
+    assert counted.peak < 2 * network.bytes_per_face < 1.5 * counted.peak
 
 
 @pytest.mark.parametrize("budget", [0.1, 50_000])
 def test_partly_loaded_network_gives_the_same(
     host: SimpleNamespace, tiny: Any, crops: torch.Tensor, budget: float
 ) -> None:
-    whole = tiny.network(crops, 0.5)
-    tiny.patcher.partially_load(tiny.device, budget)
-    assert tiny.network.model_lowvram
-    assert torch.equal(tiny.network(crops, 0.5), whole)
-    tiny.patcher.detach()
+    faces, patcher = crops.movedim(-1, 1), host.patcher(tiny)
+    whole = tiny(faces, 0.5)
+    patcher.partially_load(patcher.load_device, budget)
+    assert tiny.model_lowvram
+    assert torch.equal(tiny(faces, 0.5), whole)
+    patcher.detach()
 
 
 @pytest.mark.parametrize("budget", [0.1, 50_000])
@@ -126,12 +129,12 @@ def test_weights_left_behind_by_a_partial_load_meet_their_input(
     """The meta device plays the GPU: any weight that nobody brings there raises."""
     core = host.core("models")
     network = core.load_network(tiny_file, operations=host.adapter.operations())
-    hosted = host.hosted.HostedCodeFormer(network, "tiny")
-    hosted.patcher.load_device = torch.device("meta")
-    hosted.patcher.partially_load(torch.device("meta"), budget)
+    patcher, faces = host.patcher(network), crops.movedim(-1, 1)
+    patcher.load_device = torch.device("meta")
+    patcher.partially_load(torch.device("meta"), budget)
     assert next(network.parameters()).device.type == "cpu"
-    restored = network(crops.to("meta"), [0.0, 0.3, 0.5, 1.0])
-    assert restored.shape == crops.shape
+    restored = network(faces.to("meta"), [0.0, 0.3, 0.5, 1.0])
+    assert restored.shape == faces.shape
     assert restored.device.type == "meta"
 
 
@@ -157,10 +160,10 @@ def test_out_of_memory_halves_the_batch(
 ) -> None:
     fidelities = [0.0, 0.3, 0.6, 1.0]
     expected = torch.cat(
-        [tiny(crop[None], value) for crop, value in zip(crops, fidelities, strict=True)]
+        [host.restore(tiny, crop[None], w) for crop, w in zip(crops, fidelities, strict=True)]
     )
-    tried = _with_memory_for(host, monkeypatch, tiny.network, most=1)
-    torch.testing.assert_close(tiny(crops, fidelities), expected, atol=1e-5, rtol=0)
+    tried = _with_memory_for(host, monkeypatch, tiny, most=1)
+    torch.testing.assert_close(host.restore(tiny, crops, fidelities), expected, atol=1e-5, rtol=0)
     assert tried == [4, 2, 1, 1, 1, 1]
 
 
@@ -168,64 +171,51 @@ def test_out_of_memory_on_a_single_face_is_said_and_the_model_survives(
     host: SimpleNamespace, tiny: Any, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        _with_memory_for(host, patch, tiny.network, most=0)
-        with pytest.raises(host.memory.OOM_EXCEPTION):
-            tiny(crops)
-    assert torch.isfinite(tiny(crops)).all()
+        _with_memory_for(host, patch, tiny, most=0)
+        with pytest.raises(host.memory.OOM_EXCEPTION, match="no room for even one face"):
+            host.restore(tiny, crops)
+    assert torch.isfinite(host.restore(tiny, crops)).all()
 
 
 def test_cancel_inside_the_network_leaves_the_next_call_right(
     host: SimpleNamespace, tiny: Any, crops: torch.Tensor
 ) -> None:
-    expected = tiny(crops)
+    expected = host.restore(tiny, crops)
     host.memory.interrupt_current_processing(True)
     with pytest.raises(host.memory.InterruptProcessingException):
-        tiny(crops)
-    assert torch.equal(tiny(crops), expected)
+        host.restore(tiny, crops)
+    assert torch.equal(host.restore(tiny, crops), expected)
 
 
 @pytest.mark.parametrize(("free", "faces"), [(0, 1), (3.9, 3), (HUGE, 32)])
 def test_batch_size_follows_free_memory(
     host: SimpleNamespace, tiny: Any, monkeypatch: pytest.MonkeyPatch, free: float, faces: int
 ) -> None:
-    monkeypatch.setattr(host.memory, "is_device_cpu", lambda device: False)
-    available = free * tiny.memory_per_crop
+    runtime = host.adapter.HostRuntime()
+    monkeypatch.setattr(runtime, "device", lambda network: torch.device("cuda"))
+    available = free * tiny.bytes_per_face
     monkeypatch.setattr(host.memory, "get_free_memory", lambda device: available)
-    assert tiny.chunk() == faces
+    assert runtime.batch_size(tiny, tiny.bytes_per_face) == faces
 
 
-def test_no_crops_are_no_error(tiny: Any) -> None:
-    assert tiny(torch.zeros(0, 3, 64, 64)).shape == (0, 3, 64, 64)
+def test_plain_layers_are_moved_as_a_whole(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    host.patcher(plain).load_device = torch.device("meta")
+    monkeypatch.setattr(host.memory, "load_models_gpu", lambda patchers, **_: None)
+    host.adapter.HostRuntime().load(plain, 0.0)
+    assert {value.device.type for value in plain.state_dict().values()} == {"meta"}
 
 
-class _Detector:
-    """A detector whose network runs out of memory on more than two frames."""
-
-    name = "stub"
-
-    def __init__(self, host: SimpleNamespace) -> None:
-        self.network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
-        self.types = host.core("faces.types")
-        self.error = host.memory.OOM_EXCEPTION
-
-    def detect(self, frames: torch.Tensor, *, runtime: Any = None) -> Any:
-        if len(frames) > 2:
-            raise self.error("out of memory, says the test")
-        faces = [self._face(float(frame[0, 0, 0])) for frame in frames]
-        return self.types.Faces(tuple((face,) for face in faces), *frames.shape[1:3])
-
-    def _face(self, score: float) -> Any:
-        types = self.types
-        points = ((1.0, 1.0), (3.0, 1.0), (2.0, 2.0), (1.0, 3.0), (3.0, 3.0))
-        placement = types.Placement(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), 8, 8, 8)
-        box = types.Box(0.0, 0.0, 4.0, 4.0)
-        return types.Face(box, score, types.Landmarks(*points), placement)
-
-
-def test_detection_out_of_memory_keeps_frames_in_order(host: SimpleNamespace) -> None:
-    hosted = host.hosted.HostedDetector(_Detector(host))
-    frames = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 8, 8, 3)
-    faces = hosted.detect(frames)
-    assert [face.score for face in faces] == [0.0, 1.0, 2.0, 3.0, 4.0]
-    assert hosted.hosted.patcher in _loaded(host)
-    host.memory.unload_all_models()
+def test_the_newest_face_is_the_preview_of_the_progress_bar(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    bar = importlib.import_module("comfy.utils").ProgressBar
+    monkeypatch.setattr(
+        bar, "update_absolute", lambda bar, done, total, preview: shown.append(preview)
+    )
+    host.restore(tiny, crops)
+    (_, picture, _) = shown[-1]
+    assert picture.size == (64, 64)

@@ -18,7 +18,7 @@ OPTIONAL = ("facexlib", "dlib", "face_recognition_models", "cv2", "skimage", "to
 
 
 def test_one_file_is_held_once(host: SimpleNamespace, tiny: Any, tiny_file: Path) -> None:
-    assert host.models.load_codeformer(tiny_file.name) is tiny
+    assert host.shared.restorer(tiny_file.name) is tiny
 
 
 def test_a_replaced_file_is_loaded_again(
@@ -27,9 +27,9 @@ def test_a_replaced_file_is_loaded_again(
     copy = tiny_file.with_name("replaced.safetensors")
     shutil.copy(tiny_file, copy)
     loader = host.nodes["CodeFormerLoader"]
-    first, mark = host.models.load_codeformer(copy.name), loader.fingerprint_inputs(copy.name)
+    first, mark = host.shared.restorer(copy.name), loader.fingerprint_inputs(copy.name)
     os.utime(copy, (1, 1))
-    assert host.models.load_codeformer(copy.name) is not first
+    assert host.shared.restorer(copy.name) is not first
     assert loader.fingerprint_inputs(copy.name) != mark
     copy.unlink()
 
@@ -39,11 +39,11 @@ def test_the_type_of_the_weights_is_the_hosts_choice(
 ) -> None:
     crops = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
     monkeypatch.setattr(host.memory.args, "fp32_vae", True)
-    exact = host.models.load_codeformer(tiny_file.name)(crops)
+    exact = host.shared.restorer(tiny_file.name)(crops)
     monkeypatch.setattr(host.memory.args, "fp32_vae", False)
     monkeypatch.setattr(host.memory.args, "bf16_vae", True)
-    model = host.models.load_codeformer(tiny_file.name)
-    assert {weights.dtype for weights in model.network.parameters()} == {torch.bfloat16}
+    model = host.shared.restorer(tiny_file.name)
+    assert {weights.dtype for weights in model.parameters()} == {torch.bfloat16}
     restored = model(crops)
     assert restored.dtype == torch.float32
     assert not torch.equal(restored, exact)
@@ -140,7 +140,7 @@ def fetched(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> list[tupl
 
 
 def _entry(host: SimpleNamespace, name: str) -> str:
-    entries = host.models.options(host.models.CODEFORMER)
+    entries = host.choices.RESTORERS.options()
     return next(entry for entry in entries if entry.startswith(f"download {name}"))
 
 
@@ -150,16 +150,16 @@ def test_only_an_allowed_download_entry_downloads(
     tiny_file: Path,
     allow: Callable[[], None],
 ) -> None:
-    host.models.load_codeformer(tiny_file.name)
+    host.shared.restorer(tiny_file.name)
     for entry in ("codeformer.pth", _entry(host, "codeformer.pth")):
         with pytest.raises(host.core("errors").MissingModelError):
-            host.models.load_codeformer(entry)
+            host.shared.restorer(entry)
     allow()
     with pytest.raises(host.core("errors").MissingModelError):
-        host.models.load_codeformer("codeformer.pth")
+        host.shared.restorer("codeformer.pth")
     assert fetched == []
     with pytest.raises(host.core("errors").DownloadError, match="no network"):
-        host.models.load_codeformer(_entry(host, "codeformer.pth"))
+        host.shared.restorer(_entry(host, "codeformer.pth"))
     assert fetched == [("codeformer.pth", host.base / "models" / "facerestore_models")]
 
 
@@ -173,15 +173,14 @@ def test_gfpgan_can_be_downloaded_into_the_folder_of_its_loader(
     assert entry.endswith("349 MB | Apache-2.0")
     allow()
     with pytest.raises(host.core("errors").DownloadError, match="no network"):
-        host.models.load_codeformer(entry)
+        host.shared.restorer(entry)
     assert fetched == [("GFPGANv1.4.pth", host.base / "models" / "facerestore_models")]
     # Once it is there, both its name and the entry load it.
     (path,) = (folder / name for name, folder in fetched)
     torch.save({"stylegan_decoder.style_mlp.1.weight": torch.zeros(1)}, path)
     model = torch.nn.Identity()
-    monkeypatch.setattr(host.models.foreign, "HostedFaceModel", lambda *_: model)
-    monkeypatch.setattr(host.models.foreign, "_described", lambda _: object())
-    assert host.models.load_codeformer(entry) is host.models.load_codeformer(path.name) is model
+    monkeypatch.setattr(host.core("models.load"), "load", lambda *_, **__: model)
+    assert host.shared.restorer(entry) is host.shared.restorer(path.name) is model
     path.unlink()
 
 
@@ -192,10 +191,10 @@ def test_cancel_stops_a_download_as_an_interruption(
     allow: Callable[[], None],
 ) -> None:
     allow()
-    monkeypatch.setattr(host.adapter.Progress, "__call__", lambda *_: None)
+    monkeypatch.setattr(host.adapter.ProgressBar, "__call__", lambda *_: None)
     host.memory.interrupt_current_processing(True)
     with pytest.raises(host.memory.InterruptProcessingException):
-        host.models.load_codeformer(_entry(host, "codeformer.pth"))
+        host.shared.restorer(_entry(host, "codeformer.pth"))
     assert not host.memory.processing_interrupted()
 
 
@@ -214,10 +213,10 @@ def test_the_pack_loads_without_any_optional_package(
 def test_without_dlib_and_weights_the_error_names_the_choices(
     host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host.models, "_kept", {})
+    monkeypatch.setattr(host.shared, "_kept", {})
     monkeypatch.setitem(sys.modules, "dlib", None)
     with pytest.raises(host.core("errors").MissingModelError) as raised:
-        host.models.detector_or_default(None)
+        host.shared.detector_or_default(None)
     message = str(raised.value)
     assert "pip install dlib-bin" in message
     assert "detection_Resnet50_Final.pth" in message
@@ -239,12 +238,13 @@ def retinaface_file(host: SimpleNamespace) -> Iterator[Path]:
 def test_retinaface_weights_of_the_user_are_preferred(
     host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, retinaface_file: Path
 ) -> None:
-    monkeypatch.setattr(host.models, "_kept", {})
-    detector = host.models.detector_or_default(None)
-    detector.detect(torch.rand(1, 32, 32, 3), search_size=64)
-    assert detector.hosted.patcher in host.memory.loaded_models()
+    monkeypatch.setattr(host.shared, "_kept", {})
+    detector = host.shared.detector_or_default(None)
+    runtime = host.adapter.HostRuntime()
+    detector.detect(torch.rand(1, 32, 32, 3), search_size=64, runtime=runtime)
+    assert host.patcher(detector.network) in host.memory.loaded_models()
     retinaface_file.unlink()
-    assert host.models.detector_or_default(None).hosted is None
+    assert host.shared.detector_or_default(None).name == "dlib"
     host.memory.unload_all_models()
 
 
@@ -254,22 +254,22 @@ def test_automatic_notices_weights_that_come_later(
 ) -> None:
     from safetensors.torch import save_file
 
-    monkeypatch.setattr(host.models, "_kept", {})
+    monkeypatch.setattr(host.shared, "_kept", {})
     state, file = torch.load(retinaface_file, weights_only=True), retinaface_file
     loader = host.nodes["CodeFormerFaceDetectorLoader"]
     file.unlink()
     before = loader.fingerprint_inputs("automatic")
-    assert host.models.load_detector("automatic").name == "dlib"
+    assert host.shared.detector("automatic").name == "dlib"
     arrived = file.with_suffix(suffix)
     torch.save(state, file) if suffix == ".pth" else save_file(state, arrived)
     try:
         first = loader.fingerprint_inputs("automatic")
-        detector = host.models.load_detector("automatic")
+        detector = host.shared.detector("automatic")
         assert detector.name == "retinaface_mobile0.25"
-        assert host.models.load_detector("automatic") is detector
+        assert host.shared.detector("automatic") is detector
         os.utime(arrived, (1, 1))
         assert len({before, first, loader.fingerprint_inputs("automatic")}) == 3
-        assert host.models.load_detector("automatic") is not detector
+        assert host.shared.detector("automatic") is not detector
     finally:
         arrived.unlink()
 
@@ -277,9 +277,9 @@ def test_automatic_notices_weights_that_come_later(
 def test_automatic_detector_is_not_taken_for_dlib(
     host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, retinaface_file: Path
 ) -> None:
-    monkeypatch.setattr(host.models, "_kept", {})
-    assert host.models.load_detector("automatic").name != "dlib"
-    assert host.models.load_detector("dlib").name == "dlib"
+    monkeypatch.setattr(host.shared, "_kept", {})
+    assert host.shared.detector("automatic").name != "dlib"
+    assert host.shared.detector("dlib").name == "dlib"
 
 
 def test_parser_makes_the_mask(host: SimpleNamespace) -> None:
@@ -287,10 +287,10 @@ def test_parser_makes_the_mask(host: SimpleNamespace) -> None:
 
     file = host.base / "models" / "facedetection" / "parsing_bisenet.pth"
     torch.save(BiSeNet(num_class=19).state_dict(), file)
-    parser = host.models.load_parser(file.name)
-    masks = parser.masks(torch.rand(1, 64, 64, 3))
+    parser = host.shared.parser(file.name)
+    masks = parser.masks(torch.rand(1, 64, 64, 3), runtime=host.adapter.HostRuntime())
     assert masks.shape == (1, 512, 512)
-    assert parser.hosted.patcher in host.memory.loaded_models()
+    assert host.patcher(parser.network) in host.memory.loaded_models()
     host.memory.unload_all_models()
     file.unlink()
 
@@ -299,7 +299,7 @@ def test_a_file_of_another_kind_is_refused_by_name(
     host: SimpleNamespace, retinaface_file: Path
 ) -> None:
     with pytest.raises(host.core("errors").CheckpointError, match="detection_mobilenet"):
-        host.models.load_parser(retinaface_file.name)
+        host.shared.parser(retinaface_file.name)
 
 
 def test_an_old_file_is_converted_beside_itself_and_never_over_another(
@@ -309,10 +309,10 @@ def test_an_old_file_is_converted_beside_itself_and_never_over_another(
     old = tiny_file.with_name("old.pth")
     torch.save({"params_ema": state}, old)
     node = host.nodes["CodeFormerConvertFile"]
-    assert host.models.convertible_files() == ["old.pth"]
+    assert host.choices.convertible_files() == ["old.pth"]
     (name,) = node.execute(file="old.pth").args
     assert name == "old.safetensors"
-    assert host.models.load_codeformer(name).size == 64
+    assert host.shared.restorer(name).size == 64
     with pytest.raises(host.core("errors").CheckpointError, match="exists already"):
         node.execute(file="old.pth")
     with pytest.raises(host.core("errors").MissingModelError, match=r"old\.pth"):

@@ -124,7 +124,7 @@ def test_codes_survive_out_of_memory_and_eviction(
     batch = crops.repeat(2, 1, 1, 1)
     (expected,) = run(host, "RestoreFaces", crops=batch, fidelity=0.7, model=tiny)
     for name in ("encode", "decode"):
-        monkeypatch.setattr(tiny.network, name, _at_most_one(host, getattr(tiny.network, name)))
+        monkeypatch.setattr(tiny, name, _at_most_one(host, getattr(tiny, name)))
     (codes,) = run(host, "EncodeFaces", crops=batch, model=tiny)
     host.memory.unload_all_models()
     (decoded,) = run(host, "DecodeFaces", codes=codes, fidelity=0.7)
@@ -145,7 +145,7 @@ def test_sweep_and_code_maps_come_from_one_encoding(
     host: SimpleNamespace, tiny: Any, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (codes,) = run(host, "EncodeFaces", crops=crops, model=tiny)
-    monkeypatch.setattr(tiny.network, "encode", pytest.fail)
+    monkeypatch.setattr(tiny, "encode", pytest.fail)
     grid, faces = run(host, "FidelitySweep", codes=codes, fidelities="0, 0.5, 1", width=64)
     assert faces.shape == (6, 64, 64, 3)
     assert grid.shape[2] == 4 * 76 + 12
@@ -200,14 +200,14 @@ def test_gray_faces_of_a_picture_get_colours_and_the_rest_stays(
 def test_crops_keep_their_opacity_and_a_broken_one_is_not_in_the_mask(
     host: SimpleNamespace, tiny: Any, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = tiny.network.forward
+    forward = tiny.forward
 
     def broken(batch: torch.Tensor, *rest: Any) -> torch.Tensor:
         restored = forward(batch, *rest)
         restored[0] = float("nan")
         return restored
 
-    monkeypatch.setattr(tiny.network, "forward", broken)
+    monkeypatch.setattr(tiny, "forward", broken)
     opacity = torch.linspace(0, 1, 64).expand(2, 64, 64)[..., None]
     layered = torch.cat([crops, opacity], dim=-1)
     coloured, mask = run(host, "ColorizeFaces", image=layered, fidelity=0.0, model=tiny)

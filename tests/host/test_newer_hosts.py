@@ -32,12 +32,13 @@ def made(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_casting_network_gets_the_newer_patcher(host: SimpleNamespace, made: list[str]) -> None:
     layer = torch.nn.Sequential(host.adapter.operations().Linear(2, 2))
-    host.adapter.Hosted(layer, "casting", casting=True)
+    patcher = host.patcher(layer)
+    assert host.patcher(layer) is patcher
     assert made == ["archived", "core patcher"]
 
 
 def test_plain_network_keeps_the_plain_patcher(host: SimpleNamespace, made: list[str]) -> None:
-    host.adapter.Hosted(torch.nn.Sequential(torch.nn.Linear(2, 2)), "plain", casting=False)
+    host.patcher(torch.nn.Sequential(torch.nn.Linear(2, 2)))
     assert made == ["archived"]
 
 

@@ -163,12 +163,12 @@ def test_no_face_passes_through_every_block(
 def test_given_faces_need_no_detector(
     host: SimpleNamespace, tiny: Any, frames: torch.Tensor, found: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(host.models, "detector_or_default", pytest.fail)
+    monkeypatch.setattr(host.shared, "detector_or_default", pytest.fail)
     faces = found.args[0]
     image, _, used = run(
         host, "CodeFormerRestoreImage", image=frames, fidelity=0.5, model=tiny, faces=faces
     ).args
-    assert used is faces
+    assert used == faces
     assert not torch.equal(image[2], frames[2])
 
 
@@ -230,14 +230,14 @@ def test_one_broken_face_is_left_as_it_was_and_said(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    forward = tiny.network.forward
+    forward = tiny.forward
 
     def broken(crops: torch.Tensor, *rest: Any) -> torch.Tensor:
         restored = forward(crops, *rest)
         restored[0] = float("nan")
         return restored
 
-    monkeypatch.setattr(tiny.network, "forward", broken)
+    monkeypatch.setattr(tiny, "forward", broken)
     image = run(
         host,
         "CodeFormerRestoreImage",

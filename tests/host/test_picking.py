@@ -28,45 +28,6 @@ def three(host: SimpleNamespace) -> Any:
     return core.Faces(((face(0), face(32)), (face(8),)), SIDE, SIDE)
 
 
-@pytest.fixture
-def picking(host: SimpleNamespace) -> Any:
-    """The pack's module."""
-    return importlib.import_module(f"{host.pack.__name__}.nodes.picking")
-
-
-def test_nothing_picked_takes_all_with_one_fidelity(picking: Any, three: Any) -> None:
-    assert picking.pick(three, "", "", 0.4) == picking.Picked({0, 1, 2}, 0.4)
-
-
-def test_missing_faces_leave_with_their_fidelity(
-    picking: Any, three: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    picked = picking.pick(three, "9, 3, 1", "0.1, 0.2, 0.3", 0.5)
-    assert picked.places == {0, 2}
-    assert picked.fidelity == [0.3, 0.2]
-    assert "face 9" in caplog.text
-
-
-def test_each_number_gets_the_fidelity_written_for_it(picking: Any, three: Any) -> None:
-    assert picking.pick(three, "3, 1", "0.2, 0.9", 0.5).fidelity == [0.9, 0.2]
-    assert picking.pick(three, "2-3, 1, 3", "0.2, 0.9, 0.4", 0.5).fidelity == [0.4, 0.2, 0.9]
-
-
-def test_many_missing_faces_make_a_short_message(
-    picking: Any, three: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert picking.pick(three, "1-999999", "", 0.5).places == {0, 1, 2}
-    assert "face 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 999986 more" in caplog.text
-    assert len(caplog.text) < 300
-
-
-def test_as_many_fidelities_as_faces_are_wanted(
-    host: SimpleNamespace, picking: Any, three: Any
-) -> None:
-    with pytest.raises(host.core("errors").SettingError, match="2 fidelities for 3 faces"):
-        picking.pick(three, "", "0.1, 0.2", 0.5)
-
-
 def test_only_picked_faces_are_restored(host: SimpleNamespace, tiny: Any, three: Any) -> None:
     image = torch.rand(2, SIDE, SIDE, 3)
     node = host.nodes["CodeFormerRestoreImage"]
@@ -76,6 +37,17 @@ def test_only_picked_faces_are_restored(host: SimpleNamespace, tiny: Any, three:
     shown = result.ui["codeformer_frames"]
     chosen = [(face["number"], face["chosen"]) for frame in shown for face in frame["faces"]]
     assert chosen == [(1, False), (2, False), (3, True)]
+
+
+def test_faces_picked_in_vain_are_named(
+    host: SimpleNamespace, tiny: Any, three: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = torch.rand(2, SIDE, SIDE, 3)
+    node = host.nodes["CodeFormerRestoreImage"]
+    given = {"image": image, "fidelity": 0.5, "model": tiny, "faces": three}
+    result = node.execute(**given, picked="9, 3", per_face="0.1, 1")
+    assert [len(frame) for frame in result.args[2].frames] == [0, 1]
+    assert "face 9" in caplog.text
 
 
 def test_browser_gets_frames_as_files_and_boxes_in_parts_of_them(

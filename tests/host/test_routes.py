@@ -230,7 +230,7 @@ async def _ask_at_once(routes: Any, downloads: Downloads, names: list[str]) -> l
 @pytest.fixture
 def routes(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module of the routes, without the downloads of other tests."""
-    module = importlib.import_module(f"{host.pack.__name__}.nodes.routes")
+    module = importlib.import_module(f"{host.pack.__name__}.nodes.host.routes")
     monkeypatch.setattr(module, "_transfers", {})
     return module
 
@@ -324,15 +324,17 @@ def stalling(
     handler = type("Handler", (Stalling,), {"go": threading.Event(), "asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        (kind, file), *_ = [each for each in host.models.known_downloads() if each[1].name == NAME]
+        routes = importlib.import_module(f"{host.pack.__name__}.nodes.host.routes")
+        known = routes.known_downloads()
+        (choices, file), *_ = [each for each in known if each[1].name == NAME]
         file = dataclasses.replace(
             file,
             urls=(f"http://127.0.0.1:{server.server_port}/{NAME}",),
             bytes=len(CONTENT),
             sha256=hashlib.sha256(CONTENT).hexdigest(),
         )
-        monkeypatch.setattr(host.models, "known_downloads", lambda: [(kind, file)])
-        monkeypatch.setattr(host.models, "folder_for", lambda kind, file: target)
+        monkeypatch.setattr(routes, "known_downloads", lambda: [(choices, file)])
+        monkeypatch.setattr(type(choices), "folder_for", lambda choices, file: target)
         yield handler
         handler.go.set()
         server.shutdown()

@@ -110,15 +110,21 @@ def test_large_pictures_go_in_tiles_and_smaller_ones_when_memory_runs_out(
 
 
 def test_the_memory_manager_holds_the_model_and_may_take_it(host: SimpleNamespace) -> None:
-    model, progress = Doubling(), host.adapter.Progress()
-    module = host.nodes["CodeFormerPasteFaces"].execute.__func__.__globals__["upscaler"]
-    enlarge = module(model, progress)
+    model, runtime = Doubling(), host.adapter.HostRuntime()
+    enlarge = host.adapter.upscaler(model)
     image = torch.rand(2, 20, 30, 3)
-    first = enlarge(image)
+    first = enlarge(image, runtime)
     assert any(loaded.model is model.model for loaded in host.memory.loaded_models())
     host.memory.unload_all_models()
-    assert torch.equal(enlarge(image), first)
+    assert torch.equal(enlarge(image, runtime), first)
     host.memory.unload_all_models()
+
+
+def test_no_room_for_the_smallest_tile_is_the_hosts_error(host: SimpleNamespace) -> None:
+    model = Doubling(largest_tile=0, error=host.memory.OOM_EXCEPTION)
+    with pytest.raises(host.memory.OOM_EXCEPTION, match="a tile of 128 px"):
+        host.adapter.upscaler(model)(torch.rand(1, 300, 300, 3), host.adapter.HostRuntime())
+    assert [max(shape) for shape in model.tiles] == [300, 256, 128]
 
 
 def test_a_real_upscale_model_of_the_host(host: SimpleNamespace, picture: torch.Tensor) -> None:

@@ -1,17 +1,22 @@
 """Planning which picture becomes which file."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from codeformer_core.errors import SettingError
-from codeformer_core.jobs.plan import Task, plan_tasks
+from codeformer_core.jobs.plan import Plan, Task, block_size
 
 
 def make(*files: Path) -> None:
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
+
+
+def plan_tasks(inputs: list[Path], output: Path) -> list[Task]:
+    return list(Plan(inputs, output))
 
 
 def targets(tasks: list[Task], output: Path) -> list[str]:
@@ -38,7 +43,7 @@ def test_hidden_and_other_files_of_folders_are_left_out(tmp_path):
 
 def test_a_file_named_by_the_user_is_taken_whatever_its_ending(tmp_path):
     (task,) = plan_tasks([Path("notes.txt")], tmp_path)
-    assert task == Task(Path("notes.txt"), tmp_path / "notes.txt.png")
+    assert (task.source, task.target) == (Path("notes.txt"), tmp_path / "notes.txt.png")
 
 
 def test_formats_that_cannot_be_written_become_png(tmp_path):
@@ -92,3 +97,34 @@ def test_folder_links_that_go_round_are_not_followed(tmp_path):
     make(tmp_path / "in/a.png")
     (tmp_path / "in/again").symlink_to(tmp_path / "in", target_is_directory=True)
     assert len(plan_tasks([tmp_path / "in"], tmp_path / "out")) == 1
+
+
+def test_names_need_not_be_unicode(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    make(tmp_path / "in" / name)
+    (task,) = Plan([tmp_path / "in"], tmp_path / "out")
+    assert task.source == tmp_path / "in" / name
+    assert task.target == tmp_path / "out" / name
+
+
+def test_what_is_left_out_is_in_no_block(tmp_path):
+    make(*(tmp_path / "in" / f"{index:03}.png" for index in range(300)))
+    plan = Plan([tmp_path / "in"], tmp_path / "out")
+    tasks = list(plan)
+    plan.leave_out(tasks[::3])
+    assert (len(plan), plan.waiting) == (300, 200)
+    blocks = list(plan.blocks())
+    assert [task for block in blocks for task in block.tasks] == [
+        task for index, task in enumerate(tasks) if index % 3
+    ]
+    sizes = [len(block.tasks) for block in blocks]
+    assert sizes[0] == 2 and sizes[-1] == 1, "large ones first"
+    assert [block.number for block in blocks] == list(range(len(blocks)))
+
+
+def test_a_million_pictures_make_some_thousand_blocks():
+    left, blocks = 1_000_000, 0
+    while left:
+        left, blocks = left - block_size(left), blocks + 1
+    assert blocks < 5000
+    assert block_size(3) == 1

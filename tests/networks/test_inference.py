@@ -11,7 +11,7 @@ from codeformer_core.checkpoints import save_network
 from codeformer_core.errors import SettingError
 from codeformer_core.images import resize, to_network
 from codeformer_core.models import BUILTIN, load_codeformer
-from codeformer_core.models.load import find_model, load_network
+from codeformer_core.models.load import find_restorer, load_network
 from codeformer_core.networks import CodeFormer, prepare_for_inference
 from codeformer_core.networks.layers import FoldedUpsample, Upsample
 from codeformer_core.runtime import fastest_dtype
@@ -50,7 +50,7 @@ def test_prepared_network_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="load_network"):
         save_network(target, load_codeformer(BUILTIN))
     assert not target.exists()
-    save_network(target, load_network(find_model(BUILTIN)))
+    save_network(target, load_network(find_restorer(BUILTIN)))
     assert target.exists()
 
 

@@ -1,27 +1,29 @@
-"""Restoring aligned crops: chunks, fidelity, sizes and faces that do not come out."""
-
-import weakref
+"""Restoring aligned crops: batches, fidelity, sizes and faces that do not come out."""
 
 import pytest
 import torch
+from torch import nn
 
-from codeformer_core.errors import OutOfMemoryError, PictureError, SettingError
+from codeformer_core.errors import PictureError, SettingError
 from codeformer_core.images import from_network, to_network
-from codeformer_core.networks import CodeFormerConfig, VQGANConfig
 from codeformer_core.pipeline import restore_crops, try_restore_crops
+from codeformer_core.runtime import Runtime
 
 
-class Recorder:
+class Recorder(nn.Module):
     """Returns its input and remembers every call; gives NaN for crops brighter than `limit`."""
 
-    config = CodeFormerConfig(VQGANConfig(image_size=32, multipliers=(1, 2)), fusion_sizes=())
     size = 32
+    variant = "restoration"
+    bytes_per_face = 1e6
+    notice = None
 
     def __init__(self, limit: float = 2.0) -> None:
+        super().__init__()
         self.limit = limit
         self.calls: list[tuple[int, object, object]] = []
 
-    def __call__(self, crops, fidelity=0.5, adain=None):
+    def forward(self, crops, fidelity=0.5, adain=None):
         self.calls.append((len(crops), fidelity, adain))
         assert not torch.is_grad_enabled()
         bright = crops.flatten(1).mean(1) > self.limit
@@ -34,22 +36,23 @@ def some_crops(count: int, side: int = 32) -> torch.Tensor:
 
 def test_result_is_the_networks_own(tiny_codeformer):
     crops = some_crops(2, 64)
-    restored = restore_crops(tiny_codeformer, crops, 0.7, chunk=2)
+    restored = restore_crops(tiny_codeformer, crops, 0.7)
     expected = from_network(tiny_codeformer(to_network(crops), 0.7))
     assert restored.shape == (2, 64, 64, 3)
     assert torch.equal(restored, expected)
 
 
-def test_chunks_change_nothing(tiny_codeformer):
-    crops = some_crops(5, 64)
-    whole = restore_crops(tiny_codeformer, crops, [0, 0.2, 0.5, 0.5, 1], chunk=5)
-    parts = restore_crops(tiny_codeformer, crops, [0, 0.2, 0.5, 0.5, 1], chunk=2)
+def test_batches_change_nothing(tiny_codeformer):
+    crops, fidelities = some_crops(5, 64), [0, 0.2, 0.5, 0.5, 1]
+    whole = restore_crops(tiny_codeformer, crops, fidelities, runtime=Runtime(batch_size=5))
+    parts = restore_crops(tiny_codeformer, crops, fidelities, runtime=Runtime(batch_size=2))
     assert torch.allclose(whole, parts, atol=1e-5)
 
 
-def test_every_chunk_gets_its_own_fidelities():
+def test_every_batch_gets_its_own_fidelities():
     recorder = Recorder()
-    restore_crops(recorder, some_crops(5), [0, 0, 0.25, 0.5, 1], chunk=2, adain=False)
+    fidelities, runtime = [0, 0, 0.25, 0.5, 1], Runtime(batch_size=2)
+    restore_crops(recorder, some_crops(5), fidelities, adain=False, runtime=runtime)
     assert [count for count, _, _ in recorder.calls] == [2, 2, 1]
     first, second, third = (fidelity for _, fidelity, _ in recorder.calls)
     assert first == 0  # one number, so that the network can leave the fusion out
@@ -69,14 +72,15 @@ def test_values_outside_the_range_do_not_reach_the_network():
     assert float(restore_crops(Recorder(limit=1.5), crops).max()) == 1
 
 
-def test_a_broken_face_is_reported_and_left_as_it_was():
+def test_a_failed_face_is_reported_and_left_as_it_was():
     crops = torch.stack([torch.full((32, 32, 3), value) for value in (0.1, 0.9, 0.2, 0.8)])
-    restored = try_restore_crops(Recorder(limit=0.5), crops, chunk=3)
-    assert restored.broken == (1, 3)
+    restored = try_restore_crops(Recorder(limit=0.5), crops, runtime=Runtime(batch_size=3))
+    assert restored.failed == (1, 3)
+    assert any("faces 2, 4 of 4" in warning for warning in restored.warnings)
     assert torch.allclose(restored.crops, crops, atol=1e-6)
 
 
-def test_broken_faces_raise_where_nobody_asked_for_them():
+def test_failed_faces_raise_where_nobody_asked_for_them():
     crops = torch.stack([torch.full((32, 32, 3), value) for value in (0.1, 0.9)])
     with pytest.raises(PictureError, match="face 2"):
         restore_crops(Recorder(limit=0.5), crops)
@@ -90,7 +94,8 @@ def test_no_face_gives_an_empty_batch_without_a_call():
 
 def test_progress_counts_faces():
     seen: list[tuple[int, int]] = []
-    restore_crops(Recorder(), some_crops(5), chunk=2, on_progress=lambda *at: seen.append(at))
+    runtime = Runtime(lambda *at: seen.append(at), batch_size=2)
+    restore_crops(Recorder(), some_crops(5), runtime=runtime)
     assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
@@ -111,69 +116,25 @@ def test_other_shapes_are_refused(shape):
         restore_crops(Recorder(), torch.zeros(shape))
 
 
-def test_chunk_must_hold_a_face():
-    with pytest.raises(SettingError, match="chunk"):
-        restore_crops(Recorder(), some_crops(1), chunk=0)
+def test_gray_faces_stay_gray_only_if_asked_and_if_colour_is_not_the_point():
+    class Tinting(Recorder):
+        def forward(self, crops, fidelity=0.5, adain=None):
+            return crops * 0.5 + torch.tensor([0.4, 0.0, -0.4]).view(1, 3, 1, 1)
+
+    gray = some_crops(1)[..., :1].expand(-1, -1, -1, 3)
+    for variant, keep_gray, stays in (
+        ("restoration", True, True),
+        ("restoration", False, False),
+        ("colorization", True, False),
+    ):
+        network = Tinting()
+        network.variant = variant
+        restored = restore_crops(network, gray, keep_gray=keep_gray)
+        spread = restored.amax(-1) - restored.amin(-1)
+        assert (float(spread.max()) < 1e-5) == stays
 
 
-# ---------------------------------------------------------------------------------- out of memory
-
-
-def limited(network, monkeypatch, most: int) -> list[int]:
-    """Make larger batches run out of memory; the returned list grows by each batch tried."""
-    tried: list[int] = []
-    forward = network.forward
-    failed: list[weakref.ref] = []
-
-    def forward_if_small(crops, *rest):
-        assert not any(reference() is not None for reference in failed), "still held when retried"
-        tried.append(len(crops))
-        if len(crops) > most:
-            failed.append(weakref.ref(crops))
-            raise torch.cuda.OutOfMemoryError("out of memory, says the test")
-        return forward(crops, *rest)
-
-    monkeypatch.setattr(network, "forward", forward_if_small)
-    return tried
-
-
-def test_out_of_memory_halves_the_chunk_and_goes_on_with_that(tiny_codeformer, monkeypatch):
-    crops, fidelities = some_crops(7, 64), [0, 0.1, 0.2, 0.5, 0.5, 0.8, 1]
-    expected = restore_crops(tiny_codeformer, crops, fidelities, chunk=1)
-    emptied, seen = [], []
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
-    tried = limited(tiny_codeformer, monkeypatch, most=2)
-    restored = restore_crops(
-        tiny_codeformer, crops, fidelities, chunk=6, on_progress=lambda *at: seen.append(at)
-    )
-    assert torch.allclose(restored, expected, atol=1e-5)
-    assert tried == [6, 3, 1, 1, 1, 1, 1, 1, 1]
-    assert len(emptied) == 2
-    assert seen == [(done, 7) for done in range(1, 8)]
-
-
-def test_a_chunk_larger_than_the_batch_is_halved_from_the_batch(tiny_codeformer, monkeypatch):
-    tried = limited(tiny_codeformer, monkeypatch, most=1)
-    restore_crops(tiny_codeformer, some_crops(2, 64), chunk=100)
-    assert tried == [2, 1, 1]
-
-
-def test_no_room_for_one_face_is_an_error_with_a_remedy(tiny_codeformer, monkeypatch):
-    tried = limited(tiny_codeformer, monkeypatch, most=0)
-    with pytest.raises(OutOfMemoryError, match=r"one face of 64 px.*--device cpu"):
-        restore_crops(tiny_codeformer, some_crops(4, 64))
-    assert tried == [4, 2, 1]
-
-
-def test_a_hosts_wrapper_halves_by_itself_and_its_error_stays_its_own():
-    error, tried = torch.cuda.OutOfMemoryError("out of memory, says the host"), []
-
-    class Wrapper(Recorder):
-        def __call__(self, crops, fidelity=0.5, adain=None):
-            tried.append(len(crops))
-            raise error
-
-    with pytest.raises(torch.cuda.OutOfMemoryError) as raised:
-        restore_crops(Wrapper(), some_crops(4))
-    assert raised.value is error
-    assert tried == [4]
+def test_crops_larger_than_the_models_are_mentioned():
+    assert try_restore_crops(Recorder(), some_crops(1, 40)).warnings == ()
+    (warning,) = try_restore_crops(Recorder(), some_crops(2, 80)).warnings
+    assert "2 of 2 faces" in warning

@@ -5,11 +5,11 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from codeformer_core.errors import PictureError, SettingError
 from codeformer_core.faces import Box, Face, Faces, Landmarks, PasteOptions, place
 from codeformer_core.images import resize
-from codeformer_core.networks import CodeFormerConfig, VQGANConfig
 from codeformer_core.pipeline import restore_image
 from codeformer_core.runtime import Runtime
 
@@ -18,18 +18,20 @@ FACE_SIZE = 60.0
 """Side in picture pixels of the aligned square of every face here."""
 
 
-class Network:
+class Network(nn.Module):
     """A network of 64 px that returns its input (or a colour, or NaN)."""
 
     size = 64
+    bytes_per_face = 1e6
+    notice = None
 
     def __init__(self, colour: float | None = None, variant: str = "restoration") -> None:
-        vqgan = VQGANConfig(image_size=64, multipliers=(1, 2))
-        self.config = CodeFormerConfig(vqgan, fusion_sizes=(), variant=variant)
+        super().__init__()
+        self.variant = variant
         self.colour = colour
         self.fidelities: list[object] = []
 
-    def __call__(self, crops, fidelity=0.5, adain=None):
+    def forward(self, crops, fidelity=0.5, adain=None):
         self.fidelities.append(fidelity)
         return crops if self.colour is None else torch.full_like(crops, self.colour)
 
@@ -133,7 +135,7 @@ def test_upscaled_faces_lie_where_the_upscaled_picture_has_them(upscale):
 def test_background_upscaler_is_used_and_its_result_brought_to_size():
     asked: list[tuple[int, ...]] = []
 
-    def upscaler(images: torch.Tensor) -> torch.Tensor:
+    def upscaler(images: torch.Tensor, runtime: Runtime) -> torch.Tensor:
         asked.append(tuple(images.shape))
         return torch.full((1, 4 * HEIGHT, 4 * WIDTH, 3), 0.125)
 
@@ -164,26 +166,27 @@ def test_one_fidelity_a_face():
 
 @pytest.mark.parametrize("upscale", [1, 1.5])
 @pytest.mark.parametrize("colour_match", ["none", "lab"])
-def test_the_size_of_chunks_changes_nothing(upscale, colour_match):
+def test_the_size_of_batches_changes_nothing(upscale, colour_match):
     # The first two overlap, so what is pasted before must not colour what comes after.
     detector = Detector(((70, 60), (85, 60), (120, 60)), (), ((80, 60), (30, 50)))
     frames = torch.stack([smooth(), noise(HEIGHT, WIDTH, 3), smooth().flip(1)])
     options = PasteOptions(colour_match=colour_match)
     settings = {"paste": options, "upscale": upscale, "fidelity": [0.1, 0.2, 0.3, 0.4, 0.5]}
-    whole = restore_image(frames, Tinting(), detector, chunk=100, **settings)
-    for chunk in (1, 2):
-        parts = restore_image(frames, Tinting(), detector, chunk=chunk, **settings)
+    whole = restore_image(frames, Tinting(), detector, runtime=Runtime(batch_size=100), **settings)
+    for size in (1, 2):
+        runtime = Runtime(batch_size=size)
+        parts = restore_image(frames, Tinting(), detector, runtime=runtime, **settings)
         assert torch.equal(parts.image, whole.image)
         assert torch.equal(parts.mask, whole.mask)
 
 
-def test_no_more_than_a_chunk_of_crops_is_held():
+def test_no_more_than_a_batch_of_crops_is_held():
     class Watcher(Network):
         def __init__(self) -> None:
             super().__init__()
             self.earlier: list[weakref.ref[torch.Tensor]] = []
 
-        def __call__(self, crops, fidelity=0.5, adain=None):
+        def forward(self, crops, fidelity=0.5, adain=None):
             assert all(past() is None for past in self.earlier)
             assert len(crops) <= 2
             result = crops.clone()
@@ -192,14 +195,14 @@ def test_no_more_than_a_chunk_of_crops_is_held():
 
     network = Watcher()
     detector = Detector(*[((40, 60), (80, 60), (120, 60))] * 5)
-    restore_image(noise(5, HEIGHT, WIDTH, 3), network, detector, chunk=2)
+    restore_image(noise(5, HEIGHT, WIDTH, 3), network, detector, runtime=Runtime(batch_size=2))
     assert len(network.earlier) == 2 * 8
 
 
 def test_frames_are_enlarged_one_by_one():
     asked: list[int] = []
 
-    def upscaler(images: torch.Tensor) -> torch.Tensor:
+    def upscaler(images: torch.Tensor, runtime: Runtime) -> torch.Tensor:
         asked.append(len(images))
         return resize(images, 4 * HEIGHT, 4 * WIDTH)
 
@@ -234,7 +237,7 @@ def test_gray_pictures_become_three_equal_channels():
 class Tinting(Network):
     """Adds colour to whatever it gets."""
 
-    def __call__(self, crops, fidelity=0.5, adain=None):
+    def forward(self, crops, fidelity=0.5, adain=None):
         return crops * 0.5 + torch.tensor([0.4, 0.0, -0.4]).view(1, 3, 1, 1)
 
 
@@ -256,11 +259,11 @@ def test_faces_of_coloured_pictures_keep_the_networks_colours():
     assert float(result.image[60, 80, 0] - result.image[60, 80, 2]) > 0.1
 
 
-def test_a_broken_face_is_left_alone_and_named():
+def test_a_failed_face_is_left_alone_and_named():
     image = noise(HEIGHT, WIDTH, 3)
 
     class Half(Network):
-        def __call__(self, crops, fidelity=0.5, adain=None):
+        def forward(self, crops, fidelity=0.5, adain=None):
             out = torch.zeros_like(crops)
             out[0, 0, 0, 0] = torch.inf
             return out
@@ -291,6 +294,23 @@ def test_given_faces_need_no_detector():
     assert torch.equal(again.image, found.image)
 
 
+def test_only_picked_faces_are_restored_with_the_fidelities_of_their_numbers():
+    image, network = noise(HEIGHT, WIDTH, 3), Network(0.0)
+    detector = Detector(((30, 60), (80, 60), (130, 60)))
+    result = restore_image(image, network, detector, picked=[3, 9, 1], fidelity=[0.3, 0.9, 0.1])
+    assert result.faces.count == 3
+    assert result.picked == (0, 2)
+    assert torch.allclose(network.fidelities[0], torch.tensor([0.1, 0.3]))
+    assert [float(result.mask[60, x]) for x in (30, 80, 130)] == pytest.approx([1, 0, 1])
+    assert any("not found this time: face 9" in warning for warning in result.warnings)
+
+
+def test_what_a_restorer_wants_its_user_to_know_is_said():
+    network = Network()
+    network.notice = "fidelity has no effect"
+    assert network.notice in restore_image(smooth(), network, Detector(())).warnings
+
+
 def test_pasting_twice_does_not_move_the_face():
     image = smooth()
     once = restore_image(image, Network(), Detector(((80, 60),)))
@@ -308,7 +328,7 @@ def test_opacity_of_the_blend_reaches_the_paste():
 
 def test_a_parser_decides_the_mask():
     class Parser:
-        def masks(self, crops, *, hair=True, **others):
+        def masks(self, crops, *, runtime, hair=True, **others):
             assert crops.shape == (1, 64, 64, 3)
             assert hair is False
             left_half = torch.zeros(1, 512, 512)
@@ -330,8 +350,7 @@ def test_progress_only_rises_and_ends_at_the_end():
         noise(4, HEIGHT, WIDTH, 3),
         Network(),
         detector,
-        chunk=2,
-        on_progress=lambda *at: seen.append(at),
+        runtime=Runtime(lambda *at: seen.append(at), batch_size=2),
     )
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] == seen[-1][1]
@@ -346,7 +365,7 @@ def test_stopping_in_the_progress_stops_the_work():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        restore_image(smooth(), network, Detector(((80, 60),)), on_progress=stop)
+        restore_image(smooth(), network, Detector(((80, 60),)), runtime=Runtime(stop))
     assert network.fidelities == []
 
 

@@ -3,7 +3,7 @@ import { make } from "./panel.js";
 import { t } from "./words.js";
 
 /**
- * @typedef {object} KnownFile as nodes/routes.py describes it
+ * @typedef {object} KnownFile as nodes/host/routes.py describes it
  * @property {string} name
  * @property {string[]} aliases
  * @property {number | null} bytes

@@ -1,6 +1,8 @@
-"""What is said about faces larger than the model."""
+"""What is said about results."""
 
-from codeformer_core.pipeline.large_faces import large_face_notes
+from types import SimpleNamespace
+
+from codeformer_core.pipeline.notes import large_face_notes, notes_on
 
 
 def test_faces_that_fit_or_nearly_fit_are_not_mentioned():
@@ -18,3 +20,11 @@ def test_larger_faces_are_counted_and_measured():
 def test_the_remedy_fits_the_model():
     assert "codeformer.pth" in large_face_notes([1000], 128)[0]
     assert "make the picture smaller" in large_face_notes([1000], 512)[0]
+
+
+def test_a_model_trained_for_something_else_is_mentioned():
+    network = SimpleNamespace(size=64, variant="restoration", notice=None)
+    (note,) = notes_on(network, [64.0], (), variant="inpainting")
+    assert "trained for restoration, not for inpainting" in note
+    network.variant = "inpainting"
+    assert notes_on(network, [64.0], (), variant="inpainting") == ()

@@ -8,17 +8,17 @@ cannot post without being asked first, and refuse what the browser itself calls 
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from . import host, models
+from ..choices import Choices, known_downloads
+from .messages import log, server
 
 if TYPE_CHECKING:
-    from ..codeformer_core.downloads.catalogue import KnownFile
+    from ...codeformer_core.downloads.catalogue import KnownFile
 
 PATH = "/codeformer/downloads"
 """GET tells about all files, POST starts one, POST to `/cancel` below it stops one."""
@@ -45,34 +45,34 @@ _lock = threading.Lock()
 
 def register() -> None:
     """Add the routes to a running server; outside of one there is nothing to add them to."""
-    server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-    if server is None:
+    running = server()
+    if running is None:
         return
-    server.routes.get(PATH)(list_files)
-    server.routes.post(PATH)(start)
-    server.routes.post(f"{PATH}/cancel")(cancel)
+    running.routes.get(PATH)(list_files)
+    running.routes.post(PATH)(start)
+    running.routes.post(f"{PATH}/cancel")(cancel)
 
 
 async def list_files(request: web.Request) -> web.Response:
     """Tell about every file that can be downloaded."""
-    return web.json_response([_described(kind, file) for kind, file in models.known_downloads()])
+    return web.json_response([_described(choices, file) for choices, file in known_downloads()])
 
 
 async def start(request: web.Request) -> web.Response:
     """Start a download, or find it running."""
-    kind, file = await _requested(request)
+    choices, file = await _requested(request)
     with _lock:
         running = _transfers.get(file.name)
         if running is None or running.state != "running":
             transfer = _transfers[file.name] = Transfer()
-            arguments = (kind, file, transfer)
+            arguments = (choices, file, transfer)
             threading.Thread(target=_run, args=arguments, name=PATH, daemon=True).start()
-    return web.json_response(_described(kind, file), status=202)
+    return web.json_response(_described(choices, file), status=202)
 
 
 async def cancel(request: web.Request) -> web.Response:
     """Stop a download; what has arrived is kept for the next try."""
-    kind, file = await _requested(request)
+    choices, file = await _requested(request)
     with _lock:
         transfer = _transfers.get(file.name)
         if transfer is not None and transfer.state == "running":
@@ -80,10 +80,10 @@ async def cancel(request: web.Request) -> web.Response:
             # Its thread may wait for the server for a while. A new click need not wait with it:
             # the download it starts takes over as soon as the old one lets the file go.
             transfer.state = "cancelled"
-    return web.json_response(_described(kind, file))
+    return web.json_response(_described(choices, file))
 
 
-async def _requested(request: web.Request) -> tuple[models.ModelKind, KnownFile]:
+async def _requested(request: web.Request) -> tuple[Choices, KnownFile]:
     """The file a request names.
 
     Raises:
@@ -98,9 +98,9 @@ async def _requested(request: web.Request) -> tuple[models.ModelKind, KnownFile]
     except (ValueError, RecursionError):
         raise web.HTTPBadRequest(text="send JSON") from None
     name = asked.get("name") if isinstance(asked, dict) else None
-    for kind, file in models.known_downloads():
+    for choices, file in known_downloads():
         if file.name == name:
-            return kind, file
+            return choices, file
     raise web.HTTPNotFound(text="no such file is in the catalogue")
 
 
@@ -118,7 +118,7 @@ async def _short_body(request: web.Request) -> bytes:
     return body
 
 
-def _described(kind: models.ModelKind, file: KnownFile) -> dict[str, Any]:
+def _described(choices: Choices, file: KnownFile) -> dict[str, Any]:
     transfer = _transfers.get(file.name)
     return {
         "name": file.name,
@@ -126,17 +126,17 @@ def _described(kind: models.ModelKind, file: KnownFile) -> dict[str, Any]:
         "bytes": file.bytes,
         "licence": file.licence,
         "commercial_use": file.commercial_use,
-        "here": models.is_here(kind, file),
+        "here": choices.is_here(file),
         "state": None if transfer is None else transfer.state,
         "done": 0 if transfer is None else transfer.done,
         "reason": "" if transfer is None else transfer.reason,
     }
 
 
-def _run(kind: models.ModelKind, file: KnownFile, transfer: Transfer) -> None:
+def _run(choices: Choices, file: KnownFile, transfer: Transfer) -> None:
     """Download in a thread of its own."""
-    from ..codeformer_core.downloads.download import DownloadCancelledError, download
-    from ..codeformer_core.errors import CodeFormerError
+    from ...codeformer_core.downloads.download import DownloadCancelledError, download
+    from ...codeformer_core.errors import CodeFormerError
 
     def progress(done: int, total: int | None) -> None:
         transfer.done = done
@@ -144,14 +144,14 @@ def _run(kind: models.ModelKind, file: KnownFile, transfer: Transfer) -> None:
     # The thread's boundary: an error nobody expected must also end what the button shows.
     outcome = "failed"
     try:
-        download(file, models.folder_for(kind, file), progress, transfer.cancel.is_set)
+        download(file, choices.folder_for(file), progress, transfer.cancel.is_set)
         outcome = "done"
     except DownloadCancelledError:
         outcome = "cancelled"
     except CodeFormerError as error:
         transfer.reason = str(error)
     except Exception as error:
-        host.log.exception("%s: the download failed", file.name)
+        log.exception("%s: the download failed", file.name)
         transfer.reason = (
             f"{file.name}: unexpected error: {type(error).__name__}: {error}; the host's log says "
             "where. Try again: what has arrived is kept"

@@ -1,27 +1,30 @@
-"""Inpainting touches the mask only; colorization gives colours."""
-
-from types import SimpleNamespace
+"""Inpainting touches the mask only."""
 
 import pytest
 import torch
+from torch import nn
 
 from codeformer_core.errors import PictureError
 from codeformer_core.faces import Box, Face, Faces, landmarks_of
 from codeformer_core.faces.types import Placement
-from codeformer_core.pipeline.variants import colorize_crops, inpaint_crops, inpaint_pictures
+from codeformer_core.pipeline import inpaint
+from codeformer_core.runtime import Runtime
 
 
-class Painter:
+class Painter(nn.Module):
     """A network that makes every pixel one colour and remembers its input."""
 
     size = 32
-    config = SimpleNamespace(variant="inpainting")
+    variant = "inpainting"
+    bytes_per_face = 1e6
+    notice = None
 
     def __init__(self, colour=(1.0, -1.0, -1.0)) -> None:
+        super().__init__()
         self.colour = torch.tensor(colour).view(1, 3, 1, 1)
         self.seen: list[torch.Tensor] = []
 
-    def __call__(self, crops, fidelity=0.5, adain=None):
+    def forward(self, crops, fidelity=0.5, adain=None):
         self.seen.append(crops)
         return self.colour.expand_as(crops).clone()
 
@@ -40,7 +43,7 @@ def test_pixels_outside_of_the_mask_are_exact(crops) -> None:
     mask = torch.zeros(1, 48, 48)
     mask[:, 10:20, 5:30] = 1
     painter = Painter()
-    filled = inpaint_crops(painter, crops, mask).crops
+    filled = inpaint(painter, crops, mask).images
     assert filled.shape == crops.shape
     assert torch.equal(filled[:, mask[0] == 0], crops[:, mask[0] == 0])
     assert torch.equal(filled[0, 12, 12], torch.tensor([1.0, 0, 0]))
@@ -50,7 +53,7 @@ def test_network_sees_white_where_the_mask_is_even_a_little(crops) -> None:
     mask = torch.zeros(2, 48, 48)
     mask[1, :24] = 0.2
     painter = Painter()
-    filled = inpaint_crops(painter, crops, mask).crops
+    filled = inpaint(painter, crops, mask).images
     assert painter.seen[0][1, :, 2:10].min() > 0.999
     assert painter.seen[0][0].max() < 1
     expected = 0.8 * crops[1, 3, 3] + 0.2 * torch.tensor([1.0, 0, 0])
@@ -58,20 +61,36 @@ def test_network_sees_white_where_the_mask_is_even_a_little(crops) -> None:
 
 
 def test_a_face_that_fails_keeps_its_pixels(crops) -> None:
-    filled = inpaint_crops(Painter((float("nan"),) * 3), crops, torch.ones(1, 48, 48))
-    assert filled.broken == (0, 1)
-    torch.testing.assert_close(filled.crops, crops)
+    filled = inpaint(Painter((float("nan"),) * 3), crops, torch.ones(1, 48, 48))
+    assert "faces 1, 2 of 2" in filled.warnings[0]
+    assert filled.mask.max() == 0
+    torch.testing.assert_close(filled.images, crops)
 
 
 def test_masks_of_another_number_are_refused(crops) -> None:
     with pytest.raises(PictureError, match="3 masks for 2 pictures"):
-        inpaint_crops(Painter(), crops, torch.ones(3, 48, 48))
+        inpaint(Painter(), crops, torch.ones(3, 48, 48))
 
 
 def test_no_crops_give_none() -> None:
     none = torch.zeros(0, 32, 32, 3)
-    assert inpaint_crops(Painter(), none, torch.ones(1, 8, 8)).crops.shape == none.shape
-    assert colorize_crops(Painter(), none, keep_light=True).crops.shape == none.shape
+    assert inpaint(Painter(), none, torch.ones(1, 8, 8)).images.shape == none.shape
+
+
+def test_batches_and_opacity_change_nothing(crops) -> None:
+    mask = torch.zeros(2, 48, 48)
+    mask[0, :20], mask[1, 30:] = 1, 0.5
+    whole = inpaint(Painter(), crops, mask).images
+    with_opacity = torch.cat([crops, torch.rand(2, 48, 48, 1)], dim=-1)
+    parts = inpaint(Painter(), with_opacity, mask, runtime=Runtime(batch_size=1)).images
+    assert torch.equal(parts[..., :3], whole)
+    assert torch.equal(parts[..., 3], with_opacity[..., 3])
+
+
+def test_faces_of_another_batch_are_refused() -> None:
+    faces = Faces(((face(25),),), 60, 100)
+    with pytest.raises(PictureError, match="1 frames"):
+        inpaint(Painter(), torch.zeros(2, 60, 100, 3), torch.ones(1, 8, 8), faces=faces)
 
 
 def test_whole_pictures_change_only_in_masked_faces() -> None:
@@ -80,7 +99,7 @@ def test_whole_pictures_change_only_in_masked_faces() -> None:
     masks = torch.zeros(2, 60, 100)
     masks[:, 25:35, 15:35] = 1
     painter = Painter()
-    result = inpaint_pictures(painter, images, faces, masks)
+    result = inpaint(painter, images, masks, faces=faces)
     filled, reached = result.images, result.mask
     assert len(painter.seen[0]) == 1, "the face without a mask needs no network"
     assert torch.equal(filled[masks == 0], images[masks == 0])
@@ -95,21 +114,5 @@ def test_broken_pixels_under_the_mask_are_repaired() -> None:
     images[0, 30, 25] = float("nan")
     masks = torch.zeros(1, 60, 100)
     masks[0, 28:33, 22:28] = 0.5
-    result = inpaint_pictures(Painter(), images, Faces(((face(25),),), 60, 100), masks)
+    result = inpaint(Painter(), images, masks, faces=Faces(((face(25),),), 60, 100))
     assert result.images.isfinite().all()
-
-
-def test_colorization_sees_gray_and_gives_colours(crops) -> None:
-    painter = Painter()
-    coloured = colorize_crops(painter, crops).crops
-    seen = painter.seen[0]
-    torch.testing.assert_close(seen[:, 0], seen[:, 2])
-    assert torch.equal(coloured[0, 0, 0], torch.tensor([1.0, 0, 0]))
-
-
-def test_kept_light_is_the_pictures_own() -> None:
-    crops = torch.linspace(0.2, 0.5, 32).view(1, 1, 32, 1).expand(1, 32, 32, 3)
-    coloured = colorize_crops(Painter((0.3, 0.1, -0.1)), crops, keep_light=True).crops
-    assert (coloured[..., 0] - coloured[..., 2]).min() > 0.01
-    luminance = coloured @ torch.tensor([0.2126, 0.7152, 0.0722])
-    torch.testing.assert_close(luminance, crops[..., 0], atol=0.03, rtol=0)

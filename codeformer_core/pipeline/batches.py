@@ -1,0 +1,122 @@
+"""Faces through a restorer, batch by batch: the one loop of everything that restores."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..faces import match_gray
+from ..images import from_network, resize, to_network
+from ..models.restorer import Restorer
+from ..networks import Fidelity
+from ..runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some consecutive faces of a job, restored."""
+
+    part: slice
+    """Their places among all faces."""
+    inputs: Tensor
+    """(n, H, H, 3): the crops that were to be restored."""
+    crops: Tensor
+    """(n, S, S, 3) float32 in 0..1, where the input was; a failed face is its input, resized."""
+    failed: tuple[int, ...]
+    """Places, among all faces, of those whose result held NaN or infinity."""
+
+    @property
+    def sound(self) -> list[int]:
+        """Places, among all faces, of those that came out."""
+        return [place for place in places_of(self.part) if place not in self.failed]
+
+    @property
+    def sound_crops(self) -> Tensor:
+        """Those that came out."""
+        return self.crops[[place - self.part.start for place in self.sound]]
+
+
+def restored_batches(
+    network: Restorer,
+    crops: Callable[[slice], Tensor],
+    fidelity: Tensor,
+    *,
+    adain: bool | None,
+    keep_gray: bool,
+    runtime: Runtime,
+) -> Iterator[Batch]:
+    """Restore faces, of which only a batch need be there at once.
+
+    Args:
+        network: restores them.
+        crops: makes the (n, H, H, 3) crops of some places, RGB in 0..1; resized to the network's
+            size if they differ.
+        fidelity: (N,) one for each face.
+        adain: match colours in the network; None takes its own setting.
+        keep_gray: faces of gray and toned pictures stay so, unless the network gives colour.
+        runtime: where the network runs.
+
+    Raises:
+        OutOfMemoryError: there is no room even for one face.
+    """
+    device = runtime.device(network)
+
+    def restore(part: slice, inputs: Tensor) -> Tensor:
+        faces = to_network(inputs.clamp(0, 1)).to(device)
+        return network(faces, shortest(fidelity[part]), adain)
+
+    return finished_batches(
+        network, crops, restore, len(fidelity), keep_gray=keep_gray, runtime=runtime
+    )
+
+
+def finished_batches(
+    network: Restorer,
+    crops: Callable[[slice], Tensor],
+    generate: Callable[[slice, Tensor], Tensor],
+    count: int,
+    *,
+    keep_gray: bool,
+    runtime: Runtime,
+) -> Iterator[Batch]:
+    """Generate faces and make pictures of them.
+
+    Args:
+        network: what `generate` runs.
+        crops: as of `restored_batches`.
+        generate: (n, 3, S, S) in -1..1 of places and their (n, S, S, 3) crops.
+        count: number of faces.
+        keep_gray: as of `restored_batches`.
+        runtime: where the network runs; shows the last face of every batch.
+
+    Raises:
+        OutOfMemoryError: there is no room even for one face.
+    """
+    keep_gray = keep_gray and network.variant != "colorization"
+
+    def finish(part: slice) -> Batch:
+        inputs = crops(part)
+        resized = resize(inputs.float(), network.size, network.size)
+        outputs = generate(part, resized).to(inputs.device)
+        # Before the clamp of `from_network`, which makes a plain 1 of an infinity.
+        finite = outputs.isfinite().flatten(1).all(1)
+        pictures = torch.where(finite[:, None, None, None], from_network(outputs), resized)
+        if keep_gray:
+            pictures = match_gray(pictures, inputs)
+        failed = (part.start + int(index) for index in (~finite).nonzero())
+        return Batch(part, inputs, pictures, tuple(failed))
+
+    for _, batch in runtime.batches(network, count, finish, bytes_per_item=network.bytes_per_face):
+        runtime.show(batch.crops[-1])
+        yield batch
+
+
+def shortest(fidelity: Tensor) -> Fidelity:
+    """Equal weights as one number: a network may take a shorter way, and always does for 0."""
+    return float(fidelity[0]) if bool((fidelity == fidelity[0]).all()) else fidelity
+
+
+def places_of(part: slice) -> range:
+    """The places of a slice."""
+    return range(part.start, part.stop)

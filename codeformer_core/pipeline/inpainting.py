@@ -1,0 +1,212 @@
+"""Fill hidden parts of faces, as the published inpainting network does."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import PictureError
+from ..faces import Canvas, Faces, PasteOptions, crop_faces
+from ..faces.crop import check_frames, placement_in
+from ..faces.warp import warp
+from ..images import resize
+from ..models.restorer import Restorer
+from ..networks import Fidelity, fidelity_per_face
+from ..runtime import Runtime
+from .batches import places_of, restored_batches
+from .crops import check_crops
+from .notes import notes_on, sides_of
+from .painting import PaintedPictures, with_opacity
+
+VARIANT = "inpainting"
+HIDDEN = 0.5 / 255
+"""A mask above this hides its pixel from the network altogether."""
+WHITE = 1.0
+"""What the networks were trained to see where a face is hidden."""
+FEATHER = 0.04
+"""Of the filled crops, in whole pictures."""
+
+
+def inpaint(
+    network: Restorer,
+    images: Tensor,
+    masks: Tensor,
+    fidelity: Fidelity = 1.0,
+    *,
+    faces: Faces | None = None,
+    adain: bool | None = None,
+    runtime: Runtime | None = None,
+) -> PaintedPictures:
+    """Fill the masked parts of aligned faces, or of the `faces` of whole pictures.
+
+    Args:
+        network: a restorer, best of the inpainting variant.
+        images: as of `inpaint_crops`, or of `inpaint_pictures` if there are `faces`.
+        masks: see there, and so are the settings that follow.
+        fidelity: see there.
+        faces: the faces of whole pictures.
+        adain: see there.
+        runtime: see there.
+    """
+    if faces is None:
+        return inpaint_crops(network, images, masks, fidelity, adain=adain, runtime=runtime)
+    return inpaint_pictures(network, images, faces, masks, fidelity, adain=adain, runtime=runtime)
+
+
+def inpaint_crops(
+    network: Restorer,
+    crops: Tensor,
+    masks: Tensor,
+    fidelity: Fidelity = 1.0,
+    *,
+    adain: bool | None = None,
+    runtime: Runtime | None = None,
+) -> PaintedPictures:
+    """Fill the masked parts of aligned faces.
+
+    Args:
+        network: a restorer, best of the inpainting variant.
+        crops: (N, H, H, 3 or 4) RGB in 0..1; a fourth channel is kept.
+        masks: (N, h, w) or one for all (1, h, w), 1 where to fill, any size.
+        fidelity: 0 to 1, one number or one a face; the published inpainting runs at 1.
+        adain: match colours in the network; None takes the variant's own setting.
+        runtime: where the network runs and progress goes, counted in faces.
+
+    Returns:
+        The crops at their own size: where the mask is 0, `crops` bit for bit.
+
+    Raises:
+        OutOfMemoryError: the device has no room even for one face at a time.
+        PictureError: crops of another shape, or masks that do not belong to them.
+        SettingError: a setting is out of range.
+    """
+    colours = crops[..., :3]
+    check_crops(colours)
+    masks = fitting_masks(masks, colours)
+    result, reached, failed = crops.clone(), masks.clone(), list[int]()
+    for batch in restored_batches(
+        network,
+        lambda part: hide(colours[part], masks[part]),
+        fidelity_per_face(fidelity, len(crops)),
+        adain=adain,
+        keep_gray=False,
+        runtime=runtime or Runtime(),
+    ):
+        part = batch.part
+        filled = resize(batch.crops, *crops.shape[1:3])
+        result[part, ..., :3] = composite(colours[part], filled, masks[part])
+        failed += batch.failed
+    result[failed], reached[failed] = crops[failed], 0.0
+    notes = notes_on(network, sides_of(crops), failed, variant=VARIANT)
+    return PaintedPictures(result, reached, notes)
+
+
+def inpaint_pictures(
+    network: Restorer,
+    images: Tensor,
+    faces: Faces,
+    masks: Tensor,
+    fidelity: Fidelity = 1.0,
+    *,
+    adain: bool | None = None,
+    runtime: Runtime | None = None,
+) -> PaintedPictures:
+    """Fill the masked parts of the faces of whole pictures.
+
+    Args:
+        network: a restorer, best of the inpainting variant.
+        images: (B, H, W, 3 or 4) RGB in 0..1, those in which the faces were found.
+        faces: their faces.
+        masks: (B, h, w) or (1, h, w), 1 where to fill.
+        fidelity: as of `inpaint_crops`, and so are the settings that follow.
+        adain: see there.
+        runtime: see there.
+
+    Returns:
+        The pictures, the same bit for bit where the mask is 0 or no face is.
+
+    Raises:
+        OutOfMemoryError: the device has no room even for one face at a time.
+        PictureError: masks or faces of other pictures.
+        SettingError: a setting is out of range.
+    """
+    colours = images[..., :3]
+    check_frames(colours, faces)
+    masks = fitting_masks(masks, colours)
+    hidden, canvas = hide(colours, masks), Canvas(colours.clone(), PasteOptions(feather=FEATHER))
+    in_crops = enumerate(_crop_masks(masks, faces, network.size))
+    touched = [place for place, mask in in_crops if bool(mask.max() > HIDDEN)]
+    wanted, failed = faces.take(touched), list[int]()
+    for batch in restored_batches(
+        network,
+        lambda part: crop_faces(hidden, wanted.take(places_of(part)), network.size),
+        fidelity_per_face(fidelity, faces.count)[touched],
+        adain=adain,
+        keep_gray=False,
+        runtime=runtime or Runtime(),
+    ):
+        filled = batch.sound_crops
+        canvas.paste(filled, wanted.take(batch.sound), torch.ones(filled.shape[:3]))
+        failed += [touched[place] for place in batch.failed]
+    return PaintedPictures(
+        with_opacity(composite(colours, canvas.frames, masks), images),
+        masks * canvas.mask,
+        notes_on(network, sides_of(images, faces), failed, variant=VARIANT),
+    )
+
+
+def fitting_masks(masks: Tensor, images: Tensor) -> Tensor:
+    """Bring masks to the number and size of pictures: (B, H, W) float32 in 0..1, NaN as 0.
+
+    Args:
+        masks: (B, h, w), (1, h, w) or (h, w).
+        images: (B, H, W, C).
+
+    Raises:
+        PictureError: neither one mask nor as many as pictures.
+    """
+    masks = masks[None] if masks.ndim == 2 else masks
+    if masks.ndim != 3 or len(masks) not in (1, len(images)):
+        raise PictureError(
+            f"there are {len(masks)} masks for {len(images)} pictures: give one for all, or one "
+            "for each"
+        )
+    masks = masks.to(images.device, torch.float32).nan_to_num(0.0).clamp(0, 1)
+    if masks.shape[1:] != images.shape[1:3]:
+        size = (int(images.shape[1]), int(images.shape[2]))
+        masks = functional.interpolate(masks[:, None], size, mode="bilinear", antialias=True)[:, 0]
+    return masks.expand(len(images), -1, -1)
+
+
+def hide(images: Tensor, masks: Tensor) -> Tensor:
+    """White where the masks hide the pictures."""
+    return torch.where((masks > HIDDEN)[..., None], torch.full_like(images, WHITE), images)
+
+
+def composite(images: Tensor, filled: Tensor, masks: Tensor) -> Tensor:
+    """`filled` where the masks are 1; `images` bit for bit where they are 0."""
+    result = images.clone()
+    touched = (masks > 0).any(0)  # (H, W), of all pictures
+    rows, columns = _reach(touched.any(1)), _reach(touched.any(0))
+    block = (slice(None), rows, columns)
+    share, below, above = masks[block][..., None], images[block], filled[block].to(images)
+    sound = torch.where(below.isfinite(), below, above)
+    # What nothing was put into stays: between two infinities there is no number.
+    changed = (share > 0) & (above != below)
+    result[block] = torch.where(changed, torch.lerp(sound, above, share), below)
+    return result
+
+
+def _reach(line: Tensor) -> slice:
+    """From the first to the last place that is true."""
+    places = line.nonzero().flatten().tolist()
+    return slice(places[0], places[-1] + 1) if places else slice(0, 0)
+
+
+def _crop_masks(masks: Tensor, faces: Faces, size: int) -> Iterator[Tensor]:
+    """The masks of pictures as the crops of their faces show them, one after the other."""
+    for frame, face in faces.in_frames():
+        mask = masks[frame][..., None]
+        to_picture = placement_in(masks[..., None], face).rescaled(size).inverse
+        yield warp(mask, to_picture, size, size, border=(0.0,))

@@ -1,0 +1,90 @@
+"""What a user should know of a result, in the user's words and with a remedy."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ..faces import Faces
+from ..faces.crop import placement_in
+from ..models.restorer import Restorer
+
+LARGEST_FACE = 1.25
+"""A face this many times larger than the model's crops is visibly softened by them."""
+
+
+def notes_on(
+    network: Restorer, sides: Sequence[float], failed: Sequence[int], variant: str | None = None
+) -> tuple[str, ...]:
+    """All that is to be said of restored faces.
+
+    Args:
+        network: what restored them.
+        sides: of their aligned squares, in pixels of the picture or the crop they come from.
+        failed: places of those that did not come out finite.
+        variant: what the network should have been trained for, if it matters.
+    """
+    return (
+        *((network.notice,) if network.notice else ()),
+        *_variant_notes(network.variant, variant),
+        *failure_notes(failed, len(sides)),
+        *large_face_notes(sides, network.size),
+    )
+
+
+def failure_notes(failed: Sequence[int], count: int) -> tuple[str, ...]:
+    """Which of all faces, counted from 0, no finite pixels came out for; none says nothing."""
+    if not failed:
+        return ()
+    return (
+        f"left as it was, because the model gave no finite pixels: {numbered(failed)} of {count}; "
+        "load the model as float32 if it runs in a smaller type",
+    )
+
+
+def large_face_notes(sides: Sequence[float], size: int) -> tuple[str, ...]:
+    """Which faces are larger than the model's crops: what is finer than those is lost.
+
+    Args:
+        sides: of all faces' aligned squares, in pixels of the picture or the crop they come from.
+        size: side of the model's crops in pixels.
+    """
+    large = [side for side in sides if side > LARGEST_FACE * size]
+    if not large:
+        return ()
+    remedy = (
+        "use a model for larger faces, such as codeformer.pth (512 px)"
+        if size < 512
+        else "make the picture smaller before restoring it"
+    )
+    whose = "the face is" if len(sides) == 1 else f"{len(large)} of {len(sides)} faces are"
+    return (
+        f"{whose} larger than the model's {size} px (up to {max(large):.0f} px) and may get "
+        f"softer: {remedy}",
+    )
+
+
+def _variant_notes(variant: str, wanted: str | None) -> tuple[str, ...]:
+    if wanted in (None, variant):
+        return ()
+    return (
+        f"the model was trained for {variant}, not for {wanted}: load codeformer_{wanted}.pth for "
+        "good results",
+    )
+
+
+def sides_of(images: Tensor, faces: Faces | None = None) -> list[float]:
+    """Sides of the faces' aligned squares in pixels.
+
+    Args:
+        images: (B, H, W, C) pictures, or aligned crops if there are no `faces`.
+        faces: the faces of the pictures.
+    """
+    if faces is None:
+        return [float(images.shape[1])] * len(images)
+    return [placement_in(images, face).face_size for face in faces]
+
+
+def numbered(places: Sequence[int]) -> str:
+    """Faces by their place, counted from 0, as people count them."""
+    numbers = ", ".join(str(place + 1) for place in places)
+    return f"face {numbers}" if len(places) == 1 else f"faces {numbers}"

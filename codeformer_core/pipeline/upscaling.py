@@ -1,0 +1,61 @@
+"""Make pictures larger, by interpolation or by a network of the caller's."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..errors import SettingError
+from ..images import resize
+from ..runtime import Runtime
+
+Upscaler = Callable[[Tensor, Runtime], Tensor]
+"""Enlarges (B, H, W, 3) pictures by a factor of its own, and says in the runtime how far it is."""
+
+LARGEST_UPSCALE = 4.0
+
+
+def check_upscale(upscale: float) -> None:
+    """Raise a SettingError unless the factor is in range."""
+    if not 1 <= upscale <= LARGEST_UPSCALE:
+        raise SettingError(f"upscale is {upscale}: it must be between 1 and {LARGEST_UPSCALE:g}")
+
+
+def enlarge(
+    images: Tensor,
+    upscale: float,
+    upscaler: Upscaler | None = None,
+    runtime: Runtime | None = None,
+) -> Tensor:
+    """Enlarge (B, H, W, C) pictures to exactly `upscale` times their size, rounded to pixels.
+
+    Args:
+        images: pictures; returned as they are if their size does not change.
+        upscale: the factor.
+        upscaler: does the work by a factor of its own; its result is resized to fit.
+        runtime: for the upscaler.
+    """
+    height, width = (round(side * upscale) for side in images.shape[1:3])
+    if (height, width) == images.shape[1:3]:
+        return images
+    runtime, count = runtime or Runtime(), len(images)
+    larger = images.new_empty((count, height, width, images.shape[3]))
+    # Frame by frame: an upscaler's own factor may be larger, and interpolation needs room too.
+    for index, place in enumerate(larger.split(1)):
+        frame = images[index : index + 1]
+        if upscaler is not None:
+            frame = upscaler(frame, runtime.share(index / count, (index + 1) / count))
+        place.copy_(resize(frame, height, width))
+    return larger
+
+
+def enlarged_copy(
+    images: Tensor, upscale: float, upscaler: Upscaler | None, runtime: Runtime
+) -> Tensor:
+    """Pictures of their own to paint on, with the opacity that `images` (B, H, W, 3 or 4) have."""
+    larger = enlarge(images[..., :3], upscale, upscaler, runtime)
+    if larger.shape[1:3] == images.shape[1:3]:
+        return images.clone()
+    if images.shape[3] == 3:
+        return larger
+    return torch.cat([larger, enlarge(images[..., 3:], upscale)], dim=3)

@@ -1,0 +1,36 @@
+"""Everything that touches the host: folders, memory, progress, Cancel, messages, routes."""
+
+from .folders import (
+    download_folder,
+    find_model,
+    model_files,
+    model_folders,
+    preview_file,
+    register_folders,
+    setting,
+)
+from .messages import cancelled, raise_if_cancelled, say, warn
+from .progress import ProgressBar
+from .runtime import HostRuntime, network_dtype, offload_device, operations, to_output
+from .upscaling import upscaler
+
+__all__ = [
+    "HostRuntime",
+    "ProgressBar",
+    "cancelled",
+    "download_folder",
+    "find_model",
+    "model_files",
+    "model_folders",
+    "network_dtype",
+    "offload_device",
+    "operations",
+    "preview_file",
+    "raise_if_cancelled",
+    "register_folders",
+    "say",
+    "setting",
+    "to_output",
+    "upscaler",
+    "warn",
+]

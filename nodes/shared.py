@@ -1,0 +1,144 @@
+"""Loaded models, each held once for all nodes that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
+
+from . import choices, host
+
+if TYPE_CHECKING:
+    from ..codeformer_core.faces import FaceDetector, FaceParser
+    from ..codeformer_core.metrics import IdentityNetwork, PerceptualDistance
+    from ..codeformer_core.models.restorer import Restorer
+
+Model = TypeVar("Model")
+
+_shared: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
+"""Loaded models while anything uses them: two loaders of one file share its weights."""
+_kept: dict[str, Any] = {}
+"""The models that nodes fall back on; no loader in the graph keeps them for us."""
+
+
+def restorer(entry: str) -> Restorer:
+    """What restores faces, behind an entry of its loader's list.
+
+    Raises:
+        CodeFormerError: no such file or package, not a restorer, damaged, or a failed download.
+    """
+    from ..codeformer_core.models.load import BUILTIN, find_restorer, load_restorer
+
+    built_in = entry == choices.BUILT_IN
+    path = find_restorer(BUILTIN) if built_in else choices.RESTORERS.path_of(entry)
+
+    def load() -> Restorer:
+        return load_restorer(
+            path,
+            operations=host.operations(),
+            device=host.offload_device(),
+            dtype=host.network_dtype(),
+        )
+
+    return _share(path, load)
+
+
+def detector(entry: str) -> FaceDetector:
+    """The face detector behind an entry of its loader's list.
+
+    Raises:
+        CodeFormerError: no such file or package, not a detector, damaged, or a failed download.
+    """
+    from ..codeformer_core.models.load import OWN_DETECTOR
+
+    if entry == choices.AUTOMATIC:
+        return _best_detector()
+    if entry == choices.OWN_DETECTOR:
+        return _keep(OWN_DETECTOR, lambda: _new_detector(OWN_DETECTOR))
+    return _detector_of(choices.DETECTORS.path_of(entry))
+
+
+def parser(entry: str) -> FaceParser:
+    """The face parser behind an entry of its loader's list.
+
+    Raises:
+        CodeFormerError: no such file or package, not a parser, damaged, or a failed download.
+    """
+    from ..codeformer_core.models.load import load_parser
+
+    path = choices.PARSERS.path_of(entry)
+    device, dtype = host.offload_device(), host.network_dtype()
+    return _share(path, lambda: load_parser(path, device=device, dtype=dtype))
+
+
+def restorer_or_default(model: Restorer | None) -> Restorer:
+    """What is connected, or the built-in model."""
+    return model or _keep(choices.BUILT_IN, lambda: restorer(choices.BUILT_IN))
+
+
+def detector_or_default(connected: FaceDetector | None) -> FaceDetector:
+    """What is connected, or the best detector that is there.
+
+    Raises:
+        MissingModelError: there is none; the message names the choices.
+    """
+    return connected or _best_detector()
+
+
+def identity_network() -> IdentityNetwork:
+    """What tells people apart.
+
+    Raises:
+        MissingModelError: the package is not whole.
+    """
+    from ..codeformer_core.metrics import IdentityNetwork
+
+    return _keep("identity", IdentityNetwork)
+
+
+def perceptual_distance() -> PerceptualDistance:
+    """What compares pictures as the eye does.
+
+    Raises:
+        MissingModelError: its weights are not installed.
+    """
+    from ..codeformer_core.metrics import EVALUATION_BACKBONE, PerceptualDistance
+
+    return _keep("perceptual", lambda: PerceptualDistance(EVALUATION_BACKBONE))
+
+
+def _best_detector() -> FaceDetector:
+    """That of weights in the user's folders, else the one that needs none."""
+    from ..codeformer_core.models.load import AUTO
+
+    path = choices.best_detector()
+    if path is None:
+        # Takes its own, or says what there could be.
+        return _keep(choices.AUTOMATIC, lambda: _new_detector(AUTO))
+    return _keep(f"{path} {choices.version(path)}", lambda: _detector_of(path))
+
+
+def _detector_of(path: Path) -> FaceDetector:
+    return _share(path, lambda: _new_detector(path))
+
+
+def _new_detector(name: str | Path) -> FaceDetector:
+    from ..codeformer_core.models.load import load_detector
+
+    folders = host.model_folders(choices.DETECTORS.folders)
+    return load_detector(name, folders=folders, device=host.offload_device())
+
+
+def _share(path: Path, load: Callable[[], Model]) -> Model:
+    key = (path, choices.version(path), host.network_dtype())
+    model = _shared.get(key)
+    if model is None:
+        model = _shared[key] = load()
+    return model
+
+
+def _keep(name: str, make: Callable[[], Model]) -> Model:
+    if name not in _kept:
+        _kept[name] = make()
+    return _kept[name]
