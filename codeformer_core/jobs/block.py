@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..errors import PictureError
-from ..images import DiskFullError, remove_leftovers
+from ..files import remove_leftovers
+from ..images import DiskFullError
 from ..messages import describe_error
 from ..runtime.runtime import Progress
 from .notes import BlockNotes
