@@ -80,10 +80,10 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..degradation import STAGE_THREE_MILD, STAGE_TWO
     from ..evaluation.baseline import NearestNeighbour
-    from ..evaluation.evaluate import evaluate
+    from ..evaluation.evaluate import evaluate, nme_measure
     from ..evaluation.report import as_markdown, write_report
     from ..images import make_folder
-    from ..metrics import FrechetDistance
+    from ..metrics import LPIPS, FrechetDistance
     from ..models import load_vqgan
     from ..runtime import Runtime
     from .progress import steps
@@ -94,7 +94,12 @@ def run(options: argparse.Namespace) -> int:
     if options.autoencoder is not None:
         device = next(network.parameters()).device
         baseline = NearestNeighbour(load_vqgan(options.autoencoder, device=device))
-    measures = _measures(options)
+    measures = measures_that_can_be_had()
+    # Asked for: not having it is an error.
+    if options.landmarks:
+        measures["NME"] = nme_measure(load_face_detector(options))
+    if options.lpips:
+        measures["LPIPS"] = LPIPS().distance
     with steps("evaluating") as on_progress:
         evaluation = evaluate(
             network,
@@ -120,21 +125,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
-    """All measures that can be had here; the others are named."""
-    from ..evaluation.evaluate import identity_measure, nme_measure
-    from ..metrics import (
-        EVALUATION_BACKBONE,
-        LPIPS,
-        IdentityNetwork,
-        PerceptualDistance,
-        psnr,
-        ssim,
-    )
+def measures_that_can_be_had(backbones: Path | None = None) -> "dict[str, Measure]":
+    """All measures that need no asking; those that cannot be had here are named.
 
+    Args:
+        backbones: folder of trimmed backbones; the installed packages' if there is none.
+    """
+    from ..evaluation.evaluate import identity_measure
+    from ..metrics import EVALUATION_BACKBONE, IdentityNetwork, PerceptualDistance, psnr, ssim
+
+    trimmed = backbones / f"{EVALUATION_BACKBONE}.safetensors" if backbones else None
+    weights = trimmed if trimmed and trimmed.is_file() else None
     measures: dict[str, Measure] = {"PSNR": psnr, "SSIM": ssim}
     makers = {
-        "perceptual": lambda: PerceptualDistance(EVALUATION_BACKBONE).distance,
+        "perceptual": lambda: PerceptualDistance(EVALUATION_BACKBONE, weights).distance,
         "identity": lambda: identity_measure(IdentityNetwork()),
     }
     for name, make in makers.items():
@@ -142,9 +146,4 @@ def _measures(options: argparse.Namespace) -> "dict[str, Measure]":
             measures[name] = make()
         except MissingModelError as error:
             print(f"note: {name} is left out: {error}", file=sys.stderr)
-    # Asked for: not having it is an error.
-    if options.landmarks:
-        measures["NME"] = nme_measure(load_face_detector(options))
-    if options.lpips:
-        measures["LPIPS"] = LPIPS().distance
     return measures

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .constants import constant
+from ..images.constants import constant
 from .parameters import Degradation
 
 LUMINANCE = (0.299, 0.587, 0.114)

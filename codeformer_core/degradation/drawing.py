@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..images.constants import constant
 from .colour import Colours, colours_of
-from .constants import constant
 from .parameters import Degradation, DegradationRange
 from .randomness import BatchRandom
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .constants import constant
+from ..images.constants import constant
 
 BLOCK = 8
 UNIT = 16

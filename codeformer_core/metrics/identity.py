@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from ..checkpoints.reader import read_state
 from ..errors import SettingError
+from ..images.constants import constant
 from ..networks.identity import CHIP_SIZE, DESCRIPTOR_LENGTH, IdentityResNet
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "identity.safetensors"
@@ -99,7 +100,8 @@ def face_chips(crops: Tensor) -> Tensor:
     # The window in grid_sample's units, where the crop's edges are -1 and 1.
     scale = CHIP_SIDE / TEMPLATE_SIZE
     left, top = (2 * edge / TEMPLATE_SIZE - 1 + scale for edge in (CHIP_LEFT, CHIP_TOP))
-    window = planes.new_tensor([[scale, 0.0, left], [0.0, scale, top]]).expand(len(planes), 2, 3)
+    window = constant(((scale, 0.0, left), (0.0, scale, top)), planes.device)
+    window = window.to(planes.dtype).expand(len(planes), 2, 3)
     grid = functional.affine_grid(
         window, [len(planes), 3, CHIP_SIZE, CHIP_SIZE], align_corners=False
     )

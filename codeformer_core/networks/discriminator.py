@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from .layers import Operations
+
 
 class PatchDiscriminator(nn.Module):
     """Score overlapping patches as real or generated: (B, 3, S, S) -> (B, 1, s, s) logits.
@@ -13,9 +15,10 @@ class PatchDiscriminator(nn.Module):
     Args:
         channels: of the first layer.
         layers: strided convolutions; each doubles the patch.
+        operations: where layer classes come from.
     """
 
-    def __init__(self, channels: int = 64, layers: int = 3) -> None:
+    def __init__(self, channels: int = 64, layers: int = 3, operations: Operations = nn) -> None:
         super().__init__()
         widths = [channels * min(2**layer, 8) for layer in range(layers + 1)]
         modules: list[nn.Module] = [
@@ -26,7 +29,7 @@ class PatchDiscriminator(nn.Module):
             stride = 2 if layer < layers else 1
             modules += [
                 nn.Conv2d(widths[layer - 1], widths[layer], 4, stride, padding=1, bias=False),
-                nn.GroupNorm(min(32, widths[layer] // 4), widths[layer]),
+                operations.GroupNorm(min(32, widths[layer] // 4), widths[layer]),
                 nn.LeakyReLU(0.2),
             ]
         modules.append(nn.Conv2d(widths[-1], 1, 4, padding=1))

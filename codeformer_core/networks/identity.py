@@ -6,9 +6,10 @@ Residual Learning for Image Recognition", 2016) of 29 convolutions, trained with
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ..images.constants import constant
 
 CHIP_SIZE = 150
 """Side in pixels of the faces the network reads."""
@@ -45,7 +46,7 @@ class IdentityResNet(nn.Module):
         self.descriptor = operations.Linear(widths[-1], DESCRIPTOR_LENGTH, bias=False)
 
     def forward(self, chips: Tensor) -> Tensor:
-        mean = torch.tensor(MEAN, dtype=chips.dtype, device=chips.device).view(1, 3, 1, 1)
+        mean = constant(MEAN, chips.device).to(chips.dtype).view(1, 3, 1, 1)
         features = F.max_pool2d(F.relu(self.stem((chips - mean) / 256)), 3, stride=2)
         return self.descriptor(self.blocks(features).mean((2, 3)))
 

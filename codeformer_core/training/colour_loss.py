@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..degradation.constants import constant
+from ..images.constants import constant
 
 PATCH_SHARE = 1 / 32
 """Side of the squares whose mean colours are compared, as a share of the picture's: an iris."""

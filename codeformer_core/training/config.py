@@ -115,7 +115,7 @@ class RunConfig:
     compile: bool = False
     """Compile the residual blocks: a minute at the start, faster steps on a GPU."""
     time_share: float = 1.0
-    """Of a recipe's minutes, in proportion to the other stages'."""
+    """Of a recipe's minutes, in proportion to the other stages'; with 0 it leaves the stage out."""
     backbones: str = ""
     """Folder with the weights of the loss networks; those of installed packages if left out."""
     workers: int = 2
@@ -150,6 +150,8 @@ class RunConfig:
             wrong = next((name for name in names if not is_right(getattr(self, name))), None)
             if wrong:
                 raise SettingError(f"{wrong} is {getattr(self, wrong)}: it must be {what}")
+        if self.time_share < 0:
+            raise SettingError(f"time_share is {self.time_share}: it must not be negative")
         if self.mild_share + self.clean_share > 1:
             raise SettingError("mild_share and clean_share are more than 1 together")
         if self.batch_size % self.gradient_accumulation_steps:
@@ -172,7 +174,6 @@ POSITIVE = (
     "batch_size",
     "gradient_accumulation_steps",
     "learning_rate",
-    "time_share",
     "max_grad_norm",
     "discriminator_channels",
     "log_every",

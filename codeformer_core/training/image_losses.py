@@ -69,4 +69,4 @@ class ImageLosses(nn.Module):
         ours, theirs = (
             network.embed((each * 0.5 + 0.5).movedim(1, -1)) for each in (pictures, targets)
         )
-        return (ours - theirs.detach()).square().sum(1).mean()
+        return (ours.float() - theirs.detach().float()).square().sum(1).mean()

@@ -23,6 +23,7 @@ from .config import RunConfig
 from .data import Batch, FaceBatches, Mixture
 from .ema import EMA
 from .losses import discriminator_loss
+from .operations import operations_for
 from .process_group import make_accelerator, places_of, process_group_of
 from .reporting import FolderReporter, Reporter, Silent
 from .run_folder import RunFolder, State
@@ -81,7 +82,10 @@ class Trainer:
         if self.batches.variants and config.stage > 1:
             stage.remember_codes(self.batches.variants)
         stage.process_group = process_group_of(self.accelerator)
-        discriminator = PatchDiscriminator(config.discriminator_channels).to(self.device)
+        discriminator = PatchDiscriminator(
+            config.discriminator_channels, operations=operations_for(config)
+        ).to(self.device)
+        discriminator.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.stage: Stage[Any] = stage
         self.discriminator = discriminator
         self.trained = [p for p in stage.network.parameters() if p.requires_grad]
@@ -131,20 +135,20 @@ class Trainer:
         return self.step >= self.config.steps
 
     def _run(self, stop: threading.Event, on_step: OnStep | None) -> None:
-        while self.step < self.config.steps:
+        while not self.schedule.is_over(self.step):
             started = time.monotonic()
             progress = self._progress()
             results = self.train_step(self._parts(), progress)
             self.step += 1
-            stopping = self._any_process(stop.is_set()) or progress >= 1
-            ending = stopping or self.step == self.config.steps
+            stopping = self._any_process(stop.is_set())
+            ending = stopping or self.schedule.is_over(self.step, progress)
             self.seconds += time.monotonic() - started
             numbers = self._report(results, progress, ending)
             if ending or self.step % self.config.save_every == 0:
                 self.save()
             if on_step is not None:
                 on_step(self.step, self.config.steps, numbers)
-            if stopping:
+            if ending:
                 return
 
     def _parts(self) -> list[Batch]:

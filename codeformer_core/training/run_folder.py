@@ -53,6 +53,14 @@ class RunFolder:
         save_network(self.weights, network, metadata)
         with atomic_write(self.description) as file:
             file.write(json.dumps(run, indent=2).encode())
+        self.save_state(state)
+
+    def save_state(self, state: State) -> None:
+        """Write the state alone.
+
+        Raises:
+            PictureError: the disk is full or not writable.
+        """
         with atomic_write(self.state) as file:
             _save_state(state, file)
 

@@ -32,6 +32,10 @@ class Schedule:
         elapsed = time.monotonic() - self._started
         return min(1.0, elapsed / max(1e-9, self.seconds))
 
+    def is_over(self, step: int, progress: float = 0.0) -> bool:
+        """Whether no step is left, or no time; how far the clock was is asked once a step."""
+        return step >= self.config.steps if self.seconds is None else progress >= 1
+
     def learning_rate(self, step: int, progress: float) -> float:
         """Linear warm-up, then a cosine down to `final_rate`."""
         config = self.config

@@ -52,7 +52,7 @@ class CodebookStage(Stage[VQGAN]):
 
     def _quantize(self, latents: Tensor, step: int) -> tuple[Tensor, Tensor | None]:
         """Features and indices of the nearest codes; the latents until the codebook starts."""
-        if step < self.config.quantize_after:
+        if step < self.config.quantize_after and not self.config.start_from:
             return latents, None
         if not self.codebook.has_started():
             self.codebook.start_from(self.process_group.gather(latents.detach()), self.config.seed)

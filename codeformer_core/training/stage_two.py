@@ -19,11 +19,14 @@ from ..errors import SettingError
 from ..networks import VQGAN, CodeFormer
 from .config import RunConfig
 from .data import Batch
+from .growing import quiet_fusions
 from .losses import code_feature_loss, code_token_loss
 from .operations import operations_for
 from .stage import Score, Stage, StepResult
 from .weights import load_named_weights
 
+PRIOR = ("quantize", "generator")
+"""Stage I's parts, which stages II and III leave as they are."""
 UNKNOWN = -1
 """In place of codes that have not been computed yet."""
 
@@ -45,7 +48,7 @@ class CodePredictionStage(Stage[CodeFormer]):
         self.autoencoder.requires_grad_(False)
         self.network = CodeFormer(config.model, operations)
         _start_from_autoencoder(self.network, self.autoencoder)
-        load_named_weights(self.network, config.start_from)
+        load_named_weights(self.network, config.start_from, optional=PRIOR)
         self._take_over_prior()
         self.network.quantize.requires_grad_(False)
         self.network.generator.requires_grad_(False)
@@ -54,7 +57,7 @@ class CodePredictionStage(Stage[CodeFormer]):
 
     def _take_over_prior(self) -> None:
         """Codebook and generator are stage I's, whatever the weights to start from hold."""
-        for name in ("quantize", "generator"):
+        for name in PRIOR:
             prior = getattr(self.autoencoder, name).state_dict()
             getattr(self.network, name).load_state_dict(prior)
 
@@ -138,7 +141,4 @@ def _start_from_autoencoder(network: CodeFormer, autoencoder: VQGAN) -> None:
     for name in ("encoder", "quantize", "generator"):
         getattr(network, name).load_state_dict(getattr(autoencoder, name).state_dict())
     nn.init.normal_(network.position_emb, std=0.02)
-    for fusion in network.fuse_convs_dict.values():
-        for last_layer in ("scale.2", "shift.2"):
-            nn.init.zeros_(fusion.get_parameter(f"{last_layer}.weight"))
-            nn.init.zeros_(fusion.get_parameter(f"{last_layer}.bias"))
+    quiet_fusions(network)

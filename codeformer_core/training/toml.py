@@ -81,7 +81,7 @@ def _text_of(path: Path) -> str:
 
 
 def find_config(stage: int, name: str) -> Path:
-    """The file of a stage's settings: a path, or the name of a family that comes with the package.
+    """The file of a stage's settings: a file, a folder, or a family that comes with the package.
 
     Raises:
         SettingError: neither; the message names the families.
@@ -89,6 +89,8 @@ def find_config(stage: int, name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    if (own := path / f"stage{stage}.toml").is_file():
+        return own
     shipped = CONFIGS / name / f"stage{stage}.toml"
     if path.name == name and shipped.is_file():
         return shipped

@@ -114,7 +114,7 @@ def test_settings_are_printed_and_changed(
     printed = capsys.readouterr().out
     assert "pixel = 2.0" in printed
     assert 'data = "elsewhere"' in printed
-    assert "tiny2" in printed  # the run's folder, in which stage 1 is looked for
+    assert "stage = 2" in printed
     assert main(["train", "1", "builtin_128", "--print"]) == 0
 
 
