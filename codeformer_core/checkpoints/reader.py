@@ -72,8 +72,6 @@ def read_weights(path: str | Path) -> WeightFile:
         raise refuse(path, str(error)) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
-    if not state:
-        raise refuse(path, "it holds no tensors")
     return WeightFile(_without_prefix(state, "module."), metadata, path, container)
 
 
@@ -117,9 +115,10 @@ def _read_safetensors(path: Path) -> tuple[State, Metadata]:
     try:
         with safe_open(path, framework="pt") as opened:
             state = {key: opened.get_tensor(key) for key in opened.keys()}
-            return state, dict(opened.metadata() or {})
+            metadata = dict(opened.metadata() or {})
     except (SafetensorError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise RefusedError(f"it is a damaged safetensors file ({error!s:.200})") from error
+    return _tensors(state), metadata
 
 
 def _read_archive(path: Path) -> tuple[State, Metadata]:
@@ -167,6 +166,8 @@ def _tensors(content: Mapping[Any, Any]) -> State:
                 "networks rather than one network"
             )
         state[key] = value.detach()
+    if not state:
+        raise RefusedError("it holds no tensors")
     return state
 
 

@@ -242,3 +242,14 @@ def test_pictures_that_are_not_square_are_no_aligned_faces(photo, model, tmp_pat
     Image.new("RGB", (20, 30)).save(photo)
     assert run(photo, "-o", tmp_path / "out", "--model", model, "--aligned") == 1
     assert "square" in capsys.readouterr().err
+
+
+def test_a_restorer_of_others_restores_and_says_what_it_ignores(aligned, tmp_path, capsys):
+    architecture = pytest.importorskip("spandrel.architectures.RestoreFormer")
+    sizes = {"num_res_blocks": 1, "z_channels": 32, "embed_dim": 32, "n_embed": 16}
+    network = architecture.RestoreFormer(ch=32, ch_mult=(1, 1, 1, 1, 1, 1), **sizes)
+    path = tmp_path / "RestoreFormer.pth"
+    torch.save(network.state_dict(), path)
+    assert run(aligned, "-o", tmp_path / "out", "--aligned", "--model", path) == 0
+    assert read_picture(tmp_path / "out" / "face.png").pixels.shape == (512, 512, 3)
+    assert "fidelity and adain have no effect" in capsys.readouterr().out
