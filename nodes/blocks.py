@@ -106,13 +106,12 @@ class DetectFaces(io.ComfyNode):
             search_size=search_size or None,
             runtime=host.HostRuntime(),
         )
-        host.warn(found.warnings)
         return io.NodeOutput(
             found.faces,
             host.to_output(box_masks(found.faces)),
             box_data(found.faces),
             found.faces.count,
-            ui={"images": previews.drawn_frames(frames, found.faces)},
+            ui={"images": previews.drawn_frames(frames, found.faces)} | host.warn(found.warnings),
         )
 
 
@@ -174,11 +173,13 @@ class CropFaces(io.ComfyNode):
         if faces is None:
             detector = shared.detector_or_default(None)
             faces = detector.detect(frames, runtime=host.HostRuntime())
+        notes: tuple[str, ...] = ()
         if model is not None:
             size = model.size
             # Here, because in crops of the model's own size nobody sees how large the faces were.
-            host.warn(large_face_notes(sides_of(frames, faces), size))
-        return io.NodeOutput(host.to_output(crop_faces(frames, faces, size)))
+            notes = large_face_notes(sides_of(frames, faces), size)
+        crops = crop_faces(frames, faces, size)
+        return io.NodeOutput(host.to_output(crops), ui=host.warn(notes))
 
 
 class RestoreFaces(io.ComfyNode):
@@ -234,8 +235,7 @@ class RestoreFaces(io.ComfyNode):
             keep_gray=True,
             runtime=host.HostRuntime(),
         )
-        host.warn(result.warnings)
-        return io.NodeOutput(host.to_output(result.crops))
+        return io.NodeOutput(host.to_output(result.crops), ui=host.warn(result.warnings))
 
 
 class PasteFaces(io.ComfyNode):
@@ -303,5 +303,8 @@ class PasteFaces(io.ComfyNode):
             face_upscaler=enlarge if upscale_faces else None,
             runtime=host.HostRuntime(),
         )
-        host.warn(result.warnings)
-        return io.NodeOutput(host.to_output(result.images), host.to_output(result.mask))
+        return io.NodeOutput(
+            host.to_output(result.images),
+            host.to_output(result.mask),
+            ui=host.warn(result.warnings),
+        )

@@ -54,8 +54,7 @@ class EncodeFaces(io.ComfyNode):
             as_images(crops)[..., :3],
             runtime=host.HostRuntime(),
         )
-        host.warn(encoded.warnings)
-        return io.NodeOutput(encoded)
+        return io.NodeOutput(encoded, ui=host.warn(encoded.warnings))
 
 
 class DecodeFaces(io.ComfyNode):
@@ -103,8 +102,7 @@ class DecodeFaces(io.ComfyNode):
             keep_gray=True,
             runtime=host.HostRuntime(),
         )
-        host.warn(result.warnings)
-        return io.NodeOutput(host.to_output(result.crops))
+        return io.NodeOutput(host.to_output(result.crops), ui=host.warn(result.warnings))
 
 
 class FidelitySweep(io.ComfyNode):
@@ -167,13 +165,13 @@ class FidelitySweep(io.ComfyNode):
             steps,
             adain=adain_setting(adain),
             panel=width,
-            runtime=host.HostRuntime(),
+            runtime=host.HostRuntime(previews=False),
         )
-        host.warn(sweep.warnings)
+        shown = previews.shown_steps(sweep.faces, steps)
         return io.NodeOutput(
             host.to_output(sweep.grid[None]),
             host.to_output(sweep.faces),
-            ui={previews.STEPS: previews.shown_steps(sweep.faces, steps)},
+            ui={previews.STEPS: shown} | host.warn(sweep.warnings),
         )
 
 

@@ -12,6 +12,7 @@ from .schema import (
     FacesSocket,
     adain_input,
     adain_setting,
+    advanced,
     detection_inputs,
     detector_input,
     fidelity_input,
@@ -44,6 +45,7 @@ class RestoreImage(io.ComfyNode):
             "enlargements, and what an image generator left unfinished. Only the picture is "
             "needed; the built-in model and detector work without any download.",
             search_aliases=["face restore", "codeformer", "fix faces", "old photo", "gfpgan"],
+            essentials_category="Image Tools",
             is_output_node=True,
             inputs=[
                 image_input("One picture or a batch of frames, for example from VAE Decode."),
@@ -57,12 +59,14 @@ class RestoreImage(io.ComfyNode):
                     tooltip="Faces that were found already; then nothing is detected.",
                 ),
                 upscale_by,
-                *detection_inputs(),
-                *paste_inputs(),
-                adain_input(),
-                *upscaling,
-                *part_inputs(),
-                *picking_inputs(),
+                *advanced(
+                    *detection_inputs(),
+                    *paste_inputs(),
+                    adain_input(),
+                    *upscaling,
+                    *part_inputs(),
+                    *picking_inputs(),
+                ),
             ],
             outputs=[
                 io.Image.Output("restored", display_name="image", tooltip="The restored pictures."),
@@ -119,13 +123,12 @@ class RestoreImage(io.ComfyNode):
             upscaler=enlarge,
             face_upscaler=enlarge if upscale_faces else None,
             adain=adain_setting(adain),
-            runtime=host.HostRuntime(),
+            runtime=host.HostRuntime(previews=False),
         )
-        host.warn(result.warnings)
         shown = previews.shown_frames(result.image, result.faces, set(result.picked), before=image)
         return io.NodeOutput(
             host.to_output(result.image),
             host.to_output(result.mask),
             result.faces.take(result.picked),
-            ui={previews.SHOWN: shown},
+            ui={previews.SHOWN: shown} | host.warn(result.warnings),
         )

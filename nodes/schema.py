@@ -27,6 +27,13 @@ def schema(**described: Any) -> io.Schema:
     return io.Schema(**{key: value for key, value in described.items() if key in known})
 
 
+def advanced(*inputs: Any) -> list[Any]:
+    """The same inputs, which the node folds away until its user asks for them."""
+    for each in inputs:
+        each.extra_dict["advanced"] = True  # older hosts take no such argument
+    return list(inputs)
+
+
 def image_input(tooltip: str) -> io.Image.Input:
     """The pictures: one, or a batch of frames."""
     return io.Image.Input("image", tooltip=tooltip)

@@ -74,9 +74,10 @@ class SelectFaces(io.ComfyNode):
         from ..codeformer_core.pipeline.picking import missing_notes
 
         image = None if image is None else as_images(image)
+        notes: tuple[str, ...] = ()
         if rule == "picked":
             numbers = picked
-            host.warn(missing_notes(parse_numbers(picked), faces))
+            notes = missing_notes(parse_numbers(picked), faces)
         selection = Selection(rule, count, numbers, min_score, min_size, max_size)
         places = select_places(faces, selection)
         chosen = faces.take(places)
@@ -85,8 +86,7 @@ class SelectFaces(io.ComfyNode):
             faces.without(places),
             host.to_output(box_masks(chosen)),
             chosen.count,
-            ui=_shown(image, faces, places)
-            | {previews.SHOWN: previews.shown_frames(image, faces, places)},
+            ui=_shown(image, faces, places) | host.warn(notes),
         )
 
 

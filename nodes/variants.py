@@ -77,8 +77,11 @@ class InpaintFaces(io.ComfyNode):
             adain=adain_setting(adain),
             runtime=host.HostRuntime(),
         )
-        host.warn(result.warnings)
-        return io.NodeOutput(host.to_output(result.images), host.to_output(result.mask))
+        return io.NodeOutput(
+            host.to_output(result.images),
+            host.to_output(result.mask),
+            ui=host.warn(result.warnings),
+        )
 
 
 class ColorizeFaces(io.ComfyNode):
@@ -147,8 +150,11 @@ class ColorizeFaces(io.ComfyNode):
             adain=adain_setting(adain),
             runtime=host.HostRuntime(),
         )
-        host.warn(result.warnings)
-        return io.NodeOutput(host.to_output(result.images), host.to_output(result.mask))
+        return io.NodeOutput(
+            host.to_output(result.images),
+            host.to_output(result.mask),
+            ui=host.warn(result.warnings),
+        )
 
 
 def _pictures() -> Any:

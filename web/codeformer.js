@@ -7,10 +7,14 @@ import { Compare } from "./lib/compare.js";
 import { Download } from "./lib/downloads.js";
 import { bringExamples } from "./lib/examples.js";
 import { lastResults, nodeNamed } from "./lib/history.js";
+import { Notes, addNotes } from "./lib/notes.js";
 import {
+  addFoldingPanel,
   addPanel,
   asOneStep,
   findWidget,
+  foldAdvanced,
+  hidePictures,
   isWaiting,
   lifetime,
   make,
@@ -72,11 +76,28 @@ function makePicker(node, life, emptyIsAll) {
   return { picker, show };
 }
 
+/**
+ * Show a node's results, and its notes below them, in a panel instead of as the host would.
+ * @param {LGraphNode} node
+ * @param {string} name of the widget
+ * @param {number} height
+ * @param {HTMLElement[]} parts
+ * @param {(output: any) => void} show
+ */
+function showIn(node, name, height, parts, show) {
+  const notes = new Notes();
+  addPanel(node, name, make("div", {}, ...parts, notes.element), height);
+  hidePictures(node);
+  onResult(node, (output) => {
+    notes.show(output);
+    show(output);
+  });
+}
+
 /** @param {LGraphNode} node */
 function addPicker(node) {
   const { picker, show } = makePicker(node, lifetime(node), false);
-  addPanel(node, "codeformer_picker", picker.element, HEIGHT);
-  onResult(node, (output) => output[SHOWN] && show(output));
+  showIn(node, "codeformer_picker", HEIGHT, [picker.element], (output) => output[SHOWN] && show(output));
 }
 
 /** @param {LGraphNode} node */
@@ -86,8 +107,9 @@ function addCompareAndPicker(node) {
   const { picker, show } = makePicker(node, life, true);
   const parts = { compare: compare.element, choose: picker.element };
   const tabs = makeTabs(parts);
-  addPanel(node, "codeformer_compare", make("div", {}, tabs, ...Object.values(parts)), HEIGHT);
-  onResult(node, (output) => {
+  const fold = { type: "button", "data-do": "advanced", click: foldAdvanced(node) };
+  tabs.append(make("button", fold, t("advanced")));
+  showIn(node, "codeformer_compare", HEIGHT, [tabs, ...Object.values(parts)], (output) => {
     if (!output[SHOWN]) return;
     compare.show(output[SHOWN]);
     show(output);
@@ -104,8 +126,8 @@ function addStrip(node) {
     asOneStep(node, () => targets.forEach((target) => setWidget(target, "fidelity", fidelity)));
     return targets.length > 0;
   });
-  addPanel(node, "codeformer_strip", strip.element, STRIP_HEIGHT);
-  onResult(node, (output) => output[STEPS] && strip.show(output[STEPS]));
+  const show = (/** @type {any} */ output) => output[STEPS] && strip.show(output[STEPS]);
+  showIn(node, "codeformer_strip", STRIP_HEIGHT, [strip.element], show);
 }
 
 /**
@@ -144,17 +166,11 @@ function makeTabs(parts) {
 
 /** @param {LGraphNode} node */
 function addDownload(node) {
-  let shown = false;
   const chosen = () => String(findWidget(node, "file")?.value ?? "");
   const ask = () => setting(SETTING.ask) !== false;
-  const download = new Download(lifetime(node), request, chosen, ask, (now) => {
-    if (shown === now) return;
-    shown = now;
-    const [width, height] = node.computeSize();
-    node.setSize([Math.max(node.size[0], width), height]);
-  });
-  const height = () => (shown ? DOWNLOAD_HEIGHT : 0);
-  addPanel(node, "codeformer_download", make("div", {}, download.element), height);
+  const download = new Download(lifetime(node), request, chosen, ask, (now) => unfold(now));
+  const panel = make("div", {}, download.element);
+  const unfold = addFoldingPanel(node, "codeformer_download", panel, DOWNLOAD_HEIGHT);
   onWidget(node, "file", () => void download.refresh(true));
   // A saved workflow sets its values after the node is made.
   queueMicrotask(() => void download.refresh());
@@ -168,6 +184,14 @@ const PANELS = {
   CodeFormerLoader: addDownload,
   CodeFormerFaceDetectorLoader: addDownload,
   CodeFormerFaceParserLoader: addDownload,
+  CodeFormerDetectFaces: addNotes,
+  CodeFormerCropFaces: addNotes,
+  CodeFormerRestoreFaces: addNotes,
+  CodeFormerPasteFaces: addNotes,
+  CodeFormerEncodeFaces: addNotes,
+  CodeFormerDecodeFaces: addNotes,
+  CodeFormerInpaintFaces: addNotes,
+  CodeFormerColorizeFaces: addNotes,
 };
 
 const FIDELITY_NODES = new Set([

@@ -11,6 +11,8 @@ from typing import Any
 import comfy_api.latest as api
 from comfy_api.latest import io
 
+from .messages import server
+
 REPLACEMENTS: tuple[dict[str, Any], ...] = (
     {
         "old_node_id": "FaceRestoreModelLoader",
@@ -43,11 +45,11 @@ REPLACEMENTS: tuple[dict[str, Any], ...] = (
 
 
 async def register_replacements() -> None:
-    """Tell the host what stands in for facerestore_cf's nodes, if it takes such advice."""
+    """Tell a running host what stands in for facerestore_cf's nodes, if it takes such advice."""
     replace = getattr(io, "NodeReplace", None)
     make_api = getattr(api, "ComfyAPI", None)
     replacing = None if make_api is None else getattr(make_api(), "node_replacement", None)
-    if replace is None or replacing is None:
+    if replace is None or replacing is None or server() is None:
         return
     for replacement in REPLACEMENTS:
         await replacing.register(replace(**replacement))

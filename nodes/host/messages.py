@@ -12,34 +12,35 @@ from comfy_execution.utils import get_executing_context
 
 log = logging.getLogger("CodeFormer")
 
+NOTES = "codeformer_notes"
+"""Key of a node's `ui` under which the browser part finds what the node has to say."""
+
 
 def say(text: str) -> None:
-    """Write a line to the log and, where the host can, under the running node."""
+    """Write a line to the log and, where the host can, under the node while it runs."""
     log.info(text)
-    _show(text)
+    send = getattr(server(), "send_progress_text", None)
+    context = get_executing_context()
+    if send is not None and context is not None:
+        send(text, context.node_id)
 
 
-def warn(notes: Iterable[str]) -> None:
-    """Say what the user should know; nothing where there is nothing."""
+def warn(notes: Iterable[str]) -> dict[str, list[str]]:
+    """Write to the log what the user should know of a result; returns it for the node's `ui`.
+
+    The browser part shows it in the node. What is sent during a run, newer hosts take away at its
+    end.
+    """
     lines = list(notes)
     for line in lines:
         log.warning(line)
-    if lines:
-        # At once: under a node the last message takes the place of those before.
-        _show("\n".join(lines))
+    return {NOTES: lines}
 
 
 def server() -> Any:
     """The host's server; None outside of a running one."""
     # Looked up, not imported: importing it would start a part of it.
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-
-
-def _show(text: str) -> None:
-    send = getattr(server(), "send_progress_text", None)
-    context = get_executing_context()
-    if send is not None and context is not None:
-        send(text, context.node_id)
 
 
 def raise_if_cancelled() -> None:

@@ -22,8 +22,13 @@ class HostRuntime(Runtime):
     them in between.
     """
 
-    def __init__(self) -> None:
-        self._bar = ProgressBar()
+    def __init__(self, *, previews: bool = True) -> None:
+        """Prepare to run networks.
+
+        Args:
+            previews: whether `show` shows. Nodes 2.0 keeps the last one, under a node's own result.
+        """
+        self._bar, self._previews = ProgressBar(), previews
         super().__init__(self._bar)
 
     def device(self, network: Any) -> torch.device:
@@ -55,7 +60,8 @@ class HostRuntime(Runtime):
 
     def show(self, picture: Tensor) -> None:
         """Show (H, W, 3) in 0..1 beside the progress bar."""
-        self._bar.show(picture)
+        if self._previews:
+            self._bar.show(picture)
 
 
 def patcher_of(network: Any) -> comfy.model_patcher.ModelPatcher:
@@ -107,5 +113,7 @@ def network_dtype() -> torch.dtype:
 
 
 def to_output(tensor: Tensor) -> Tensor:
-    """Bring a result to where the host keeps what goes from node to node."""
-    return tensor.to(memory.intermediate_device())
+    """Bring a result to where the host keeps what goes from node to node, as it keeps it."""
+    newer = getattr(memory, "intermediate_dtype", None)
+    dtype = tensor.dtype if newer is None else newer()
+    return tensor.to(memory.intermediate_device(), dtype)

@@ -69,10 +69,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Choose the frontends and renderers of a test."""
-    if "server" in metafunc.fixturenames:
-        chosen = metafunc.definition.get_closest_marker("frontends")
-        frontends = [INSTALLED] if chosen is None else chosen.args
-        metafunc.parametrize("server", frontends, indirect=True, scope="session")
+    for fixture, marker, default in (
+        ("server", "frontends", [INSTALLED]),
+        ("open_desk", "renderers", list(RENDERERS)),
+    ):
+        if fixture in metafunc.fixturenames:
+            chosen = metafunc.definition.get_closest_marker(marker)
+            values = default if chosen is None else chosen.args
+            metafunc.parametrize(fixture, values, indirect=True, scope="session")
 
 
 def missing(what: str) -> None:
@@ -190,7 +194,7 @@ def _write_photos(folder: Path) -> None:
     Image.new("RGB", (1024, 512), "gray").save(folder / "none.png")
 
 
-@pytest.fixture(scope="session", params=list(RENDERERS))
+@pytest.fixture(scope="session")
 def open_desk(
     request: pytest.FixtureRequest,
     chromium: Any,

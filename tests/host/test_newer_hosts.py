@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,8 +53,9 @@ def test_search_aliases_are_given_where_the_host_knows_them(
         search_aliases: list[str] = field(default_factory=list)
 
     node = host.nodes["CodeFormerRestoreImage"]
-    assert not hasattr(node.define_schema(), "search_aliases")
-    monkeypatch.setattr(api, "Schema", Newer)
+    if "search_aliases" not in {each.name for each in fields(api.Schema)}:
+        assert not hasattr(node.define_schema(), "search_aliases")
+        monkeypatch.setattr(api, "Schema", Newer)
     assert "fix faces" in node.define_schema().search_aliases
 
 
@@ -69,6 +71,8 @@ def replaced(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> list[dic
 
     monkeypatch.setattr(api.io, "NodeReplace", dict, raising=False)
     monkeypatch.setattr(api, "ComfyAPI", lambda: SimpleNamespace(node_replacement=Replacing()))
+    running = SimpleNamespace(PromptServer=SimpleNamespace(instance=SimpleNamespace()))
+    monkeypatch.setitem(sys.modules, "server", running)
     return told
 
 
@@ -95,7 +99,9 @@ def test_replacements_name_inputs_and_outputs_that_exist(
         assert all(each["new_idx"] < len(schema.outputs) for each in entry["output_mapping"])
 
 
-def test_hosts_without_replacement_are_left_alone(host: SimpleNamespace) -> None:
+def test_hosts_without_replacement_or_a_running_server_are_left_alone(
+    host: SimpleNamespace,
+) -> None:
     _load(host)
 
 
@@ -103,3 +109,12 @@ def test_crop_faces_searches_by_itself_as_its_forerunner_did(host: SimpleNamespa
     blank = torch.zeros(1, 64, 64, 3)
     (crops,) = host.nodes["CodeFormerCropFaces"].execute(image=blank).args
     assert crops.shape == (0, 512, 512, 3)
+
+
+def test_outputs_have_the_type_that_the_host_keeps_intermediate_results_in(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = torch.rand(1, 4, 4, 3)
+    assert host.adapter.to_output(picture).dtype == torch.float32
+    monkeypatch.setattr(host.memory, "intermediate_dtype", lambda: torch.float16, raising=False)
+    assert host.adapter.to_output(picture).dtype == torch.float16

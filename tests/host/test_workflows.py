@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / "workflows"
 EXAMPLES = ROOT / "web" / "examples"
 PHOTO = "codeformer_old_photo.jpg"
+JPEG = b"\xff\xd8\xff"
+"""What such a file begins with."""
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,19 @@ def test_progress_rises_to_the_end_with_a_preview(server: Any) -> None:
     assert done[-1] == steps[-1]["max"] == 64
     assert len(done) >= 2
     previews = [value for kind, value in messages if kind == "binary"]
-    assert any(b"\xff\xd8\xff" in value[:200] for value in previews), "no JPEG among the previews"
+    assert any(JPEG in value[:200] for value in previews), "no JPEG among the previews"
+
+
+def test_node_that_shows_its_result_sends_no_preview(server: Any, photo: numpy.ndarray) -> None:
+    """Nodes 2.0 would keep the last one under the result."""
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": PHOTO}},
+        "2": {"class_type": "CodeFormerRestoreImage", "inputs": {"image": ["1", 0], "fidelity": 0}},
+    }
+    messages = watch(server, prompt)
+    assert messages[-1][0] == "execution_success"
+    assert [value for kind, value in messages if kind == "progress" and value["node"] == "2"]
+    assert not [value for kind, value in messages if kind == "binary" and JPEG in value[:200]]
 
 
 def test_cancel_stops_the_run_and_the_next_one_is_right(server: Any) -> None:

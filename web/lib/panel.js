@@ -3,7 +3,7 @@
 
 /** @typedef {import("@comfyorg/comfyui-frontend-types").ComfyExtension} ComfyExtension */
 /** @typedef {Parameters<NonNullable<ComfyExtension["nodeCreated"]>>[0]} BareNode */
-/** @typedef {{name: string, type?: string, element?: HTMLElement, value?: any, callback?: Function, serialize?: boolean, options?: any}} Widget */
+/** @typedef {{name: string, type?: string, element?: HTMLElement, value?: any, callback?: Function, serialize?: boolean, hidden?: boolean, visibility?: any, options?: any}} Widget */
 /**
  * @typedef {object} HostNode what the host adds to the graph library's nodes
  * @property {(name: string, type: string, element: HTMLElement, options: object) => Widget} addDOMWidget
@@ -14,6 +14,7 @@
 /** @typedef {BareNode & HostNode} LGraphNode */
 
 const TYPE = "codeformer"; // of the widgets that hold our panels
+const MARGIN = 10; // that the canvas leaves around a panel
 
 /** @type {Map<string, WeakRef<HTMLElement>>} what removed nodes showed, by node and widget */
 const leftBehind = new Map();
@@ -41,13 +42,32 @@ export function addPanel(node, name, element, height) {
     serialize: false,
     hideOnZoom: false,
     ...(typeof height === "number"
-      ? { getMinHeight: () => height }
+      ? { getMinHeight: () => height + 2 * MARGIN }
       : { getMinHeight: height, getMaxHeight: height }),
   });
   widget.serialize = false;
   lifetime(node).addEventListener("abort", () => {
     if (element.isConnected) leftBehind.set(`${node.id} ${name}`, new WeakRef(element));
   });
+}
+
+/**
+ * The same for an element that takes place only at times.
+ * @param {LGraphNode} node
+ * @param {string} name
+ * @param {HTMLElement} element
+ * @param {number} height in pixels, while it is there
+ * @returns {(now: boolean) => void} what unfolds and folds it
+ */
+export function addFoldingPanel(node, name, element, height) {
+  let shown = false;
+  addPanel(node, name, element, () => (shown ? height : 0));
+  return (now) => {
+    if (shown === now) return;
+    shown = now;
+    const [width, least] = node.computeSize();
+    node.setSize([Math.max(node.size[0], width), least]);
+  };
 }
 
 /**
@@ -88,8 +108,7 @@ const receivers = new WeakMap();
 const showing = new WeakSet();
 
 /**
- * Hand the results of a node to a function, after whoever receives them already. The function shows
- * the pictures, so the host does not.
+ * Hand the results of a node to a function, after whoever receives them already.
  * @param {LGraphNode} node
  * @param {(output: any) => void} use
  */
@@ -100,6 +119,13 @@ export function onResult(node, use) {
     showAgain(node, output);
   };
   receivers.set(node, use);
+}
+
+/**
+ * Keep the host from showing a node's pictures: our panel does.
+ * @param {LGraphNode} node
+ */
+export function hidePictures(node) {
   node.hideOutputImages = true; // Nodes 2.0
   Object.defineProperty(node, "imgs", { get: () => undefined, set() {}, configurable: true }); // canvas
 }
@@ -135,6 +161,44 @@ export function lifetime(node) {
     life.abort();
   };
   return life.signal;
+}
+
+/**
+ * Fold the inputs that the schema calls advanced on the canvas too, where the host leaves them or
+ * their place. Nodes 2.0 folds them by itself.
+ * @param {LGraphNode} node just made
+ * @returns {() => void} what unfolds and folds them
+ */
+export function foldAdvanced(node) {
+  const apply = () => {
+    const [, before] = node.computeSize();
+    for (const widget of /** @type {Widget[]} */ (node.widgets ?? [])) {
+      if (widget.options?.advanced) showOnCanvas(widget, node.showAdvanced === true);
+    }
+    const [, after] = node.computeSize();
+    node.setSize([node.size[0], node.size[1] + after - before]);
+  };
+  const previous = node.onConfigure;
+  node.onConfigure = function (saved) {
+    previous?.call(this, saved);
+    apply();
+    node.setSize(saved.size);
+  };
+  apply();
+  return () => {
+    node.showAdvanced = !node.showAdvanced;
+    apply();
+  };
+}
+
+/**
+ * @param {Widget} widget
+ * @param {boolean} shown
+ */
+function showOnCanvas(widget, shown) {
+  const surfaces = widget.visibility?.surfaces;
+  if (surfaces) surfaces.canvas = shown ? "shown" : "never";
+  else widget.hidden = !shown; // older frontends: of the canvas alone
 }
 
 /**

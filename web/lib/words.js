@@ -5,6 +5,7 @@ const ENGLISH = {
   compareEmpty: "Run to compare before and after.",
   compare: "Compare",
   choose: "Choose faces",
+  advanced: "More",
   before: "before",
   after: "after",
   divider: "Divider between before and after",
