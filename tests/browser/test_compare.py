@@ -91,7 +91,7 @@ def test_key_zooms_to_the_face_of_that_number(compared: Any) -> None:
     output = page.evaluate("(id) => app.nodeOutputs[id]", restore)
     shown = output["codeformer_frames"][0]
     numbered = [{**face, "number": place} for place, face in enumerate(shown["faces"], 6)]
-    compared.receive(restore, {"codeformer_frames": [{**shown, "faces": numbered}]})
+    compared.receive(restore, {**output, "codeformer_frames": [{**shown, "faces": numbered}]})
     page.locator(STAGE).focus()
     page.keyboard.press("1")
     assert sheet(compared) == pytest.approx(whole), "face 1 is in another frame"
