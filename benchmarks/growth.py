@@ -18,6 +18,7 @@ from side_by_side import Row, compare, parser, report
 from codeformer_core.faces import DlibDetector
 from codeformer_core.models import load_codeformer
 from codeformer_core.pipeline import restore_image
+from codeformer_core.runtime import Runtime
 
 FACE_SIDE = 128.0
 FRAME = (240, 320)
@@ -68,7 +69,7 @@ def all_series(quick: bool) -> list[Series]:
 
     def faces(count: float) -> Callable[[], object]:
         picture, found = torch.rand(*sides(8), 3), placed_faces(*sides(8), int(count), FACE_SIDE)
-        return lambda: restore_image(picture, network, faces=found, chunk=8)
+        return lambda: restore_image(picture, network, faces=found, runtime=Runtime(batch_size=8))
 
     def detected(megapixels: float) -> Callable[[], object]:
         picture = group_photo(*sides(megapixels), 4, person)[None]

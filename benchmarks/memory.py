@@ -1,4 +1,4 @@
-"""Peak memory: flat in faces and frames beyond one chunk, and weights held once while loading.
+"""Peak memory: flat in faces and frames beyond one batch, and weights held once while loading.
 
 Every line is a process of its own, and its peak is what the operating system (Linux) saw: Python,
 torch and the weights included.
@@ -19,6 +19,7 @@ from side_by_side import Row, parser, report
 from codeformer_core.checkpoints import save_network
 from codeformer_core.models import BUILTIN_PATH, load_codeformer
 from codeformer_core.pipeline import restore_image
+from codeformer_core.runtime import Runtime
 
 MEBIBYTE = 2**20
 FRAME = (240, 320)
@@ -56,17 +57,17 @@ def in_fresh_process(job: Job) -> Row:
         return pool.apply(job)
 
 
-def restored_faces(model: str, megapixels: float, count: int, chunk: int, device: str) -> Row:
+def restored_faces(model: str, megapixels: float, count: int, batch: int, device: str) -> Row:
     """Restore so many faces of one picture."""
     height, width = sides(megapixels)
     network = load_codeformer(model, device=device)
     picture = torch.rand(height, width, 3, generator=torch.Generator().manual_seed(0))
     faces = placed_faces(height, width, count, FACE_SIDE)
     with torch.no_grad():
-        result = restore_image(picture, network, faces=faces, chunk=chunk)
+        result = restore_image(picture, network, faces=faces, runtime=Runtime(batch_size=batch))
     name = Path(model).stem
     held = held_mebibytes(picture, result.image, result.mask)
-    return {"what": f"{name}, {megapixels} MP, chunk {chunk}", "faces": count} | peaks(held)
+    return {"what": f"{name}, {megapixels} MP, batches of {batch}", "faces": count} | peaks(held)
 
 
 def restored_frames(count: int, device: str) -> Row:
