@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..faces import match_gray
+from ..faces import Faces, crop_faces, match_gray
 from ..images import from_network, resize, to_network
 from ..models.restorer import Restorer
 from ..networks import Fidelity
@@ -29,7 +29,7 @@ class Batch:
     @property
     def sound(self) -> list[int]:
         """Places, among all faces, of those that came out."""
-        return [place for place in places_of(self.part) if place not in self.failed]
+        return [place for place in _places_of(self.part) if place not in self.failed]
 
     @property
     def sound_crops(self) -> Tensor:
@@ -42,8 +42,8 @@ def restored_batches(
     crops: Callable[[slice], Tensor],
     fidelity: Tensor,
     *,
-    adain: bool | None,
-    keep_gray: bool,
+    adain: bool | None = None,
+    keep_gray: bool = False,
     runtime: Runtime,
 ) -> Iterator[Batch]:
     """Restore faces, of which only a batch need be there at once.
@@ -77,7 +77,7 @@ def finished_batches(
     generate: Callable[[slice, Tensor], Tensor],
     count: int,
     *,
-    keep_gray: bool,
+    keep_gray: bool = False,
     runtime: Runtime,
 ) -> Iterator[Batch]:
     """Generate faces and make pictures of them.
@@ -112,11 +112,15 @@ def finished_batches(
         yield batch
 
 
+def crops_of(images: Tensor, faces: Faces, size: int) -> Callable[[slice], Tensor]:
+    """What cuts faces out of (B, H, W, 3) pictures when their places are asked for."""
+    return lambda part: crop_faces(images, faces.take(_places_of(part)), size)
+
+
 def shortest(fidelity: Tensor) -> Fidelity:
     """Equal weights as one number: a network may take a shorter way, and always does for 0."""
     return float(fidelity[0]) if bool((fidelity == fidelity[0]).all()) else fidelity
 
 
-def places_of(part: slice) -> range:
-    """The places of a slice."""
+def _places_of(part: slice) -> range:
     return range(part.start, part.stop)

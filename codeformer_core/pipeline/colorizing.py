@@ -1,21 +1,22 @@
 """Give gray and faded faces natural colours, as the published colorization network does."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ..faces import FaceParser, Faces, PasteOptions, crop_faces
+from ..faces import FaceParser, Faces, PasteOptions
 from ..faces.colour import LUMINANCE_WEIGHTS, lab_to_rgb, rgb_to_lab
 from ..faces.crop import check_frames
 from ..images import resize
 from ..models.restorer import Restorer
 from ..networks import Fidelity, fidelity_per_face
 from ..runtime import Runtime
-from .batches import Batch, places_of, restored_batches
-from .crops import check_crops, new_crops
+from .batches import Batch, crops_of, restored_batches
+from .crops import check_crops
 from .notes import notes_on, sides_of
-from .painting import PaintedPictures, Painter, with_opacity
+from .painting import PaintedPictures, Painter
 
 VARIANT = "colorization"
 
@@ -32,131 +33,65 @@ def colorize(
     adain: bool | None = None,
     runtime: Runtime | None = None,
 ) -> PaintedPictures:
-    """Give aligned faces colour, or the `faces` of whole pictures.
+    """Give aligned faces colour, or the faces of whole pictures; colours they have are taken away.
 
     Args:
         network: a restorer, best of the colorization variant.
-        images: as of `colorize_crops`, or of `colorize_pictures` if there are `faces`.
-        fidelity: see there, and so are the settings that follow.
-        faces: the faces of whole pictures.
-        keep_light: see there.
-        parser: see there; of whole pictures only.
-        paste: see there; of whole pictures only.
-        adain: see there.
-        runtime: see there.
-    """
-    if faces is None:
-        return colorize_crops(
-            network, images, fidelity, keep_light=keep_light, adain=adain, runtime=runtime
-        )
-    return colorize_pictures(
-        network,
-        images,
-        faces,
-        fidelity,
-        keep_light=keep_light,
-        parser=parser,
-        paste=paste,
-        adain=adain,
-        runtime=runtime,
-    )
-
-
-def colorize_crops(
-    network: Restorer,
-    crops: Tensor,
-    fidelity: Fidelity = 0.0,
-    *,
-    keep_light: bool = False,
-    adain: bool | None = None,
-    runtime: Runtime | None = None,
-) -> PaintedPictures:
-    """Give aligned gray faces colour; colours that are there already are taken away first.
-
-    Args:
-        network: a restorer, best of the colorization variant.
-        crops: (N, H, H, 3 or 4) RGB in 0..1; a fourth channel is kept.
+        images: aligned faces (N, H, H, 3 or 4), RGB in 0..1, or the (B, H, W, 3 or 4) pictures of
+            `faces`; a fourth channel is kept.
         fidelity: 0 to 1, one number or one a face; the published colorization runs at 0.
-        keep_light: take only the colours from the network and the lightness from the crops.
+        faces: the faces of whole pictures.
+        keep_light: take only the colours from the network and the lightness from the picture.
+        parser: makes the masks in whole pictures; without one they follow the geometry.
+        paste: how to blend into whole pictures; the defaults if left out.
         adain: match colours in the network; None takes the variant's own setting.
-        runtime: where the network runs and progress goes, counted in faces.
+        runtime: where networks run and progress goes.
 
     Returns:
-        The crops at the network's size; a failed face is its crop with the colours it had.
+        The pictures, or the crops at the network's size, in which a failed face has the colours it
+        had.
 
     Raises:
         OutOfMemoryError: the device has no room even for one face at a time.
-        PictureError: crops of another shape.
+        PictureError: pictures of another shape, or of other faces.
         SettingError: a setting is out of range.
     """
-    colours, side = crops[..., :3], network.size
-    check_crops(colours)
-    result, failed = new_crops(colours, side), list[int]()
-    for batch in restored_batches(
+    colours, runtime = images[..., :3], runtime or Runtime()
+    if faces is None:
+        check_crops(colours)
+        crops, count = colours.__getitem__, len(colours)
+    else:
+        check_frames(colours, faces)
+        crops, count = crops_of(colours, faces, network.size), faces.count
+    batches = restored_batches(
         network,
-        lambda part: as_gray(colours[part]),
-        fidelity_per_face(fidelity, len(crops)),
+        lambda part: as_gray(crops(part)),
+        fidelity_per_face(fidelity, count),
         adain=adain,
-        keep_gray=False,
-        runtime=runtime or Runtime(),
-    ):
-        result[batch.part] = (with_own_light(batch) if keep_light else batch).crops
+        runtime=runtime,
+    )
+    if keep_light:
+        batches = map(with_own_light, batches)
+    if faces is None:
+        return _coloured_crops(network, images, batches)
+    painter = Painter(images.clone(), faces, network.size, paste or PasteOptions(), parser)
+    failed = painter.paste_batches(batches, faces, runtime)
+    notes = notes_on(network, sides_of(images, faces), failed, variant=VARIANT)
+    return PaintedPictures(painter.pictures, painter.mask, notes)
+
+
+def _coloured_crops(network: Restorer, crops: Tensor, batches: Iterable[Batch]) -> PaintedPictures:
+    """Crops at the network's size with the colours of the batches."""
+    resized = resize(crops.float(), network.size, network.size)
+    result, failed = resized.clone(), list[int]()
+    for batch in batches:
+        result[batch.part, ..., :3] = batch.crops
         failed += batch.failed
     mask = result.new_ones(result.shape[:3])
-    result[failed], mask[failed] = resize(colours[failed].float(), side, side), 0.0
+    result[failed], mask[failed] = resized[failed], 0.0
     return PaintedPictures(
-        with_opacity(result, resize(crops.float(), side, side)),
-        mask,
-        notes_on(network, sides_of(crops), failed, variant=VARIANT),
+        result, mask, notes_on(network, sides_of(crops), failed, variant=VARIANT)
     )
-
-
-def colorize_pictures(
-    network: Restorer,
-    images: Tensor,
-    faces: Faces,
-    fidelity: Fidelity = 0.0,
-    *,
-    keep_light: bool = False,
-    parser: FaceParser | None = None,
-    paste: PasteOptions | None = None,
-    adain: bool | None = None,
-    runtime: Runtime | None = None,
-) -> PaintedPictures:
-    """Give the faces of whole pictures colour.
-
-    Args:
-        network: a restorer, best of the colorization variant.
-        images: (B, H, W, 3 or 4) RGB in 0..1; a fourth channel is kept.
-        faces: the faces of these pictures.
-        fidelity: as of `colorize_crops`, and so are the settings that follow.
-        keep_light: see there.
-        parser: makes the masks; without one they follow the geometry.
-        paste: how to blend; the defaults if left out.
-        adain: see there.
-        runtime: see there.
-
-    Raises:
-        OutOfMemoryError: the device has no room even for one face at a time.
-        PictureError: faces of other pictures.
-        SettingError: a setting is out of range.
-    """
-    colours = images[..., :3]
-    check_frames(colours, faces)
-    runtime, result, failed = runtime or Runtime(), images.clone(), list[int]()
-    painter = Painter(result, faces, network.size, paste or PasteOptions(), parser)
-    for batch in restored_batches(
-        network,
-        lambda part: as_gray(crop_faces(colours, faces.take(places_of(part)), network.size)),
-        fidelity_per_face(fidelity, faces.count),
-        adain=adain,
-        keep_gray=False,
-        runtime=runtime,
-    ):
-        painter.paste_batch(with_own_light(batch) if keep_light else batch, faces, runtime)
-        failed += batch.failed
-    notes = notes_on(network, sides_of(images, faces), failed, variant=VARIANT)
-    return PaintedPictures(result, painter.mask, notes)
 
 
 def with_own_light(batch: Batch) -> Batch:

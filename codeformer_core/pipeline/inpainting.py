@@ -7,14 +7,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import PictureError
-from ..faces import Canvas, Faces, PasteOptions, crop_faces
+from ..faces import Canvas, Faces, PasteOptions
 from ..faces.crop import check_frames, placement_in
 from ..faces.warp import warp
 from ..images import resize
 from ..models.restorer import Restorer
 from ..networks import Fidelity, fidelity_per_face
 from ..runtime import Runtime
-from .batches import places_of, restored_batches
+from .batches import crops_of, restored_batches
 from .crops import check_crops
 from .notes import notes_on, sides_of
 from .painting import PaintedPictures, with_opacity
@@ -38,49 +38,40 @@ def inpaint(
     adain: bool | None = None,
     runtime: Runtime | None = None,
 ) -> PaintedPictures:
-    """Fill the masked parts of aligned faces, or of the `faces` of whole pictures.
+    """Fill the masked parts of aligned faces, or of the faces of whole pictures.
 
     Args:
         network: a restorer, best of the inpainting variant.
-        images: as of `inpaint_crops`, or of `inpaint_pictures` if there are `faces`.
-        masks: see there, and so are the settings that follow.
-        fidelity: see there.
-        faces: the faces of whole pictures.
-        adain: see there.
-        runtime: see there.
-    """
-    if faces is None:
-        return inpaint_crops(network, images, masks, fidelity, adain=adain, runtime=runtime)
-    return inpaint_pictures(network, images, faces, masks, fidelity, adain=adain, runtime=runtime)
-
-
-def inpaint_crops(
-    network: Restorer,
-    crops: Tensor,
-    masks: Tensor,
-    fidelity: Fidelity = 1.0,
-    *,
-    adain: bool | None = None,
-    runtime: Runtime | None = None,
-) -> PaintedPictures:
-    """Fill the masked parts of aligned faces.
-
-    Args:
-        network: a restorer, best of the inpainting variant.
-        crops: (N, H, H, 3 or 4) RGB in 0..1; a fourth channel is kept.
-        masks: (N, h, w) or one for all (1, h, w), 1 where to fill, any size.
+        images: aligned faces (N, H, H, 3 or 4), RGB in 0..1, or the (B, H, W, 3 or 4) pictures in
+            which the `faces` were found; a fourth channel is kept.
+        masks: (B, h, w) or one for all (1, h, w), 1 where to fill, any size.
         fidelity: 0 to 1, one number or one a face; the published inpainting runs at 1.
+        faces: the faces of whole pictures.
         adain: match colours in the network; None takes the variant's own setting.
         runtime: where the network runs and progress goes, counted in faces.
 
     Returns:
-        The crops at their own size: where the mask is 0, `crops` bit for bit.
+        The pictures at their own size, the same bit for bit where the mask is 0 or no face is.
 
     Raises:
         OutOfMemoryError: the device has no room even for one face at a time.
-        PictureError: crops of another shape, or masks that do not belong to them.
+        PictureError: pictures of another shape, or masks or faces that do not belong to them.
         SettingError: a setting is out of range.
     """
+    runtime = runtime or Runtime()
+    if faces is None:
+        return _fill_crops(network, images, masks, fidelity, adain, runtime)
+    return _fill_pictures(network, images, faces, masks, fidelity, adain, runtime)
+
+
+def _fill_crops(
+    network: Restorer,
+    crops: Tensor,
+    masks: Tensor,
+    fidelity: Fidelity,
+    adain: bool | None,
+    runtime: Runtime,
+) -> PaintedPictures:
     colours = crops[..., :3]
     check_crops(colours)
     masks = fitting_masks(masks, colours)
@@ -90,8 +81,7 @@ def inpaint_crops(
         lambda part: hide(colours[part], masks[part]),
         fidelity_per_face(fidelity, len(crops)),
         adain=adain,
-        keep_gray=False,
-        runtime=runtime or Runtime(),
+        runtime=runtime,
     ):
         part = batch.part
         filled = resize(batch.crops, *crops.shape[1:3])
@@ -102,35 +92,15 @@ def inpaint_crops(
     return PaintedPictures(result, reached, notes)
 
 
-def inpaint_pictures(
+def _fill_pictures(
     network: Restorer,
     images: Tensor,
     faces: Faces,
     masks: Tensor,
-    fidelity: Fidelity = 1.0,
-    *,
-    adain: bool | None = None,
-    runtime: Runtime | None = None,
+    fidelity: Fidelity,
+    adain: bool | None,
+    runtime: Runtime,
 ) -> PaintedPictures:
-    """Fill the masked parts of the faces of whole pictures.
-
-    Args:
-        network: a restorer, best of the inpainting variant.
-        images: (B, H, W, 3 or 4) RGB in 0..1, those in which the faces were found.
-        faces: their faces.
-        masks: (B, h, w) or (1, h, w), 1 where to fill.
-        fidelity: as of `inpaint_crops`, and so are the settings that follow.
-        adain: see there.
-        runtime: see there.
-
-    Returns:
-        The pictures, the same bit for bit where the mask is 0 or no face is.
-
-    Raises:
-        OutOfMemoryError: the device has no room even for one face at a time.
-        PictureError: masks or faces of other pictures.
-        SettingError: a setting is out of range.
-    """
     colours = images[..., :3]
     check_frames(colours, faces)
     masks = fitting_masks(masks, colours)
@@ -140,11 +110,10 @@ def inpaint_pictures(
     wanted, failed = faces.take(touched), list[int]()
     for batch in restored_batches(
         network,
-        lambda part: crop_faces(hidden, wanted.take(places_of(part)), network.size),
+        crops_of(hidden, wanted, network.size),
         fidelity_per_face(fidelity, faces.count)[touched],
         adain=adain,
-        keep_gray=False,
-        runtime=runtime or Runtime(),
+        runtime=runtime,
     ):
         filled = batch.sound_crops
         canvas.paste(filled, wanted.take(batch.sound), torch.ones(filled.shape[:3]))

@@ -1,5 +1,6 @@
 """Paste restored faces into pictures, masked by a parser and enlarged where they need to be."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +31,11 @@ class PaintedPictures:
 
 
 class Painter:
-    """Pastes faces into pictures of the result's size, in place, batch by batch."""
+    """Pastes faces into pictures of the result's size, in place, batch by batch.
+
+    Attributes:
+        pictures: (B, H, W, 3 or 4) as they are so far.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Painter:
         face_upscaler: Upscaler | None = None,
     ) -> None:
         """Prepare to paste `faces`, whose crops have `side` pixels a side."""
+        self.pictures = pictures
         self._canvas = Canvas(pictures[..., :3], options)
         self._parts = options.parts
         self._parser = parser
@@ -62,10 +68,16 @@ class Painter:
             share = runtime.share(start / count, min(1.0, part.stop / count))
             self._paste(crops[part], faces.take(range(start, part.stop)), share)
 
-    def paste_batch(self, batch: Batch, faces: Faces, runtime: Runtime) -> None:
-        """Paste those of a batch of `faces` that came out, as a part of the job's progress."""
-        share = runtime.share(batch.part.start / faces.count, batch.part.stop / faces.count)
-        self.paste(batch.sound_crops, faces.take(batch.sound), share)
+    def paste_batches(
+        self, batches: Iterable[Batch], faces: Faces, runtime: Runtime
+    ) -> tuple[int, ...]:
+        """Paste restored `faces`, each batch before the next is made; return the failed ones."""
+        failed: list[int] = []
+        for batch in batches:
+            share = runtime.share(batch.part.start / faces.count, batch.part.stop / faces.count)
+            self.paste(batch.sound_crops, faces.take(batch.sound), share)
+            failed += batch.failed
+        return tuple(failed)
 
     def _paste(self, crops: Tensor, faces: Faces, runtime: Runtime) -> None:
         masks = None

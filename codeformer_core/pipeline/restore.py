@@ -13,14 +13,13 @@ from ..faces import (
     FaceParser,
     Faces,
     PasteOptions,
-    crop_faces,
 )
 from ..faces.crop import check_frames
 from ..images import Pixels, as_images
 from ..models.restorer import Restorer
 from ..networks import Fidelity
 from ..runtime import Runtime
-from .batches import places_of, restored_batches
+from .batches import crops_of, restored_batches
 from .notes import notes_on, sides_of
 from .painting import Painter
 from .picking import pick
@@ -78,7 +77,7 @@ def restore_image(
         faces: faces found or chosen before.
         picked: numbers of the faces to restore, from 1 as `draw_faces` numbers them, which the
             fidelities then belong to in this order; one that is not there is named in the
-            warnings. None takes all.
+            warnings. No number takes all.
         parser: cuts the mask out along hair and neck; without one it follows the geometry.
         paste: feather, opacity and colour match of the blend.
         confidence: faces scored lower are left alone, 0 to 1.
@@ -114,24 +113,28 @@ def restore_image(
     check_frames(colours, faces)
     choice = pick(faces, picked, fidelity)
     wanted = faces.take(choice.places)
-    result = enlarged_copy(images, upscale, upscaler, enlarging)
-    painter = Painter(result, wanted, network.size, paste or PasteOptions(), parser, face_upscaler)
-    failed: list[int] = []
+    painter = Painter(
+        enlarged_copy(images, upscale, upscaler, enlarging),
+        wanted,
+        network.size,
+        paste or PasteOptions(),
+        parser,
+        face_upscaler,
+    )
     # Batch by batch from the crop to the paste: memory does not grow with the number of faces.
-    for batch in restored_batches(
+    batches = restored_batches(
         network,
-        lambda part: crop_faces(colours, wanted.take(places_of(part)), network.size),
+        crops_of(colours, wanted, network.size),
         choice.fidelity,
         adain=adain,
         keep_gray=keep_gray,
         runtime=restoring,
-    ):
-        painter.paste_batch(batch, wanted, restoring)
-        failed += batch.failed
+    )
+    failed = painter.paste_batches(batches, wanted, restoring)
     restoring.report(1, 1)
     single = image.ndim < 4
     return RestoredImage(
-        image=result[0] if single else result,
+        image=painter.pictures[0] if single else painter.pictures,
         mask=painter.mask[0] if single else painter.mask,
         faces=faces,
         picked=choice.places,
