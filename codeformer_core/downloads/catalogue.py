@@ -31,8 +31,6 @@ class KnownFile:
     """Its hash, lower case; None if nobody stated it, and then `download` asks for a yes."""
     licence: str
     """Under what terms its publisher gives it."""
-    commercial_use: bool | None
-    """Whether these terms allow commercial use; None if they do not say."""
     folder: str
     """The host's model folder it belongs in."""
     aliases: tuple[str, ...] = ()
@@ -47,7 +45,6 @@ KNOWN_FILES = (
         bytes=376637898,
         sha256="1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
         licence=S_LAB,
-        commercial_use=False,
         folder="facerestore_models",
         aliases=("codeformer-v0.1.0.pth", "codeformer"),
     ),
@@ -58,7 +55,6 @@ KNOWN_FILES = (
         bytes=None,
         sha256="b0d1b868c3dacf75d637bbcc0d4b3dd4ce2a064a338dfb4d35c740d3b4ae8797",
         licence=S_LAB,
-        commercial_use=False,
         folder="facerestore_models",
     ),
     KnownFile(
@@ -68,7 +64,6 @@ KNOWN_FILES = (
         bytes=None,
         sha256=None,
         licence=S_LAB,
-        commercial_use=False,
         folder="facerestore_models",
     ),
     KnownFile(
@@ -81,7 +76,6 @@ KNOWN_FILES = (
         bytes=109497761,
         sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
         licence="MIT",
-        commercial_use=True,
         folder="facedetection",
         aliases=("retinaface_resnet50",),
     ),
@@ -95,7 +89,6 @@ KNOWN_FILES = (
         bytes=1789735,
         sha256="2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220",
         licence="MIT",
-        commercial_use=True,
         folder="facedetection",
         aliases=("retinaface_mobile0.25",),
     ),
@@ -109,7 +102,6 @@ KNOWN_FILES = (
         bytes=85331193,
         sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
         licence="not stated; the network is of PSFR-GAN, which is CC BY-NC-SA 4.0 (non-commercial)",
-        commercial_use=None,
         folder="facedetection",
         aliases=("parsenet",),
     ),
@@ -120,7 +112,6 @@ KNOWN_FILES = (
         bytes=53289463,
         sha256="468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567",
         licence="MIT",
-        commercial_use=True,
         folder="facedetection",
         aliases=("bisenet",),
     ),
@@ -131,7 +122,6 @@ KNOWN_FILES = (
         bytes=348632874,
         sha256="e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
         licence="Apache-2.0",
-        commercial_use=True,
         folder="facerestore_models",
     ),
     KnownFile(
@@ -141,7 +131,6 @@ KNOWN_FILES = (
         bytes=None,
         sha256="1ba9d2125fda4d823df5152b9fc2903c59aa76c0d3771e02bcf13a56a282cf96",
         licence="GPL-3.0",
-        commercial_use=True,
         folder="facedetection",
         aliases=("YOLOv5l",),
     ),
@@ -152,7 +141,6 @@ KNOWN_FILES = (
         bytes=None,
         sha256="d2bbfbe9f36cf1ec345dc69658d7209e5448a676d946f1bf7818ac50d4489357",
         licence="GPL-3.0",
-        commercial_use=True,
         folder="facedetection",
         aliases=("YOLOv5n",),
     ),

@@ -125,7 +125,6 @@ def _described(choices: Choices, file: KnownFile) -> dict[str, Any]:
         "aliases": list(file.aliases),
         "bytes": file.bytes,
         "licence": file.licence,
-        "commercial_use": file.commercial_use,
         "here": choices.is_here(file),
         "state": None if transfer is None else transfer.state,
         "done": 0 if transfer is None else transfer.done,

@@ -40,7 +40,6 @@ def known(server) -> KnownFile:
         bytes=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
         licence="none",
-        commercial_use=None,
         folder="facerestore_models",
     )
 

@@ -148,7 +148,6 @@ def test_downloads_keep_their_part(
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         licence="none",
-        commercial_use=None,
         folder="facerestore_models",
     )
     with pytest.raises(DownloadError, match=r"model\.pth: cannot be written.*No space left"):

@@ -8,7 +8,6 @@ import { t } from "./words.js";
  * @property {string[]} aliases
  * @property {number | null} bytes
  * @property {string} licence
- * @property {boolean | null} commercial_use
  * @property {boolean} here whether it is in the user's folders
  * @property {"running" | "done" | "failed" | "cancelled" | null} state of its download
  * @property {number} done bytes that have arrived
