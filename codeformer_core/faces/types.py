@@ -166,11 +166,14 @@ class Faces:
         frames: per frame the tuple of its faces; a frame without faces has an empty tuple.
         height: height of the frames in pixels.
         width: width of the frames in pixels.
+        misfits: how many more findings of the detector were left out because their points are
+            those of no face.
     """
 
     frames: tuple[tuple[Face, ...], ...]
     height: int
     width: int
+    misfits: int = 0
 
     def __len__(self) -> int:
         """Return the number of frames."""

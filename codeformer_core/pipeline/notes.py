@@ -31,6 +31,16 @@ def notes_on(
     )
 
 
+def misfit_notes(faces: Faces) -> tuple[str, ...]:
+    """What the detector found and could not make a face of; none says nothing."""
+    if not faces.misfits:
+        return ()
+    return (
+        f"left alone, because the points of eyes, nose and mouth fit no face: {faces.misfits} of "
+        f"{faces.misfits + faces.count} findings",
+    )
+
+
 def failure_notes(failed: Sequence[int], count: int) -> tuple[str, ...]:
     """Which of all faces, counted from 0, no finite pixels came out for; none says nothing."""
     if not failed:

@@ -20,7 +20,7 @@ from ..models.restorer import Restorer
 from ..networks import Fidelity
 from ..runtime import Runtime
 from .batches import crops_of, restored_batches
-from .notes import notes_on, sides_of
+from .notes import misfit_notes, notes_on, sides_of
 from .painting import Painter
 from .picking import pick
 from .upscaling import Upscaler, check_upscale, enlarged_copy
@@ -138,7 +138,11 @@ def restore_image(
         mask=painter.mask[0] if single else painter.mask,
         faces=faces,
         picked=choice.places,
-        warnings=choice.warnings + notes_on(network, sides_of(colours, wanted), failed),
+        warnings=(
+            *choice.warnings,
+            *misfit_notes(faces),
+            *notes_on(network, sides_of(colours, wanted), failed),
+        ),
     )
 
 

@@ -120,23 +120,18 @@ def working_size(height: int, width: int, search_size: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def working_copy(frame: Tensor, search_size: int, device: torch.device) -> WorkingCopy:
+def working_copy(frame: Tensor, size: tuple[int, int]) -> WorkingCopy:
     """Resize a frame to the size at which it is searched.
 
     Args:
         frame: (H, W, 3) float, RGB.
-        search_size: pixels of the shorter side afterwards, less for very long pictures.
-        device: where the copy is made; only the small copy moves if the frame is elsewhere.
-
-    Raises:
-        SettingError: the short side is not positive.
+        size: rows and columns afterwards.
     """
-    size = working_size(frame.shape[0], frame.shape[1], search_size)
     copy = _resized(frame, size)
     # One sum: much cheaper than a look at every value, and not finite if one is not.
     if not bool(copy.pixels.sum().isfinite()):
         copy = _resized(torch.nan_to_num(frame, nan=0.5, posinf=1.0, neginf=0.0), size)
-    return WorkingCopy(copy.pixels.clamp(0.0, 1.0).to(device), copy.to_picture)
+    return WorkingCopy(copy.pixels.clamp(0.0, 1.0), copy.to_picture)
 
 
 def _resized(frame: Tensor, size: tuple[int, int]) -> WorkingCopy:
@@ -158,12 +153,13 @@ def _resized(frame: Tensor, size: tuple[int, int]) -> WorkingCopy:
 
 
 def in_picture(finding: Finding, to_picture: Affine) -> Finding:
-    """Return a finding of the working copy in picture pixels."""
+    """Return a finding of a working copy, which may be turned, in picture pixels."""
     box = finding.box
-    left, top = affine.apply(to_picture, (box.left, box.top))
-    right, bottom = affine.apply(to_picture, (box.right, box.bottom))
+    corners = affine.apply_all(to_picture, ((box.left, box.top), (box.right, box.bottom)))
+    across, down = zip(*corners, strict=True)
+    upright = Box(min(across), min(down), max(across), max(down))
     points: tuple[Point, ...] = affine.apply_all(to_picture, finding.landmarks.points)
-    return Finding(Box(left, top, right, bottom), finding.score, Landmarks(*points))
+    return Finding(upright, finding.score, Landmarks(*points))
 
 
 def faces_of_frame(

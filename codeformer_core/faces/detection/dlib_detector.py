@@ -14,7 +14,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...errors import MissingModelError, PictureError
@@ -30,6 +29,7 @@ from .base import (
     check_request,
     left_to_right,
     working_copy,
+    working_size,
 )
 
 PREDICTOR_FILE = "shape_predictor_5_face_landmarks.dat"
@@ -107,7 +107,7 @@ class DlibDetector:
 
     def _faces(self, frame: Tensor, side: int, confidence: float) -> list[Face]:
         height, width = frame.shape[:2]
-        copy = working_copy(frame, side, torch.device("cpu"))
+        copy = working_copy(frame, working_size(*frame.shape[:2], side))
         pixels = copy.pixels.movedim(0, -1).contiguous()  # (3, h, w) -> (h, w, 3)
         picture = _bytes(pixels)
         rectangles, scores, _ = self._detector.run(picture, 0, _threshold(confidence))

@@ -5,8 +5,9 @@ Source: Deng et al. 2020, "RetinaFace: Single-shot Multi-level Face Localisation
 
 from __future__ import annotations
 
-import math
 import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,18 +17,9 @@ from ...checkpoints.building import Target, filled, has_keys
 from ...checkpoints.reader import WeightFile
 from ...errors import MissingModelError
 from ...runtime import Runtime
-from ..types import Box, Face, Faces, Landmarks
-from .base import (
-    DEFAULT_CONFIDENCE,
-    DEFAULT_MIN_SIZE,
-    Finding,
-    WorkingCopy,
-    check_request,
-    faces_of_frame,
-    in_picture,
-    working_copy,
-    working_size,
-)
+from ..types import Box, Faces, Landmarks
+from .base import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, Finding, WorkingCopy, in_picture
+from .search import search
 
 STRIDES = (8, 16, 32)
 ANCHOR_SIDES = ((16.0, 32.0), (64.0, 128.0), (256.0, 512.0))
@@ -112,34 +104,43 @@ class RetinaFaceDetector:
         runtime: Runtime | None = None,
     ) -> Faces:
         """Find the faces of every frame; see ``FaceDetector.detect``."""
-        check_request(frames, confidence, min_size)
-        runtime = runtime or Runtime()
-        total, height, width = frames.shape[:3]
-        side = DEFAULT_SEARCH_SIZE if search_size is None else search_size
-        pixels = math.prod(working_size(height, width, side))
-        device = runtime.device(self.network)
+        return search(
+            frames,
+            partial(self._find, confidence=confidence),
+            confidence=confidence,
+            min_size=min_size,
+            search_size=DEFAULT_SEARCH_SIZE if search_size is None else search_size,
+            runtime=runtime,
+        )
 
-        def find(part: slice) -> list[list[Finding]]:
-            copies = [working_copy(frame, side, device) for frame in frames[part]]
-            return self._find(copies, confidence)
+    def _find(
+        self,
+        count: int,
+        copy: Callable[[int], WorkingCopy],
+        pixels: int,
+        runtime: Runtime,
+        *,
+        confidence: float,
+    ) -> Iterator[list[Finding]]:
+        """Search working copies; see `Find`."""
+        dtype, device = next(self.network.parameters()).dtype, runtime.device(self.network)
 
-        found: list[tuple[Face, ...]] = []
+        def step(part: slice) -> list[list[Finding]]:
+            copies = [copy(index) for index in range(part.start, part.stop)]
+            return [
+                [in_picture(finding, each.to_picture) for finding in strongest(one, confidence)]
+                for one, each in zip(self._predict(copies, dtype, device), copies, strict=True)
+            ]
+
         for _, findings in runtime.batches(
-            self.network, total, find, bytes_per_item=BYTES_PER_PIXEL * pixels, item="picture"
+            self.network, count, step, bytes_per_item=BYTES_PER_PIXEL * pixels, item="picture"
         ):
-            found += [faces_of_frame(each, height, width, min_size) for each in findings]
-        return Faces(tuple(found), height, width)
+            yield from findings
 
-    def _find(self, copies: list[WorkingCopy], confidence: float) -> list[list[Finding]]:
-        """Search frames, in picture pixels."""
-        dtype = next(self.network.parameters()).dtype
-        return [
-            [in_picture(finding, copy.to_picture) for finding in strongest(one, confidence)]
-            for one, copy in zip(self._predict(copies, dtype), copies, strict=True)
-        ]
-
-    def _predict(self, copies: list[WorkingCopy], dtype: torch.dtype) -> list[Predictions]:
-        pixels = torch.stack([copy.pixels for copy in copies])
+    def _predict(
+        self, copies: list[WorkingCopy], dtype: torch.dtype, device: torch.device
+    ) -> list[Predictions]:
+        pixels = torch.stack([copy.pixels for copy in copies]).to(device)
         means = torch.tensor(CHANNEL_MEANS_BGR, device=pixels.device).view(1, 3, 1, 1)
         bgr = pixels.flip(1) * 255.0 - means
         outputs: Any = self.network(bgr.to(dtype))
