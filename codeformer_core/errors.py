@@ -17,6 +17,10 @@ class PictureError(CodeFormerError):
     """A picture or a face in it cannot be read or processed."""
 
 
+class VideoError(CodeFormerError):
+    """A video cannot be read or written."""
+
+
 class DownloadError(CodeFormerError):
     """A download failed or did not match its published size or hash."""
 

@@ -1,0 +1,1 @@
+"""Videos of any length: read, follow people, restore their faces steadily, write with the sound."""

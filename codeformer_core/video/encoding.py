@@ -1,0 +1,226 @@
+"""Choose how a result is encoded: codec, sample format, quality; and say what gets lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingError, VideoError
+from .information import PixelFormat, VideoInformation
+from .library import FFmpegError, av
+from .reading import describe_format
+
+DEFAULT_QUALITY = 16
+"""On the scale of H.264: nobody sees a difference, and restored faces keep their texture."""
+LOSSLESS = 0
+WORST_QUALITY = 51
+
+CONTAINERS = {
+    ".mp4": ("mp4", ("h264", "hevc", "av1")),
+    ".m4v": ("mp4", ("h264", "hevc", "av1")),
+    ".mov": ("mov", ("h264", "hevc", "prores")),
+    ".mkv": ("matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores")),
+    ".webm": ("webm", ("vp9", "av1")),
+    ".ts": ("mpegts", ("h264", "hevc")),
+    ".m2ts": ("mpegts", ("h264", "hevc")),
+}
+"""FFmpeg's name of each container that results are written to, and codecs that players expect."""
+
+FALLBACK_SUFFIX = ".mkv"
+"""Of results whose own container is not written: Matroska holds nearly everything."""
+
+READABLE_SUFFIXES = frozenset(CONTAINERS) | {
+    ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".mts", ".3gp", ".ogv", ".vob", ".mxf", ".f4v",
+}  # fmt: skip
+"""Files taken for videos by their names."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder of FFmpeg and how it is asked for quality."""
+
+    name: str
+    """FFmpeg's name."""
+    options: dict[str, str] = field(default_factory=dict)
+    """Beside the quality."""
+    slope: float = 1.0
+    """Its quality scale against that of H.264."""
+    offset: float = 0.0
+    """What is added on its scale for the same look."""
+    alpha: bool = False
+    """Whether its opacity is understood by players."""
+    quality: str | None = "crf"
+    """Name of the option that sets it; None if there is none."""
+
+
+ENCODERS = {
+    "h264": Encoder("libx264", {"preset": "medium"}),
+    "hevc": Encoder("libx265", {"preset": "fast", "x265-params": "log-level=error"}, 1.0, 3.0),
+    "av1": Encoder("libsvtav1", {"preset": "8"}, 1.25, 3.0),
+    "vp9": Encoder(
+        "libvpx-vp9",
+        {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"},
+        1.25,
+        2.0,
+        alpha=True,
+    ),
+    "ffv1": Encoder("ffv1", {"level": "3", "g": "1"}, alpha=True, quality=None),
+    "prores": Encoder("prores_ks", alpha=True, quality=None),
+}
+"""One for each codec, in no order."""
+
+CODECS = ("auto", *ENCODERS)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a video is encoded."""
+
+    container: str
+    """FFmpeg's name of the container."""
+    codec: str
+    """Name of the codec."""
+    encoder: str
+    """FFmpeg's name of the encoder."""
+    format: PixelFormat
+    """Of the frames it gets."""
+    options: dict[str, str]
+    """Of the encoder."""
+    lost: tuple[str, ...]
+    """What the result cannot hold, in the user's words."""
+
+
+def choose_encoding(
+    information: VideoInformation,
+    target: str | Path,
+    *,
+    codec: str = "auto",
+    quality: float = DEFAULT_QUALITY,
+) -> Encoding:
+    """Choose how a restored video is encoded.
+
+    The source's codec is kept where it can be; another one is taken if it loses less.
+
+    Args:
+        information: the source.
+        target: the result; its ending chooses the container.
+        codec: auto, h264, hevc, av1, vp9, ffv1 or prores.
+        quality: 0 (lossless) to 51 (worst), the constant rate factor of H.264; brought to the same
+            look in other codecs.
+
+    Raises:
+        SettingError: a quality out of range, or a codec that the container does not hold.
+        VideoError: an ending of no container that is written, or no encoder is here.
+    """
+    if not LOSSLESS <= quality <= WORST_QUALITY:
+        raise SettingError(f"quality is {quality}: it must be between 0 (best) and {WORST_QUALITY}")
+    container, codecs = _container(Path(target))
+    wanted = _wanted(codec, information.codec, codecs, Path(target))
+    choices = [
+        (_losses(information.format, shape), order, name, shape)
+        for order, name in enumerate(wanted)
+        for shape in _formats(name)
+    ]
+    if not choices:
+        raise VideoError(
+            f"this build of PyAV has no encoder for {', '.join(wanted)}: "
+            "install av from PyPI (pip install av), or choose another codec"
+        )
+    losses, _, name, shape = min(choices, key=lambda choice: choice[:2])
+    encoder = ENCODERS[name]
+    options = dict(encoder.options) | _quality_option(encoder, quality)
+    lost = _in_words(information.format, shape, name, losses)
+    return Encoding(container, name, encoder.name, shape, options, lost)
+
+
+def result_suffix(source: Path) -> str:
+    """The ending of a result's name: the source's own where such a file is written."""
+    suffix = source.suffix.lower()
+    return source.suffix if suffix in CONTAINERS else source.suffix + FALLBACK_SUFFIX
+
+
+def _container(target: Path) -> tuple[str, tuple[str, ...]]:
+    try:
+        return CONTAINERS[target.suffix.lower()]
+    except KeyError:
+        raise VideoError(
+            f"{target}: videos are written as {', '.join(sorted(CONTAINERS))}; "
+            "choose one of these endings"
+        ) from None
+
+
+def _wanted(codec: str, source: str, codecs: tuple[str, ...], target: Path) -> list[str]:
+    """Codecs to choose from, the most welcome first."""
+    if codec == "auto":
+        return sorted(codecs, key=lambda name: name != source)
+    if codec not in ENCODERS:
+        raise SettingError(f"the codec is {codec!r}: choose from {', '.join(CODECS)}")
+    if codec not in codecs:
+        raise SettingError(
+            f"{target}: a {target.suffix} file does not hold {codec}; choose from "
+            f"{', '.join(codecs)}, or another ending"
+        )
+    return [codec]
+
+
+def _formats(codec: str) -> Iterator[PixelFormat]:
+    """Formats with a plane a component that an encoder takes; none if it is not here."""
+    encoder = ENCODERS[codec]
+    try:
+        offered = av.Codec(encoder.name, "w").video_formats or []
+    except (FFmpegError, ValueError):
+        return
+    for each in offered:
+        planar = each.name.startswith(("yuv4", "yuva4", "gbrp", "gbrap", "gray"))
+        odd = each.name.startswith(("yuv410", "yuv411", "yuv440")) or "f" in each.name[4:]
+        if planar and not odd and not each.is_big_endian:
+            described = describe_format(each.name)
+            if encoder.alpha or not described.alpha:
+                yield described
+
+
+def _losses(source: PixelFormat, target: PixelFormat) -> tuple[float, ...]:
+    """What is lost from one format to the other, the worst first; then what is wasted."""
+    chroma = (1, 1) if source.rgb else (source.chroma_width, source.chroma_height)
+    missing = sum(
+        max(0, theirs - ours)
+        for theirs, ours in zip((target.chroma_width, target.chroma_height), chroma, strict=True)
+    )
+    return (
+        source.alpha and not target.alpha,
+        max(0, min(source.bits, 16) - target.bits),
+        target.gray and not source.gray,
+        0 if source.gray else missing,
+        source.rgb != target.rgb,
+        target.alpha,
+        target.bits,
+        not target.gray and source.gray,
+        -target.chroma_width - target.chroma_height,
+    )
+
+
+def _in_words(
+    source: PixelFormat, target: PixelFormat, codec: str, losses: tuple[float, ...]
+) -> tuple[str, ...]:
+    lost: list[str] = []
+    if losses[0]:
+        lost.append(f"its transparency is not kept ({codec} in this container has none)")
+    if losses[1]:
+        lost.append(f"{source.bits} bits a channel became {target.bits} ({codec})")
+    if losses[3]:
+        lost.append(f"colours are kept at a lower resolution ({target.name})")
+    return tuple(lost)
+
+
+def _quality_option(encoder: Encoder, quality: float) -> dict[str, str]:
+    if encoder.quality is None:
+        return {}
+    if quality == LOSSLESS and encoder.name == "libx265":
+        return {"x265-params": encoder.options["x265-params"] + ":lossless=1"}
+    if quality == LOSSLESS and encoder.name == "libvpx-vp9":
+        return {"lossless": "1"}
+    scaled = quality * encoder.slope + encoder.offset
+    whole = encoder.name not in ("libx264", "libx265")
+    return {encoder.quality: f"{round(scaled) if whole else scaled:g}"}

@@ -1,0 +1,151 @@
+"""Encode a video in segments that are whole or not there, so that a run can go on from the last."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..images import make_folder, writing_errors
+from ..images.writing import PART_SUFFIX
+from .encoding import Encoding
+from .information import VideoInformation
+from .library import av, encoding_errors
+from .planes import Planes, SampleLayout, fill_picture
+
+SECONDS = 10.0
+"""Of a segment: as much is lost at most by an interruption."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive frames that are encoded on their own."""
+
+    number: int
+    """From 0."""
+    start: int
+    """Index of the first frame."""
+    stop: int
+    """Index after the last."""
+
+
+def split_frames(count: int, rate: Fraction) -> list[Segment]:
+    """Divide so many frames into segments."""
+    length = max(1, round(SECONDS * float(rate)))
+    starts = range(0, count, length)
+    return [
+        Segment(number, start, min(start + length, count)) for number, start in enumerate(starts)
+    ]
+
+
+class SegmentFolder:
+    """The hidden folder beside a result in which its finished segments lie until it is whole."""
+
+    def __init__(self, target: Path) -> None:
+        """Name the folder; nothing is made yet."""
+        self.path = target.with_name(f".{target.name}.segments")
+
+    def file(self, segment: Segment) -> Path:
+        """Where a segment lies once it is finished."""
+        return self.path / f"{segment.number:06}.mkv"
+
+    def is_finished(self, segment: Segment) -> bool:
+        """Whether it is there, whole."""
+        return self.file(segment).is_file()
+
+    def clear(self) -> None:
+        """Remove everything.
+
+        Raises:
+            PictureError: it cannot be removed.
+        """
+        if self.path.exists():
+            with writing_errors(self.path):
+                shutil.rmtree(self.path)
+
+
+class SegmentWriter:
+    """Encodes the frames of one segment; its file gets its name when it is closed without an error.
+
+    Frames are numbered evenly inside: the true times come when the result is put together, so that
+    no container in between can round them.
+    """
+
+    def __init__(
+        self, path: Path, information: VideoInformation, encoding: Encoding, layout: SampleLayout
+    ) -> None:
+        """Open the encoder.
+
+        Args:
+            path: the segment's file.
+            information: the source.
+            encoding: how to encode.
+            layout: of the frames to come.
+
+        Raises:
+            VideoError: the encoder refuses.
+        """
+        make_folder(path.parent)
+        self._path = path
+        self._part = path.with_suffix(path.suffix + PART_SUFFIX)
+        self._information, self._layout = information, layout
+        self._count = 0
+        with encoding_errors(path):
+            self._container = av.open(
+                str(self._part), "w", format="matroska", options={"fflags": "+bitexact"}
+            )
+            self._stream = self._open_stream(encoding)
+
+    def _open_stream(self, encoding: Encoding) -> Any:
+        information = self._information
+        rate = information.rate.limit_denominator(1 << 16)
+        stream: Any = self._container.add_stream(encoding.encoder, rate=rate)
+        stream.options = encoding.options
+        stream.width, stream.height = information.width, information.height
+        stream.pix_fmt = encoding.format.name
+        context = stream.codec_context
+        context.time_base = 1 / rate
+        context.sample_aspect_ratio = information.sample_aspect
+        colour = self._layout.colour
+        context.color_range, context.colorspace = colour.range, colour.matrix
+        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+        context.thread_type = "AUTO"
+        return stream
+
+    def write(self, planes: Planes) -> None:
+        """Encode a frame.
+
+        Raises:
+            VideoError: it cannot be encoded or written.
+        """
+        layout = self._layout
+        picture: Any = av.VideoFrame(planes.width, planes.height, layout.format.name)
+        fill_picture(picture, planes)
+        picture.color_range, picture.colorspace = layout.colour.range, layout.colour.matrix
+        picture.pts, picture.time_base = self._count, self._stream.codec_context.time_base
+        self._count += 1
+        with encoding_errors(self._path):
+            self._container.mux(self._stream.encode(picture))
+
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the file, or remove what there is of it after an error."""
+        if kind is not None:
+            self._container.close()
+            self._part.unlink(missing_ok=True)
+            return
+        with encoding_errors(self._path):
+            self._container.mux(self._stream.encode())
+            self._container.close()
+            self._part.replace(self._path)
