@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..errors import SettingError, VideoError
 from .information import PixelFormat, VideoInformation
@@ -56,12 +55,12 @@ class Encoder:
 
 
 ENCODERS = {
-    "h264": Encoder("libx264", {"preset": "medium"}),
-    "hevc": Encoder("libx265", {"preset": "fast", "x265-params": "log-level=error"}, 1.0, 3.0),
+    "h264": Encoder("libx264", {"preset": "fast"}),
+    "hevc": Encoder("libx265", {"preset": "veryfast", "x265-params": "log-level=error"}, 1.0, 3.0),
     "av1": Encoder("libsvtav1", {"preset": "8"}, 1.25, 3.0),
     "vp9": Encoder(
         "libvpx-vp9",
-        {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"},
+        {"b": "0", "cpu-used": "5", "row-mt": "1", "auto-alt-ref": "0"},
         1.25,
         2.0,
         alpha=True,

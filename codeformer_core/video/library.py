@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import MissingModelError, VideoError
+from ..errors import VideoError
 from ..images import DiskFullError
 from ..images.writing import NO_ROOM
+from ..packages import needed_for
 
-try:
+with needed_for("reading and writing videos", "av"):
     import av
     from av.error import FFmpegError
-except ImportError as error:
-    raise MissingModelError("videos are read and written with PyAV: pip install av") from error
 
 __all__ = ["FFmpegError", "av", "encoding_errors", "reason"]
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..images import atomic_write
+from ..files import written_whole
 from .encoding import Encoding
 from .information import VideoInformation
 from .library import FFmpegError, av, encoding_errors, reason
@@ -65,14 +65,13 @@ def write_video(
         DiskFullError: the disk is full.
         VideoError: it cannot be written.
     """
-    with atomic_write(target) as file, open_container(information.path) as source:
-        # PyAV writes by name; the file object keeps the name free of half a file.
-        with (
-            encoding_errors(target),
-            av.open(
-                file.name, "w", format=encoding.container, options=_options(source, encoding)
-            ) as result,
-        ):
+    with (
+        open_container(information.path) as source,
+        encoding_errors(target),
+        written_whole(target) as part,
+    ):
+        options = _options(source, encoding)
+        with av.open(str(part), "w", format=encoding.container, options=options) as result:
             copier = _Copier(source, result, information)
             copier.add_streams(segments[0], encoding)
             copier.copy(_Packets(segments, times, information.time_base))

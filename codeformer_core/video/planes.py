@@ -26,7 +26,7 @@ from .information import (
     PixelFormat,
     VideoInformation,
 )
-from .reading import describe_format
+from .reading import describe_format, turned
 
 Samples = NDArray[Any]
 
@@ -228,7 +228,7 @@ def read_planes(picture: Any, layout: SampleLayout, orientation: Orientation) ->
     samples: list[Samples] = []
     for plane in picture.planes:
         rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)
-        samples.append(_turned(rows[:, : plane.width], orientation).copy())
+        samples.append(turned(rows[:, : plane.width], orientation).copy())
     return Planes(samples, layout)
 
 
@@ -244,12 +244,6 @@ def _converted(picture: Any, layout: SampleLayout) -> Any:
         src_color_range="JPEG" if source_full else "MPEG",
         dst_color_range="JPEG" if full else "MPEG",
     )
-
-
-def _turned(samples: Samples, orientation: Orientation) -> Samples:
-    samples = samples.T if orientation.transpose else samples
-    rows = slice(None, None, -1 if orientation.mirror_y else 1)
-    return samples[rows, :: -1 if orientation.mirror_x else 1]
 
 
 def fill_picture(picture: Any, planes: Planes) -> None:

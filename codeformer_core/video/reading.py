@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from ..errors import VideoError
 from .information import Colour, Orientation, PixelFormat, VideoInformation
 from .library import FFmpegError, av, reason
@@ -69,9 +71,7 @@ def inspect_video(path: str | Path) -> VideoInformation:
         return _information(path, stream, first)
 
 
-def read_frames(
-    information: VideoInformation, reading: Reading | None = None
-) -> Iterator[Frame]:
+def read_frames(information: VideoInformation, reading: Reading | None = None) -> Iterator[Frame]:
     """Decode all frames of a video, one after the other.
 
     A packet that cannot be decoded is named in `reading.notes` and left out; times that do not
@@ -199,6 +199,13 @@ def orientation_of_matrix(matrix: tuple[int, ...]) -> Orientation:
     return Orientation(True, c < 0, b < 0)
 
 
+def turned(samples: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
+    """Rows and columns of a stored picture, (H, W) or (H, W, C), as they stand upright."""
+    samples = samples.swapaxes(0, 1) if orientation.transpose else samples
+    rows = slice(None, None, -1 if orientation.mirror_y else 1)
+    return samples[rows, :: -1 if orientation.mirror_x else 1]
+
+
 def _decoded(container: Any, stream: Any, reading: Reading) -> Iterator[Any]:
     """Every frame that can be decoded, in the order in which they are shown."""
     decode = _decoder(stream)
@@ -224,7 +231,7 @@ MOST_NAMED = 5
 
 def _decoder(stream: Any) -> Any:
     """What turns packets into frames."""
-    context = stream.codec_context
+    context: Any = stream.codec_context
     name = ALPHA_DECODERS.get(context.name)
     if name and stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
         context = av.CodecContext.create(name, "r")
@@ -272,4 +279,3 @@ def _moments(
         last = time
     if mended:
         reading.notes.append(f"{mended} frames had times that do not rise; they were moved")
-

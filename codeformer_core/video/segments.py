@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from ..images import make_folder, writing_errors
-from ..images.writing import PART_SUFFIX
 from .encoding import Encoding
 from .information import VideoInformation
 from .library import av, encoding_errors
@@ -91,7 +89,7 @@ class SegmentWriter:
         """
         make_folder(path.parent)
         self._path = path
-        self._part = path.with_suffix(path.suffix + PART_SUFFIX)
+        self._part = path.with_suffix(".part")
         self._information, self._layout = information, layout
         self._count = 0
         with encoding_errors(path):

@@ -1,0 +1,128 @@
+"""What moved inside the aligned crops of one face from frame to frame, and where that is certain.
+
+Alignment undoes the motion of the head; what is left are turns, expressions, and things in front.
+Dense optical flow follows those as far as it can. Where nothing moved it is not taken, for on noise
+it invents motion. What still differs after it is believed the less, the more it differs: an eye
+that closes is seen by its own frame, the cheek below by all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..packages import needed_for
+
+Picture = NDArray[np.float32]
+"""(S, S, C)."""
+
+FLOW_SIZE = 256
+"""Flow is searched in crops of at most so many pixels: it is smooth, and four times cheaper."""
+
+NEIGHBOURHOOD = 3 / 128
+"""Deviation of the blur of differences, as a share of the crop's side: noise averages out in it."""
+
+STILL_ENOUGH = 1.1
+STILL_BIAS = 0.2 / 255
+"""Nothing moved where the difference without flow is at most this factor of that with flow, and so
+much more."""
+
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+class Motion:
+    """Sees the crops of a face through each other's eyes."""
+
+    def __init__(self) -> None:
+        """Start without crops.
+
+        Raises:
+            MissingModelError: OpenCV is not installed.
+        """
+        with needed_for("steady video", "opencv-python"):
+            import cv2
+        self._cv2: Any = cv2
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._grays: dict[int, NDArray[np.uint8]] = {}
+        self._crops: dict[int, Picture] = {}
+        self._pairs: dict[tuple[int, int], tuple[Picture, Picture]] = {}
+
+    def add(self, index: int, crop: Picture) -> None:
+        """Take the crop of a frame, (S, S, 3) in 0..1."""
+        cv2, size = self._cv2, min(FLOW_SIZE, crop.shape[0])
+        gray = crop @ LUMINANCE
+        if size < crop.shape[0]:
+            gray = cv2.resize(gray, (size, size), interpolation=cv2.INTER_AREA)
+        gray = cv2.GaussianBlur(gray, (0, 0), 1.0)
+        self._grays[index] = (gray * 255).clip(0, 255).round().astype(np.uint8)
+        self._crops[index] = crop
+
+    def forget_before(self, index: int) -> None:
+        """Drop the crops of earlier frames."""
+        self._grays = {at: gray for at, gray in self._grays.items() if at >= index}
+        self._crops = {at: crop for at, crop in self._crops.items() if at >= index}
+        self._pairs = {pair: found for pair, found in self._pairs.items() if min(pair) >= index}
+
+    def average(
+        self,
+        at: int,
+        pictures: Mapping[int, Picture],
+        shares: Mapping[int, float],
+        tolerance: float,
+    ) -> Picture:
+        """Mean of a face's pictures around a frame, each brought to that frame first.
+
+        Args:
+            at: index of the frame.
+            pictures: (S, S, C) by index, aligned like the crops.
+            shares: weight of each index, by its distance in time.
+            tolerance: root mean square difference of crops, 0..1, at which a place counts half.
+
+        Returns:
+            (S, S, C).
+        """
+        total = pictures[at] * shares[at]
+        weights = np.full((*total.shape[:2], 1), shares[at], np.float32)
+        for other, share in shares.items():
+            if other == at or other not in pictures:
+                continue
+            flow, difference = self._between(at, other)
+            trust = share / (1 + (difference / tolerance) ** 4)
+            total += trust[..., None] * self._brought(pictures[other], flow)
+            weights += trust[..., None]
+        return total / weights
+
+    def _between(self, at: int, other: int) -> tuple[Picture, Picture]:
+        """Flow from one crop to another, (S, S, 2) in pixels, and what differs after it, (S, S)."""
+        if (at, other) not in self._pairs:
+            self._pairs[at, other] = self._compare(at, other)
+        return self._pairs[at, other]
+
+    def _compare(self, at: int, other: int) -> tuple[Picture, Picture]:
+        here, there = self._crops[at], self._crops[other]
+        flow = self._search.calc(self._grays[at], self._grays[other], None)
+        if flow.shape[0] < here.shape[0]:
+            grow = here.shape[0] / flow.shape[0]
+            flow = self._cv2.resize(flow, here.shape[:2]) * np.float32(grow)
+        still, moved = self._difference(here, there), self._difference(here, self._brought(there, flow))
+        moves = (still > STILL_ENOUGH * moved + STILL_BIAS).astype(np.float32)
+        moves = self._blurred(moves)
+        return flow * moves[..., None], moves * moved + (1 - moves) * still
+
+    def _difference(self, here: Picture, there: Picture) -> Picture:
+        """Root mean square difference around every pixel."""
+        return np.sqrt(self._blurred(((here - there) ** 2).mean(2)))
+
+    def _blurred(self, plane: Picture) -> Picture:
+        return self._cv2.GaussianBlur(plane, (0, 0), NEIGHBOURHOOD * plane.shape[0])
+
+    def _brought(self, picture: Picture, flow: Picture) -> Picture:
+        """A picture as it would look had it not moved."""
+        cv2, size = self._cv2, picture.shape[0]
+        places = np.stack(np.meshgrid(*2 * [np.arange(size, dtype=np.float32)]), -1) + flow
+        return cv2.remap(
+            picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        ).reshape(picture.shape)
