@@ -49,12 +49,13 @@ def match_colour(crops: Tensor, originals: Tensor, weights: Tensor, how: ColourM
     return lab_to_rgb(matched).clamp(0.0, 1.0)
 
 
-def match_gray(crops: Tensor, originals: Tensor) -> Tensor:
+def match_gray(crops: Tensor, originals: Tensor, gray: Tensor | None = None) -> Tensor:
     """Turn restored crops gray wherever the original face was gray, or toned as a sepia print is.
 
     Args:
         crops: (N, S, S, 3) restored faces, RGB, 0..1.
         originals: (N, S, S, 3) what went into the network.
+        gray: (N,) which of them were; None looks at each.
 
     Returns:
         (N, S, S, 3); crops of coloured faces come back as they are.
@@ -62,18 +63,24 @@ def match_gray(crops: Tensor, originals: Tensor) -> Tensor:
     if not len(crops):
         return crops
     weights = torch.tensor(LUMINANCE_WEIGHTS, device=crops.device, dtype=crops.dtype)
-    gray = (crops * weights).sum(dim=-1, keepdim=True)
+    light = (crops * weights).sum(dim=-1, keepdim=True)
     colour = originals.to(crops).mean(dim=(1, 2), keepdim=True)
     tone = colour - colour.mean(dim=-1, keepdim=True)  # zero where the channels are equal
-    toned = torch.where(tone.abs() > 1e-6, (gray + tone).clamp(0.0, 1.0), gray)
-    return torch.where(is_gray(originals).to(crops.device).view(-1, 1, 1, 1), toned, crops)
+    toned = torch.where(tone.abs() > 1e-6, (light + tone).clamp(0.0, 1.0), light)
+    chosen = is_gray(originals) if gray is None else gray
+    return torch.where(chosen.to(crops.device).view(-1, 1, 1, 1), toned, crops)
 
 
 def is_gray(crops: Tensor) -> Tensor:
     """Return (N,) whether each of (N, S, S, 3) crops has no colour of its own."""
+    return colour_variance(crops) <= GRAY_VARIANCE
+
+
+def colour_variance(crops: Tensor) -> Tensor:
+    """Return (N,) how much the colours of (N, H, W, 3) pictures vary, whatever their lightness."""
     red, green, blue = crops.float().clamp(0.0, 1.0).flatten(1, 2).unbind(-1)
     differences = torch.stack([red - green, green - blue, blue - red])
-    return differences.var(2, correction=0).mean(0) <= GRAY_VARIANCE
+    return differences.var(2, correction=0).mean(0)
 
 
 def rgb_to_lab(pixels: Tensor) -> Tensor:

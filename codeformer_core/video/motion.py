@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from ..packages import needed_for
 
+with needed_for("steady video", "opencv-python"):
+    import cv2
+
 Picture = NDArray[np.float32]
 """(S, S, C)."""
 
@@ -37,22 +40,15 @@ class Motion:
     """Sees the crops of a face through each other's eyes."""
 
     def __init__(self) -> None:
-        """Start without crops.
-
-        Raises:
-            MissingModelError: OpenCV is not installed.
-        """
-        with needed_for("steady video", "opencv-python"):
-            import cv2
-        self._cv2: Any = cv2
-        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        """Start without crops."""
+        self._search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._grays: dict[int, NDArray[np.uint8]] = {}
         self._crops: dict[int, Picture] = {}
         self._pairs: dict[tuple[int, int], tuple[Picture, Picture]] = {}
 
     def add(self, index: int, crop: Picture) -> None:
         """Take the crop of a frame, (S, S, 3) in 0..1."""
-        cv2, size = self._cv2, min(FLOW_SIZE, crop.shape[0])
+        size = min(FLOW_SIZE, crop.shape[0])
         gray = crop @ LUMINANCE
         if size < crop.shape[0]:
             gray = cv2.resize(gray, (size, size), interpolation=cv2.INTER_AREA)
@@ -106,23 +102,29 @@ class Motion:
         flow = self._search.calc(self._grays[at], self._grays[other], None)
         if flow.shape[0] < here.shape[0]:
             grow = here.shape[0] / flow.shape[0]
-            flow = self._cv2.resize(flow, here.shape[:2]) * np.float32(grow)
-        still, moved = self._difference(here, there), self._difference(here, self._brought(there, flow))
-        moves = (still > STILL_ENOUGH * moved + STILL_BIAS).astype(np.float32)
-        moves = self._blurred(moves)
-        return flow * moves[..., None], moves * moved + (1 - moves) * still
+            flow = cv2.resize(flow, here.shape[:2]) * np.float32(grow)
+        still = self._difference(here, there)
+        moved = self._difference(here, self._brought(there, flow))
+        moves = self._blurred((still > STILL_ENOUGH * moved + STILL_BIAS).astype(np.float32))
+        return flow * moves[..., None], (still + moves * (moved - still)).astype(np.float32)
 
     def _difference(self, here: Picture, there: Picture) -> Picture:
         """Root mean square difference around every pixel."""
-        return np.sqrt(self._blurred(((here - there) ** 2).mean(2)))
+        square = ((here - there) ** 2).mean(2)
+        return np.sqrt(self._blurred(square), dtype=np.float32)
 
     def _blurred(self, plane: Picture) -> Picture:
-        return self._cv2.GaussianBlur(plane, (0, 0), NEIGHBOURHOOD * plane.shape[0])
+        return blurred(plane, NEIGHBOURHOOD * plane.shape[0])
 
     def _brought(self, picture: Picture, flow: Picture) -> Picture:
         """A picture as it would look had it not moved."""
-        cv2, size = self._cv2, picture.shape[0]
+        size = picture.shape[0]
         places = np.stack(np.meshgrid(*2 * [np.arange(size, dtype=np.float32)]), -1) + flow
-        return cv2.remap(
-            picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        ).reshape(picture.shape)
+        remap: Any = cv2.remap  # its type knows no missing second map
+        edge = cv2.BORDER_REPLICATE
+        return remap(picture, places, None, cv2.INTER_CUBIC, borderMode=edge).reshape(picture.shape)
+
+
+def blurred(picture: Picture, deviation: float) -> Picture:
+    """A picture or a plane after a Gaussian blur of so many pixels."""
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), deviation), np.float32)

@@ -47,6 +47,28 @@ class SegmentFolder:
         """Name the folder; nothing is made yet."""
         self.path = target.with_name(f".{target.name}.segments")
 
+    @property
+    def survey(self) -> Path:
+        """Where the first pass leaves what it found."""
+        return self.path / "survey.npz"
+
+    def prepare(self, digest: str, *, keep: bool) -> None:
+        """Make the folder; what is in it stays only if it was made for the same and may be kept.
+
+        Args:
+            digest: of the source and of all that changes results.
+            keep: whether to go on with what is there.
+
+        Raises:
+            PictureError: it cannot be made or emptied.
+        """
+        note = self.path / "digest"
+        if not (keep and note.is_file() and note.read_text() == digest):
+            self.clear()
+            make_folder(self.path)
+            with writing_errors(note):
+                note.write_text(digest)
+
     def file(self, segment: Segment) -> Path:
         """Where a segment lies once it is finished."""
         return self.path / f"{segment.number:06}.mkv"
@@ -87,7 +109,6 @@ class SegmentWriter:
         Raises:
             VideoError: the encoder refuses.
         """
-        make_folder(path.parent)
         self._path = path
         self._part = path.with_suffix(".part")
         self._information, self._layout = information, layout

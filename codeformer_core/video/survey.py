@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, Face, FaceDetector, crop_face
+from ..faces.colour import colour_variance
 from ..runtime import Runtime
 from .cuts import CutFinder
 from .dynamic_range import to_display
@@ -36,6 +37,9 @@ DESCRIBED_EVERY = 1.0
 
 NEAR = 1.6
 """Faces whose centres are nearer than this many of their sizes may be taken for each other."""
+
+SAMPLES = 24
+"""Rows of a face whose colours are looked at."""
 
 CHIP_SIZE = 150
 """Side of the crops that are described."""
@@ -101,8 +105,10 @@ def survey_video(
         starts += [frame.time for frame in batch]
         damaged += [frame.time for frame in batch if frame.damaged]
         looks = torch.stack([watcher.look(frame.picture) for frame in batch])
-        watcher.watch(looks, [frame.time * seconds for frame in batch])
-        runtime.report(len(starts), max(information.frames, len(starts)))
+        total = max(information.frames, len(starts))
+        place = len(starts) / total
+        watcher.watch(looks, [frame.time * seconds for frame in batch], runtime.share(place, place))
+        runtime.report(len(starts), total)
     moments = [start * seconds for start in starts]
     cuts = watcher.cuts.cuts()
     tracks = track_faces(watcher.findings, moments, cuts)
@@ -145,17 +151,19 @@ class _Watcher:
         values = torch.from_numpy(np.ascontiguousarray(pixels)).float() / 255
         return to_display(values, self._information.colour.transfer)
 
-    def watch(self, looks: Tensor, times: Sequence[float]) -> None:
+    def watch(self, looks: Tensor, times: Sequence[float], runtime: Runtime) -> None:
         """Find the faces of the next frames, (B, h, w, 3), shown at these times in seconds."""
         found = self._detector.detect(
             looks,
             confidence=self._confidence * CERTAIN_ENOUGH,
             min_size=self._min_size * self._shrink,
+            runtime=runtime,
         )
         grow = self.height / looks.shape[1]
         for look, faces, time in zip(looks, found.frames, times, strict=True):
             self.cuts.add(look)
-            self.findings.add_frame(faces, self._descriptors(look, faces, time), grow)
+            colours = [_colour(look, face) for face in faces]
+            self.findings.add_frame(faces, colours, self._descriptors(look, faces, time), grow)
 
     def _descriptors(self, look: Tensor, faces: Sequence[Face], time: float) -> dict[int, Any]:
         """Descriptors of faces that may be mistaken for each other, and now and then of all."""
@@ -182,6 +190,15 @@ class _Watcher:
             return False
         self._described.append((x, y, time))
         return True
+
+
+def _colour(look: Tensor, face: Face) -> float:
+    """How much the colours inside a face's box vary."""
+    box, (height, width) = face.box, look.shape[:2]
+    left, right = (int(min(max(edge, 0), width - 1)) for edge in (box.left, box.right))
+    top, bottom = (int(min(max(edge, 0), height - 1)) for edge in (box.top, box.bottom))
+    step = max(1, (bottom - top) // SAMPLES)
+    return float(colour_variance(look[None, top : bottom + 1 : step, left : right + 1 : step]))
 
 
 def _damage(information: VideoInformation, damaged: Sequence[int]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import PictureError
 from ..faces import Box, Face, Landmarks, place
+from ..faces.colour import GRAY_VARIANCE
 from ..faces.types import TEMPLATE_SIZE
 
 Array = NDArray[np.float32]
@@ -73,7 +74,7 @@ SPREAD_TO_SIZE = 3.5
 
 
 class Findings:
-    """The faces found in every frame of a video, in 60 bytes each."""
+    """The faces found in every frame of a video, in 64 bytes each."""
 
     def __init__(self) -> None:
         """Start with no frame."""
@@ -88,6 +89,7 @@ class Findings:
     def add_frame(
         self,
         faces: Sequence[Face],
+        colours: Sequence[float] | None = None,
         descriptors: Mapping[int, Array] | None = None,
         grow: float = 1.0,
     ) -> None:
@@ -95,15 +97,16 @@ class Findings:
 
         Args:
             faces: what was found in it.
+            colours: how much the colours of each face vary.
             descriptors: what the identity network says of some of them.
             grow: how much larger the displayed picture is than the one they were found in.
         """
         start = self._ends[-1] if self._ends else 0
-        for face in faces:
+        for face, colour in zip(faces, colours or [1.0] * len(faces), strict=True):
             box = face.box
             places = [*chain(*face.landmarks.points), box.left, box.top, box.right, box.bottom]
             self._numbers.extend((number + 0.5) * grow - 0.5 for number in places)
-            self._numbers.append(face.score)
+            self._numbers.extend((face.score, colour))
         for number, descriptor in (descriptors or {}).items():
             self._descriptors[start + number] = descriptor
         self._ends.append(start + len(faces))
@@ -115,18 +118,18 @@ class Findings:
         columns = zip(*self.columns(rows), strict=True)
         return [
             Finding(row, points, box, float(score), self._descriptors.get(row))
-            for row, (points, box, score) in zip(rows, columns, strict=True)
+            for row, (points, box, score, _) in zip(rows, columns, strict=True)
         ]
 
-    def columns(self, rows: Sequence[int]) -> tuple[Array, Array, Array]:
-        """Landmarks (n, 5, 2), boxes (n, 4) and scores (n,) of some findings."""
+    def columns(self, rows: Sequence[int]) -> tuple[Array, Array, Array, Array]:
+        """Landmarks (n, 5, 2), boxes (n, 4), scores and colours (n,) of some findings."""
         table = np.frombuffer(self._numbers, np.float32).reshape(-1, NUMBERS)
         table = table[np.asarray(rows, np.int64)]
-        return table[:, :10].reshape(-1, 5, 2), table[:, 10:14], table[:, 14]
+        return table[:, :10].reshape(-1, 5, 2), table[:, 10:14], table[:, 14], table[:, 15]
 
 
-NUMBERS = 15
-"""Of a finding: five landmarks, a box, a score."""
+NUMBERS = 16
+"""Of a finding: five landmarks, a box, a score, the variance of its colours."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,8 @@ class Track:
     """(n,) confidence; 0 where nothing was found."""
     descriptor: Array | None
     """(128,) mean of what the identity network saw."""
+    gray: bool
+    """Whether it has no colour: decided once, or it would change from frame to frame."""
     begins_shot: bool
     """Whether the shot begins with it: then it does not fade in."""
     ends_shot: bool
@@ -219,7 +224,7 @@ class _Shot:
         """The finished track, its gaps filled."""
         known = np.asarray(path.indices)
         first, last = int(known[0]), int(known[-1])
-        points, boxes, found = self._findings.columns(path.rows)
+        points, boxes, found, colours = self._findings.columns(path.rows)
         every = np.arange(first, last + 1)
         scores = np.zeros(len(every), np.float32)
         scores[known - first] = found
@@ -229,6 +234,7 @@ class _Shot:
             _filled(every, known, boxes),
             scores,
             path.descriptor,
+            bool(np.median(colours) <= GRAY_VARIANCE),
             first == self._start,
             last + 1 == self._stop,
         )

@@ -1,0 +1,102 @@
+"""Restore the crops that a video's faces give, whoever they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..faces import FaceParser, PasteOptions, match_gray
+from ..models.restorer import Restorer
+from ..pipeline import try_restore_crops
+from ..runtime import Runtime
+from .motion import Picture
+from .steady import Steadiness
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """How the faces of a video are restored."""
+
+    fidelity: float = 0.5
+    """0 (quality) to 1 (identity)."""
+    steadiness: Steadiness = field(default_factory=Steadiness)
+    """How much frames help each other."""
+    paste: PasteOptions = field(default_factory=PasteOptions)
+    """How faces are blended into frames."""
+    keep_gray: bool = True
+    """Whether faces without colours stay so."""
+
+
+class FaceEngine:
+    """A restorer with a parser and settings.
+
+    Attributes:
+        settings: how faces are restored.
+        runtime: where the networks run; another may take its place between two batches.
+        restored: how many came out.
+        failed: how many did not: their results were not finite.
+    """
+
+    def __init__(
+        self,
+        network: Restorer,
+        settings: FaceSettings,
+        *,
+        parser: FaceParser | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        """Put the networks together.
+
+        Args:
+            network: restores aligned faces.
+            settings: how.
+            parser: cuts masks out along hair and neck; without one they follow the geometry.
+            runtime: where they run.
+        """
+        self.settings = settings
+        self.restored = self.failed = 0
+        self._network, self._parser = network, parser
+        self.runtime = runtime or Runtime()
+
+    @property
+    def size(self) -> int:
+        """Side of the crops in pixels."""
+        return self._network.size
+
+    @property
+    def at_once(self) -> int:
+        """How many crops are best restored together."""
+        return self.runtime.batch_size(self._network, self._network.bytes_per_face)
+
+    def restore(self, crops: Sequence[Picture], gray: Sequence[bool]) -> list[Picture | None]:
+        """Restore crops.
+
+        Args:
+            crops: (S, S, 3) each, in 0..1.
+            gray: whether each is to stay without colours.
+
+        Returns:
+            (S, S, 3) each, or (S, S, 4) with the parser's mask; None for one that failed.
+        """
+        inputs = torch.from_numpy(np.stack(crops))
+        result = try_restore_crops(
+            self._network, inputs, self.settings.fidelity, runtime=self.runtime
+        )
+        faces = result.crops
+        if self.settings.keep_gray and self._network.variant != "colorization":
+            faces = match_gray(faces, inputs, torch.tensor(gray))
+        self.runtime.show(faces[-1])
+        if self._parser is not None:
+            masks = self._parser.masks(faces, runtime=self.runtime, **self.settings.paste.parts)
+            masks = functional.interpolate(masks[:, None], faces.shape[1:3], mode="area")
+            faces = torch.cat([faces, masks.movedim(1, -1)], -1)
+        self.failed += len(result.failed)
+        self.restored += len(crops) - len(result.failed)
+        pictures = faces.cpu().numpy()
+        return [
+            None if place in result.failed else picture for place, picture in enumerate(pictures)
+        ]

@@ -1,0 +1,146 @@
+"""The second pass: cut the faces out of a segment's frames, restore them, paint them back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from .casting import Cast, Role
+from .engine import FaceEngine
+from .information import Orientation
+from .motion import Picture
+from .painting import crop_from, paint_face
+from .planes import Planes, SampleLayout, read_planes
+from .reading import Frame
+from .segments import Segment
+from .steady import LOOK_AHEAD, SteadyFace
+
+
+@dataclass
+class _Open:
+    """A frame some of whose faces are not there yet."""
+
+    index: int
+    planes: Planes
+    missing: int
+    faces: list[tuple[Role, Picture]] = field(default_factory=list)
+
+
+class Passage:
+    """Restores the faces of one segment, a few frames at a time.
+
+    A face is worked on in order of its frames, and those of all faces go through the network
+    together. A frame is painted when all its faces are there.
+    """
+
+    def __init__(
+        self,
+        engine: FaceEngine,
+        cast: Cast,
+        segment: Segment,
+        layout: SampleLayout,
+        orientation: Orientation,
+    ) -> None:
+        """Prepare for a segment.
+
+        Args:
+            engine: restores crops.
+            cast: who is restored, and where.
+            segment: the frames that are wanted.
+            layout: of the frames that come out.
+            orientation: how decoded frames are to be turned.
+        """
+        self._engine, self._cast = engine, cast
+        self._layout, self._orientation = layout, orientation
+        self._wanted = range(segment.start, segment.stop)
+        self._roles = cast.within(segment.start - LOOK_AHEAD, segment.stop + LOOK_AHEAD)
+        self._steady = [self._start(role) for role in self._roles]
+        self._inputs: list[tuple[int, int, Picture]] = []
+        self._open: deque[_Open] = deque()
+
+    def _start(self, role: Role) -> SteadyFace:
+        stop = min(role.track.stop, self._wanted.stop + LOOK_AHEAD)
+        settings = self._engine.settings
+        return SteadyFace(settings.steadiness, self._cast.times, self._wanted, stop)
+
+    def frames(self, frames: Iterable[Frame]) -> Iterator[Planes]:
+        """Restore the segment.
+
+        Args:
+            frames: its frames, with LOOK_AHEAD more before and after, where there are.
+
+        Yields:
+            Its frames in order.
+        """
+        for frame in frames:
+            self._take(frame)
+            if len(self._inputs) >= self._engine.at_once:
+                self._run()
+            yield from self._painted()
+        while self._inputs:
+            self._run()
+        yield from self._painted()
+
+    def _take(self, frame: Frame) -> None:
+        """Cut the faces out of the next frame."""
+        planes = read_planes(frame.picture, self._layout, self._orientation)
+        missing = 0
+        for number, role in enumerate(self._roles):
+            if not role.track.start <= frame.index < role.track.stop:
+                continue
+            placement = role.placement(frame.index, self._cast.survey)
+            crop = None
+            if placement is not None and not frame.damaged:
+                crop = crop_from(planes, placement, self._engine.size).contiguous().numpy()
+                missing += 1
+            self._steady[number].take(frame.index, crop)
+            self._collect(number)
+        if frame.index in self._wanted:
+            self._open.append(_Open(frame.index, planes, missing))
+
+    def _collect(self, number: int) -> None:
+        self._inputs += [(number, *each) for each in self._steady[number].inputs()]
+
+    def _run(self) -> None:
+        """Restore all crops that are ready."""
+        inputs, self._inputs = self._inputs, []
+        results = self._engine.restore(
+            [crop for _, _, crop in inputs],
+            [self._roles[number].track.gray for number, _, _ in inputs],
+        )
+        for (number, index, _), result in zip(inputs, results, strict=True):
+            self._steady[number].give(index, result)
+        for number in {number for number, _, _ in inputs}:
+            self._hand_out(number)
+
+    def _hand_out(self, number: int) -> None:
+        """Give the steady results of a face to their frames."""
+        frames = {each.index: each for each in self._open}
+        for index, picture in self._steady[number].results():
+            frames[index].missing -= 1
+            if picture is not None:
+                frames[index].faces.append((self._roles[number], picture))
+
+    def _painted(self) -> Iterator[Planes]:
+        """The frames at the front whose faces are all there."""
+        while self._open and self._open[0].missing == 0:
+            frame = self._open.popleft()
+            for role, picture in frame.faces:
+                self._paint(frame, role, picture)
+            yield frame.planes
+
+    def _paint(self, frame: _Open, role: Role, picture: Picture) -> None:
+        placement = role.placement(frame.index, self._cast.survey)
+        assert placement is not None  # only such faces were cut out
+        pixels = torch.from_numpy(picture)
+        paint_face(
+            frame.planes,
+            pixels[..., :3].clamp(0, 1),
+            placement,
+            self._engine.settings.paste,
+            opacity=role.opacity(frame.index, self._cast.times),
+            mask=pixels[..., 3] if pixels.shape[-1] > 3 else None,
+        )
