@@ -70,6 +70,9 @@ ENCODERS = {
 }
 """One for each codec, in no order."""
 
+UNUSUAL_VP9 = ("yuva422p", "yuva444p", "gbrap")
+"""FFmpeg writes these only as an experiment."""
+
 CODECS = ("auto", *ENCODERS)
 
 
@@ -117,8 +120,9 @@ def choose_encoding(
         raise SettingError(f"quality is {quality}: it must be between 0 (best) and {WORST_QUALITY}")
     container, codecs = _container(Path(target))
     wanted = _wanted(codec, information.codec, codecs, Path(target))
+    source = information.format
     choices = [
-        (_losses(information.format, shape), order, name, shape)
+        (_losses(source, shape), order, _waste(source, shape), name, shape)
         for order, name in enumerate(wanted)
         for shape in _formats(name)
     ]
@@ -127,10 +131,10 @@ def choose_encoding(
             f"this build of PyAV has no encoder for {', '.join(wanted)}: "
             "install av from PyPI (pip install av), or choose another codec"
         )
-    losses, _, name, shape = min(choices, key=lambda choice: choice[:2])
+    losses, _, _, name, shape = min(choices, key=lambda choice: choice[:3])
     encoder = ENCODERS[name]
     options = dict(encoder.options) | _quality_option(encoder, quality)
-    lost = _in_words(information.format, shape, name, losses)
+    lost = _in_words(source, shape, name, losses) + _lost_aspect(information, container, name)
     return Encoding(container, name, encoder.name, shape, options, lost)
 
 
@@ -174,6 +178,7 @@ def _formats(codec: str) -> Iterator[PixelFormat]:
     for each in offered:
         planar = each.name.startswith(("yuv4", "yuva4", "gbrp", "gbrap", "gray"))
         odd = each.name.startswith(("yuv410", "yuv411", "yuv440")) or "f" in each.name[4:]
+        odd = odd or (codec == "vp9" and each.name in UNUSUAL_VP9)
         if planar and not odd and not each.is_big_endian:
             described = describe_format(each.name)
             if encoder.alpha or not described.alpha:
@@ -181,7 +186,7 @@ def _formats(codec: str) -> Iterator[PixelFormat]:
 
 
 def _losses(source: PixelFormat, target: PixelFormat) -> tuple[float, ...]:
-    """What is lost from one format to the other, the worst first; then what is wasted."""
+    """What is lost from one format to the other, the worst first."""
     chroma = (1, 1) if source.rgb else (source.chroma_width, source.chroma_height)
     missing = sum(
         max(0, theirs - ours)
@@ -193,9 +198,15 @@ def _losses(source: PixelFormat, target: PixelFormat) -> tuple[float, ...]:
         target.gray and not source.gray,
         0 if source.gray else missing,
         source.rgb != target.rgb,
-        target.alpha,
+    )
+
+
+def _waste(source: PixelFormat, target: PixelFormat) -> tuple[float, ...]:
+    """What a format has room for in vain."""
+    return (
+        target.alpha and not source.alpha,
         target.bits,
-        not target.gray and source.gray,
+        not target.gray,
         -target.chroma_width - target.chroma_height,
     )
 
@@ -211,6 +222,14 @@ def _in_words(
     if losses[3]:
         lost.append(f"colours are kept at a lower resolution ({target.name})")
     return tuple(lost)
+
+
+def _lost_aspect(information: VideoInformation, container: str, codec: str) -> tuple[str, ...]:
+    """PyAV sets the shape of pixels in the codec only, where not all codecs have a place for it."""
+    kept = container in ("mp4", "mov") or codec in ("h264", "hevc")
+    if kept or information.sample_aspect == 1:
+        return ()
+    return (f"its pixels become square ({codec} in this container): choose another codec",)
 
 
 def _quality_option(encoder: Encoder, quality: float) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import VideoError
 from ..images import DiskFullError
-from ..images.writing import NO_ROOM
+from ..images.disk import NO_ROOM
 from ..packages import needed_for
 
 with needed_for("reading and writing videos", "av"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -109,7 +110,8 @@ class _Copier:
                     copy = self._new_frames(segment, encoding)
                 else:
                     copy = self._result.add_stream_from_template(stream, opaque=True)
-                copy.time_base = stream.time_base
+                with suppress(RuntimeError):  # PyAV 14 leaves the time base to the container
+                    copy.time_base = stream.time_base
                 _describe_like(stream, copy)
             except (FFmpegError, ValueError, AttributeError, NotImplementedError) as error:
                 if stream.index == self._information.stream:
@@ -203,7 +205,7 @@ def _describe_like(original: Any, stream: Any) -> None:
     stream.metadata.update(original.metadata)
     for key in ("encoder", "ENCODER", "DURATION"):
         stream.metadata.pop(key, None)
-    stream.disposition = original.disposition
+    stream.disposition = original.disposition.value
 
 
 def _moment(packet: Any) -> Fraction:

@@ -208,21 +208,29 @@ def turned(samples: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
 
 def _decoded(container: Any, stream: Any, reading: Reading) -> Iterator[Any]:
     """Every frame that can be decoded, in the order in which they are shown."""
-    decode = _decoder(stream)
-    damaged, latest = 0, -1
+    decode, failures = _decoder(stream), 0
+    latest, undecoded = -1, set[int]()
     for packet in _packets(container, stream, reading):
-        if packet.pts is not None and packet.pts > latest:
-            latest, reading.last_duration = packet.pts, packet.duration or 0
+        if packet.pts is not None:
+            undecoded.add(packet.pts)
+            if packet.pts > latest:
+                latest, reading.last_duration = packet.pts, packet.duration or 0
         try:
-            yield from decode(packet)
-        except FFmpegError as error:
-            damaged += 1
-            if damaged <= MOST_NAMED:
-                place = packet.pts if packet.pts is not None else packet.dts
-                where = "" if place is None else f" at {float(place * stream.time_base):.2f} s"
-                reading.notes.append(f"a frame{where} cannot be decoded ({reason(error)})")
-    if damaged > MOST_NAMED:
-        reading.notes.append(f"{damaged} frames in all cannot be decoded")
+            for picture in decode(packet):
+                undecoded.discard(picture.pts)
+                yield picture
+        except FFmpegError:
+            failures += 1
+    if failures:
+        places = [float(time * stream.time_base) for time in sorted(undecoded)]
+        reading.notes.append(_damage(failures, places))
+
+
+def _damage(failures: int, places: list[float]) -> str:
+    """Where frames are missing. Which packet a decoder fails on is of no use: it runs ahead."""
+    named = ", ".join(f"{place:.2f} s" for place in places[:MOST_NAMED])
+    where = f", at {named}" if named and len(places) <= 2 * failures else ""
+    return f"damaged and left out: {failures} frames that cannot be decoded{where}"
 
 
 MOST_NAMED = 5
@@ -236,7 +244,6 @@ def _decoder(stream: Any) -> Any:
     if name and stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
         context = av.CodecContext.create(name, "r")
         context.extradata = stream.codec_context.extradata
-        context.time_base = stream.time_base
     else:
         context.thread_type = "AUTO"
 

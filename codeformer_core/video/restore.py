@@ -15,6 +15,7 @@ from .. import __version__
 from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, FaceDetector, FaceParser
 from ..faces.types import TEMPLATE_SIZE
 from ..images import atomic_write
+from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
 from ..pipeline.notes import large_face_notes
 from ..runtime import Runtime
@@ -28,7 +29,7 @@ from .planes import sample_layout
 from .reading import Frame, inspect_video, read_frames
 from .segments import Segment, SegmentFolder, SegmentWriter, split_frames
 from .steady import LOOK_AHEAD
-from .survey import IdentityDescriber, Survey, survey_video
+from .survey import Survey, survey_video
 from .survey_file import read_survey, write_survey
 
 SURVEY_SHARE = 0.2
@@ -79,7 +80,7 @@ def restore_video(
     settings: VideoSettings | None = None,
     *,
     parser: FaceParser | None = None,
-    identity: IdentityDescriber | None = None,
+    identity: IdentityNetwork | None = None,
     resume: bool = False,
     runtime: Runtime | None = None,
 ) -> RestoredVideo:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, Face, FaceDetector, crop_face
 from ..faces.colour import colour_variance
+from ..metrics.identity import IdentityNetwork
 from ..runtime import Runtime
 from .cuts import CutFinder
 from .dynamic_range import to_display
@@ -45,14 +46,6 @@ CHIP_SIZE = 150
 """Side of the crops that are described."""
 
 
-class IdentityDescriber(Protocol):
-    """What turns aligned faces into descriptors whose distance tells people apart."""
-
-    def embed(self, crops: Tensor) -> Tensor:
-        """Describe (N, S, S, 3) in 0..1 by (N, 128)."""
-        ...
-
-
 @dataclass(frozen=True)
 class Survey:
     """What the first pass found."""
@@ -77,7 +70,7 @@ def survey_video(
     *,
     confidence: float = DEFAULT_CONFIDENCE,
     min_size: float = DEFAULT_MIN_SIZE,
-    identity: IdentityDescriber | None = None,
+    identity: IdentityNetwork | None = None,
     runtime: Runtime | None = None,
 ) -> Survey:
     """Look through a video.
@@ -131,7 +124,7 @@ class _Watcher:
         detector: FaceDetector,
         confidence: float,
         min_size: float,
-        identity: IdentityDescriber | None,
+        identity: IdentityNetwork | None,
     ) -> None:
         self._information, self._detector = information, detector
         self._confidence, self._min_size, self._identity = confidence, min_size, identity
@@ -163,17 +156,25 @@ class _Watcher:
         for look, faces, time in zip(looks, found.frames, times, strict=True):
             self.cuts.add(look)
             colours = [_colour(look, face) for face in faces]
-            self.findings.add_frame(faces, colours, self._descriptors(look, faces, time), grow)
+            descriptors = self._descriptors(look, faces, time, runtime)
+            self.findings.add_frame(faces, colours, descriptors, grow)
 
-    def _descriptors(self, look: Tensor, faces: Sequence[Face], time: float) -> dict[int, Any]:
+    def _descriptors(
+        self, look: Tensor, faces: Sequence[Face], time: float, runtime: Runtime
+    ) -> dict[int, Any]:
         """Descriptors of faces that may be mistaken for each other, and now and then of all."""
-        if self._identity is None:
+        identity = self._identity
+        if identity is None:
             return {}
         asked = [place for place, face in enumerate(faces) if self._asks(face, faces, time)]
-        if not asked:
-            return {}
         crops = [crop_face(look, faces[place].placement.rescaled(CHIP_SIZE)) for place in asked]
-        descriptors = self._identity.embed(torch.stack(crops)).numpy()
+        described = runtime.batches(
+            identity,
+            len(crops),
+            lambda part: identity.embed(torch.stack(crops[part]).to(runtime.device(identity))),
+            bytes_per_item=identity.bytes_per_pair(CHIP_SIZE, CHIP_SIZE),
+        )
+        descriptors = [each for _, batch in described for each in batch.float().cpu().numpy()]
         return dict(zip(asked, descriptors, strict=True))
 
     def _asks(self, face: Face, faces: Sequence[Face], time: float) -> bool:

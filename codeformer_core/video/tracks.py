@@ -42,6 +42,9 @@ IDENTITY_WEIGHT = 1.0
 VELOCITY_MEMORY = 0.7
 """Share of the old velocity that the next finding leaves."""
 
+SHORTEST_STEP = 0.02
+"""Seconds that a velocity is measured over at least: in less, jitter looks like speed."""
+
 SHORTEST = 0.1
 """Seconds; a shorter track is taken for a mistake of the detector, unless its shot is as short."""
 
@@ -208,7 +211,7 @@ class _Shot:
         paths: list[_Path] = []
         for index in range(self._start, self._stop):
             time, findings = self._times[index], self._findings.frame(index)
-            active = [path for path in paths if time - path.last_time <= LONGEST_GAP]
+            active = [path for path in paths if path.goes_on(index, time)]
             pairs = _pair(active, findings, time)
             for path, finding in pairs:
                 path.add(index, time, finding)
@@ -252,7 +255,7 @@ class _Path:
 
     def add(self, index: int, time: float, finding: Finding) -> None:
         """Go on with the next finding."""
-        moved = (finding.points - self.newest.points).mean(0) / max(time - self.last_time, 1e-3)
+        moved = (finding.points - self.newest.points).mean(0) / max(time - self.last_time, SHORTEST_STEP)
         share = VELOCITY_MEMORY if len(self.rows) > 1 else 0.0
         self._velocity = share * self._velocity + (1 - share) * moved
         self._keep(index, time, finding)
@@ -271,13 +274,17 @@ class _Path:
         mean = self._descriptors / max(1, self._described)
         return mean.astype(np.float32) if self._described else None
 
+    def goes_on(self, index: int, time: float) -> bool:
+        """Whether the face may go on: it was seen in the frame before, or not long ago."""
+        return self.indices[-1] == index - 1 or time - self.last_time <= LONGEST_GAP
+
     def distance(self, finding: Finding, time: float) -> float:
         """How far the landmarks are from where they are expected, as a share of the face's size."""
         gap = time - self.last_time
-        expected = self.newest.points + self._velocity * gap
+        size = max(1e-3, min(self.newest.size, finding.size))
+        expected = self.newest.points + (self._velocity * gap).clip(-size, size)
         apart = np.linalg.norm(expected - finding.points, axis=1).mean()
-        size = min(self.newest.size, finding.size)
-        return float(apart / max(size, 1e-3)) / (1 + REACH_A_SECOND * gap)
+        return float(apart / size) / (1 + REACH_A_SECOND * gap)
 
 
 def _filled(every: NDArray[np.int64], known: NDArray[np.uint64], values: Array) -> Array:
