@@ -255,7 +255,8 @@ class _Path:
 
     def add(self, index: int, time: float, finding: Finding) -> None:
         """Go on with the next finding."""
-        moved = (finding.points - self.newest.points).mean(0) / max(time - self.last_time, SHORTEST_STEP)
+        seconds = max(time - self.last_time, SHORTEST_STEP)
+        moved = (finding.points - self.newest.points).mean(0) / seconds
         share = VELOCITY_MEMORY if len(self.rows) > 1 else 0.0
         self._velocity = share * self._velocity + (1 - share) * moved
         self._keep(index, time, finding)
