@@ -150,8 +150,9 @@ class CropFaces(io.ComfyNode):
                 io.Image.Output(
                     "crops",
                     display_name="crops",
-                    tooltip="All faces, frame by frame. No face gives an empty batch, which "
-                    "Restore Faces and Paste Faces accept.",
+                    tooltip="All faces, frame by frame. No face gives one gray square, since "
+                    "other nodes fail on an empty batch; Paste Faces then leaves the picture as "
+                    "it is.",
                 )
             ],
         )
@@ -179,6 +180,8 @@ class CropFaces(io.ComfyNode):
             # Here, because in crops of the model's own size nobody sees how large the faces were.
             notes = large_face_notes(sides_of(frames, faces), size)
         crops = crop_faces(frames, faces, size)
+        if len(frames) and not faces.count:
+            crops, notes = _nobody(size)
         return io.NodeOutput(host.to_output(crops), ui=host.warn(notes))
 
 
@@ -308,3 +311,14 @@ class PasteFaces(io.ComfyNode):
             host.to_output(result.mask),
             ui=host.warn(result.warnings),
         )
+
+
+def _nobody(side: int) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """What Crop Faces gives where there is no face, and a word about it.
+
+    Most nodes of others, the previews first of all, fail on an empty batch.
+
+    Args:
+        side: of the square in pixels.
+    """
+    return torch.full((1, side, side, 3), 0.5), ("no face: the gray square stands for none",)

@@ -60,11 +60,15 @@ def placement_in(images: Tensor, face: Face) -> Placement:
     return face.placement.in_upscaled_picture(height, width)
 
 
+LARGEST_STRETCH = 0.05
+"""By which the shape of a resized copy may differ: some nodes round sides to multiples of 8."""
+
+
 def check_frames(images: Tensor, faces: Faces) -> None:
-    """Raise unless the frames can be those in which the faces were found.
+    """Raise unless the frames can be those in which the faces were found, or resized copies.
 
     Raises:
-        PictureError: not a (B, H, W, 3) batch, or another number of frames.
+        PictureError: not a (B, H, W, 3) batch, another number of frames, or of another shape.
     """
     if images.ndim != 4 or images.shape[-1] != 3:
         raise PictureError(
@@ -79,4 +83,11 @@ def check_frames(images: Tensor, faces: Faces) -> None:
     if not images.is_floating_point():
         raise PictureError(
             f"pictures must hold float values from 0 to 1, not {images.dtype}: divide by 255"
+        )
+    height, width = images.shape[1:3]
+    if abs(width * faces.height / (height * faces.width) - 1) > LARGEST_STRETCH:
+        raise PictureError(
+            f"the faces were found in pictures of {faces.width} x {faces.height} pixels, but these "
+            f"have {width} x {height}, which is another shape: connect the picture in which they "
+            "were found, or a copy of it that is not cropped or stretched"
         )

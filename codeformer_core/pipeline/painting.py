@@ -119,6 +119,8 @@ def paste_crops(
     """
     check_upscale(upscale)
     check_frames(images[..., :3], faces)
+    if not faces.count:  # what came in the place of crops is nobody's
+        crops = crops[:0]
     check_count(crops, faces.count)
     runtime = runtime or Runtime()
     result = enlarged_copy(images, upscale, upscaler, runtime.share(0, 0.5))

@@ -87,3 +87,15 @@ def test_what_does_not_belong_together_is_refused(make_faces):
         crop_faces(torch.zeros(1, 200, 240, 3, dtype=torch.uint8), faces, 32)
     with pytest.raises(SettingError, match="at least 1"):
         crop_faces(torch.rand(1, 200, 240, 3), faces, 0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(200, 480), (240, 200), (200, 224), (100, 100)])
+def test_pictures_of_another_shape_are_refused_with_both_sizes(make_faces, height, width):
+    with pytest.raises(PictureError, match=rf"240 x 200 .* {width} x {height}"):
+        crop_faces(torch.rand(1, height, width, 3), make_faces((120, 100, 60)), 32)
+
+
+@pytest.mark.parametrize(("height", "width"), [(400, 480), (100, 120), (200, 244), (67, 80)])
+def test_copies_whose_sides_are_rounded_are_taken(make_faces, height, width):
+    crops = crop_faces(torch.rand(1, height, width, 3), make_faces((120, 100, 60)), 32)
+    assert crops.shape == (1, 32, 32, 3)

@@ -155,8 +155,9 @@ def test_no_face_passes_through_every_block(
     (crops,) = run(host, "CodeFormerCropFaces", image=blank, faces=faces, size=128).args
     (restored,) = run(host, "CodeFormerRestoreFaces", crops=crops, fidelity=0.5, model=tiny).args
     pasted, mask = run(host, "CodeFormerPasteFaces", image=blank, crops=restored, faces=faces).args
-    assert crops.shape == (0, 128, 128, 3)
-    assert restored.shape == (0, 64, 64, 3)
+    assert crops.shape == (1, 128, 128, 3)
+    assert crops.unique().tolist() == [0.5]
+    assert restored.shape == (1, 64, 64, 3)
     assert torch.equal(pasted, blank)
     assert mask.sum() == 0
 

@@ -134,7 +134,7 @@ def test_a_real_upscale_model_of_the_host(host: SimpleNamespace, picture: torch.
     torch.manual_seed(0)
     state = ESRGAN(num_filters=8, num_blocks=1, scale=4).state_dict()
     model = spandrel.ModelLoader().load_from_state_dict(state).eval()
-    nobody = host.core("faces.types").Faces(((),), SIDE, SIDE)
+    nobody = host.core("faces.types").Faces(((),), 20, 30)
     larger, _ = run(
         host,
         "PasteFaces",

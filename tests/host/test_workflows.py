@@ -219,3 +219,24 @@ def test_frames_with_and_without_faces_keep_their_number(server: Any, photo: num
     # 8 bits show a mask below 1/510 as 0.
     assert numpy.abs(picture[mask == 0].astype(int) - photo[mask == 0]).max() <= 1
     assert mask.max() == 255
+
+
+def test_a_preview_of_no_face_ends_well(server: Any) -> None:
+    prompt = {
+        "1": {
+            "class_type": "EmptyImage",
+            "inputs": {"width": 96, "height": 64, "batch_size": 1, "color": 0x805030},
+        },
+        "2": {"class_type": "CodeFormerDetectFaces", "inputs": {"image": ["1", 0]}},
+        "3": {
+            "class_type": "CodeFormerCropFaces",
+            "inputs": {"image": ["1", 0], "faces": ["2", 0], "size": 32},
+        },
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
+        "5": {
+            "class_type": "CodeFormerPasteFaces",
+            "inputs": {"image": ["1", 0], "crops": ["3", 0], "faces": ["2", 0]},
+        },
+        "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "no"}},
+    }
+    assert server.run(prompt)
