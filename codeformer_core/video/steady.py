@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import SettingError
 from .motion import Motion, Picture, blurred
 
 DEFAULT_STABILITY = 0.5
@@ -42,21 +43,32 @@ FINEST = 1 / 128
 class Steadiness:
     """How much frames help each other."""
 
-    stability: float = DEFAULT_STABILITY
-    """0 restores every frame by itself, 1 is the steadiest."""
+    placement: float = 1.0
+    """How much places are smoothed: 0 (not at all) to 1."""
+    seen: float = DEFAULT_STABILITY * SEEN_SECONDS
+    """Deviation in seconds of the weights by which the restorer sees frames through others."""
+    blended: float = DEFAULT_STABILITY * BLENDED_SECONDS
+    """Deviation in seconds of the weights by which results are averaged."""
 
-    @property
-    def placement(self) -> float:
-        """How much placements are smoothed: fully from the default on."""
-        return min(1.0, self.stability / DEFAULT_STABILITY)
+    @classmethod
+    def of(cls, stability: float) -> Steadiness:
+        """Choose all three by one number: 0 restores every frame by itself, 1 is the steadiest.
 
-    def seen(self, index: int, times: Sequence[float]) -> dict[int, float]:
+        Raises:
+            SettingError: it is out of range.
+        """
+        if not 0 <= stability <= 1:
+            raise SettingError(f"stability is {stability}: it must be between 0 and 1")
+        placement = min(1.0, stability / DEFAULT_STABILITY)
+        return cls(placement, stability * SEEN_SECONDS, stability * BLENDED_SECONDS)
+
+    def seen_shares(self, index: int, times: Sequence[float]) -> dict[int, float]:
         """Weights of the frames that the restorer sees a frame through."""
-        return _shares(index, times, self.stability * SEEN_SECONDS, SEEN_AROUND)
+        return _shares(index, times, self.seen, SEEN_AROUND)
 
-    def blended(self, index: int, times: Sequence[float]) -> dict[int, float]:
+    def blended_shares(self, index: int, times: Sequence[float]) -> dict[int, float]:
         """Weights of the frames whose results are averaged."""
-        return _shares(index, times, self.stability * BLENDED_SECONDS, BLENDED_AROUND)
+        return _shares(index, times, self.blended, BLENDED_AROUND)
 
 
 class SteadyFace:
@@ -98,7 +110,7 @@ class SteadyFace:
         """What is to be restored next, of every frame whose neighbours are all there."""
         while self._to_restore and self._has_seen(self._to_restore[0] + SEEN_AROUND):
             index = self._to_restore.pop(0)
-            shares = self._steadiness.seen(index, self._times)
+            shares = self._steadiness.seen_shares(index, self._times)
             if index in self._wanted:
                 self._to_blend.append(index)
             self._restoring.append(index)
@@ -126,7 +138,7 @@ class SteadyFace:
         return self._seen >= min(index, self._stop - 1)
 
     def _blend(self, index: int) -> Picture:
-        own, shares = self._restored[index], self._steadiness.blended(index, self._times)
+        own, shares = self._restored[index], self._steadiness.blended_shares(index, self._times)
         mean = self._motion.average(index, self._restored, shares, TOLERANCE)
         change = blurred(mean - own, max(1.0, FINEST * own.shape[0]))
         return own + change
