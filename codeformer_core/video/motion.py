@@ -33,6 +33,16 @@ STILL_BIAS = 0.2 / 255
 """Nothing moved where the difference without flow is at most this factor of that with flow, and so
 much more."""
 
+TOLERANCE = 6 / 255
+"""Root mean square difference at which a neighbour counts half, in pictures with little noise."""
+NOISE_TOLERANCE = 2.0
+"""The same as a factor on the noise."""
+QUIET_PART = 30
+"""Percentile of the differences in a crop that noise alone may explain."""
+
+NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+"""Blind to what is smooth (Immerkaer 1996): what it leaves is six times the noise, or texture."""
+
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -44,6 +54,7 @@ class Motion:
         self._search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._grays: dict[int, NDArray[np.uint8]] = {}
         self._crops: dict[int, Picture] = {}
+        self._noise: dict[int, float] = {}
         self._pairs: dict[tuple[int, int], tuple[Picture, Picture]] = {}
 
     def add(self, index: int, crop: Picture) -> None:
@@ -55,19 +66,18 @@ class Motion:
         gray = cv2.GaussianBlur(gray, (0, 0), 1.0)
         self._grays[index] = (gray * 255).clip(0, 255).round().astype(np.uint8)
         self._crops[index] = crop
+        finest = cv2.filter2D(crop[..., 1], -1, NOISE_KERNEL)
+        self._noise[index] = float(np.median(np.abs(finest))) / (0.6745 * 6)
 
     def forget_before(self, index: int) -> None:
         """Drop the crops of earlier frames."""
         self._grays = {at: gray for at, gray in self._grays.items() if at >= index}
         self._crops = {at: crop for at, crop in self._crops.items() if at >= index}
+        self._noise = {at: noise for at, noise in self._noise.items() if at >= index}
         self._pairs = {pair: found for pair, found in self._pairs.items() if min(pair) >= index}
 
     def average(
-        self,
-        at: int,
-        pictures: Mapping[int, Picture],
-        shares: Mapping[int, float],
-        tolerance: float,
+        self, at: int, pictures: Mapping[int, Picture], shares: Mapping[int, float]
     ) -> Picture:
         """Mean of a face's pictures around a frame, each brought to that frame first.
 
@@ -75,7 +85,6 @@ class Motion:
             at: index of the frame.
             pictures: (S, S, C) by index, aligned like the crops.
             shares: weight of each index, by its distance in time.
-            tolerance: root mean square difference of crops, 0..1, at which a place counts half.
 
         Returns:
             (S, S, C).
@@ -85,14 +94,13 @@ class Motion:
         for other, share in shares.items():
             if other == at or other not in pictures:
                 continue
-            flow, difference = self._between(at, other)
-            trust = share / (1 + (difference / tolerance) ** 4)
-            total += trust[..., None] * self._brought(pictures[other], flow)
-            weights += trust[..., None]
+            flow, trust = self._between(at, other)
+            total += share * trust[..., None] * self._brought(pictures[other], flow)
+            weights += share * trust[..., None]
         return total / weights
 
     def _between(self, at: int, other: int) -> tuple[Picture, Picture]:
-        """Flow from one crop to another, (S, S, 2) in pixels, and what differs after it, (S, S)."""
+        """Flow from one crop to another, (S, S, 2) in pixels, and trust in it, (S, S) in 0..1."""
         if (at, other) not in self._pairs:
             self._pairs[at, other] = self._compare(at, other)
         return self._pairs[at, other]
@@ -106,7 +114,18 @@ class Motion:
         still = self._difference(here, there)
         moved = self._difference(here, self._brought(there, flow))
         moves = self._blurred((still > STILL_ENOUGH * moved + STILL_BIAS).astype(np.float32))
-        return flow * moves[..., None], (still + moves * (moved - still)).astype(np.float32)
+        difference: Any = still + moves * (moved - still)
+        trust = 1 / (1 + (difference / self._tolerance(at, difference)) ** 4)
+        return flow * moves[..., None], trust.astype(np.float32)
+
+    def _tolerance(self, at: int, difference: Picture) -> float:
+        """How much crops may differ before a neighbour counts half.
+
+        More where there is more noise: both a part of the crop that differs little and the finest
+        detail of the crop itself must show it, for either may have other reasons.
+        """
+        quiet = float(np.percentile(difference[::4, ::4], QUIET_PART))
+        return max(TOLERANCE, NOISE_TOLERANCE * min(quiet, 2**0.5 * self._noise[at]))
 
     def _difference(self, here: Picture, there: Picture) -> Picture:
         """Root mean square difference around every pixel."""

@@ -85,6 +85,7 @@ class Planes:
         """Take over the planes of an upright frame, which are painted on in place."""
         self.samples = samples
         self.layout = layout
+        self._across, self._down = layout.format.chroma_width, layout.format.chroma_height
 
     @property
     def height(self) -> int:
@@ -98,12 +99,12 @@ class Planes:
 
     def whole_chroma(self, part: Rectangle) -> Rectangle:
         """The rectangle, grown so that it cuts through no chroma sample, inside the frame."""
-        across, down = self.layout.format.chroma_width, self.layout.format.chroma_height
+        small = self._in_chroma(part)
         grown = Rectangle(
-            part.left // across * across,
-            part.top // down * down,
-            -(-part.right // across) * across,
-            -(-part.bottom // down) * down,
+            small.left * self._across,
+            small.top * self._down,
+            small.right * self._across,
+            small.bottom * self._down,
         )
         return grown.clipped(self.height, self.width)
 
@@ -137,7 +138,7 @@ class Planes:
             return torch.stack([red, first, blue], -1)
         middle = float(1 << (self.layout.format.bits - 1))
         blueness, redness = (
-            (self._upsampled(plane, part) - middle) / chroma_span for plane in self.samples[1:3]
+            (self._spread(plane, part) - middle) / chroma_span for plane in self.samples[1:3]
         )
         red_weight, blue_weight = self.layout.luma_weights
         red = first + 2 * (1 - red_weight) * redness
@@ -172,32 +173,26 @@ class Planes:
         plane[part.top : part.bottom, part.left : part.right] = raised.numpy()
 
     def _in_chroma(self, part: Rectangle) -> Rectangle:
-        across, down = self.layout.format.chroma_width, self.layout.format.chroma_height
         return Rectangle(
-            part.left // across,
-            part.top // down,
-            -(-part.right // across),
-            -(-part.bottom // down),
+            part.left // self._across,
+            part.top // self._down,
+            -(-part.right // self._across),
+            -(-part.bottom // self._down),
         )
 
-    def _upsampled(self, plane: Samples, part: Rectangle) -> Tensor:
-        """Chroma of every pixel of a rectangle: linear between the centres of the samples."""
-        across, down = self.layout.format.chroma_width, self.layout.format.chroma_height
-        if across == down == 1:
-            return _floats(plane, part)
-        # One more sample on every side, where there is one, for the interpolation at the edges.
-        small = self._in_chroma(part)
-        wide = Rectangle(small.left - 1, small.top - 1, small.right + 1, small.bottom + 1)
-        wide = wide.clipped(*plane.shape)
-        values = functional.interpolate(
-            _floats(plane, wide)[None, None], scale_factor=(down, across), mode="bilinear"
-        )[0, 0]
-        top, left = part.top - wide.top * down, part.left - wide.left * across
-        return values[top : top + part.height, left : left + part.width]
+    def _spread(self, plane: Samples, part: Rectangle) -> Tensor:
+        """Chroma of every pixel of a rectangle: that of the sample that the pixel shares.
+
+        Nothing is interpolated, so that what is painted is seen again exactly.
+        """
+        values = _floats(plane, self._in_chroma(part))
+        for side, count in enumerate((self._down, self._across)):
+            values = values.repeat_interleave(count, side) if count > 1 else values
+        return values[: part.height, : part.width]
 
     def _downsampled(self, values: Tensor) -> Tensor:
         """Means over the pixels that share a chroma sample; those at the far edge may be fewer."""
-        block = (self.layout.format.chroma_height, self.layout.format.chroma_width)
+        block = (self._down, self._across)
         if block == (1, 1):
             return values
         return functional.avg_pool2d(values[None], block, ceil_mode=True)[0]

@@ -32,9 +32,6 @@ SEEN_SECONDS = 0.24
 BLENDED_SECONDS = 0.08
 """Deviations of the weights in time, at full stability."""
 
-TOLERANCE = 6 / 255
-"""Difference of crops at which a neighbour counts half: about twice what noise leaves."""
-
 FINEST = 1 / 128
 """Detail finer than this share of the crop stays each frame's own: deviation of the blur."""
 
@@ -114,7 +111,7 @@ class SteadyFace:
             if index in self._wanted:
                 self._to_blend.append(index)
             self._restoring.append(index)
-            yield index, self._motion.average(index, self._crops, shares, TOLERANCE)
+            yield index, self._motion.average(index, self._crops, shares)
 
     def give(self, index: int, restored: Picture | None) -> None:
         """Take the result of one of the inputs, (S, S, C); None if there is none."""
@@ -139,7 +136,7 @@ class SteadyFace:
 
     def _blend(self, index: int) -> Picture:
         own, shares = self._restored[index], self._steadiness.blended_shares(index, self._times)
-        mean = self._motion.average(index, self._restored, shares, TOLERANCE)
+        mean = self._motion.average(index, self._restored, shares)
         change = blurred(mean - own, max(1.0, FINEST * own.shape[0]))
         return own + change
 
