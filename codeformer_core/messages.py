@@ -1,4 +1,4 @@
-"""Any error as one message for the person in front of the screen."""
+"""Words for the person in front of the screen."""
 
 from .errors import CodeFormerError
 from .packages import import_remedy
@@ -14,3 +14,8 @@ def describe_error(error: Exception) -> str:
         f"unexpected error: {type(error).__name__}: {error}\n"
         "Run the command again with --debug to see where it comes from."
     )
+
+
+def counted(number: int, thing: str) -> str:
+    """Say how many there are of a thing."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 SETTINGS = (
     "fidelity", "model", "dtype", "detector", "upscale", "aligned", "confidence", "min_size",
+    "quality",
 )  # fmt: skip
 """Options that change results."""
+FORMATS = ("jpg", "png", "webp", "tif", "bmp")
+"""Endings of results that can be asked for."""
 
 
 def add_parser(commands: Commands) -> argparse.ArgumentParser:
@@ -78,6 +81,25 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         help="leave smaller faces alone (default: 16)",
     )
     parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="of all results (default: that of each picture, or PNG if it cannot be written)",
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        choices=range(1, 101),
+        metavar="1..100",
+        help="of JPEG and WebP (default: a JPEG keeps its own, a WebP without loss stays without, "
+        "others get 95)",
+    )
+    parser.add_argument(
+        "--max-megapixels",
+        type=number_between(1, 1e6),
+        metavar="MP",
+        help="refuse larger pictures, which take about 60 bytes of memory a pixel (default: 179)",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="go on after an interruption: leave out pictures that an earlier run finished with "
@@ -90,12 +112,13 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; the exit code is 1 if any picture failed."""
+    """Run the command; the exit code is 1 if any picture failed, or needs a package to be read."""
     from ..jobs import Plan, Record, Report, only_job
 
-    plan = Plan(options.inputs, options.output)
+    suffix = f".{options.format}" if options.format else ""
+    plan = Plan(options.inputs, options.output, suffix)
     record = Record(options.output, settings_of(options))
-    report = Report(total=len(plan))
+    report = Report(total=len(plan), left_out=plan.left_out)
     with only_job(record.folder):
         if options.resume:
             plan.leave_out(record.finished(plan))
@@ -109,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
             print(report.summary(options.output), flush=True)
             if report.failures:
                 print(report.failure_list(), file=sys.stderr)
-    return 1 if report.failures else 0
+    return 0 if report.is_whole else 1
 
 
 def _place(text: str) -> Place:
@@ -144,7 +167,14 @@ def load_restorer(options: argparse.Namespace) -> "Restorer":
     """
     from ..jobs import Restorer, Settings
 
-    settings = Settings(options.fidelity, options.upscale, options.confidence, options.min_size)
+    settings = Settings(
+        options.fidelity,
+        options.upscale,
+        options.confidence,
+        options.min_size,
+        options.quality,
+        options.max_megapixels,
+    )
     detector = None if options.aligned else load_face_detector(options)
     return Restorer(load_network(options), detector, settings)
 

@@ -10,6 +10,7 @@ from .kinds import (
     readable_suffixes,
     unread_kind,
 )
+from .opacity import resize_visible, without_hidden
 from .picture import Block, Coding, JpegSource, Picture
 from .reading import read_picture, shorter_side
 from .tensors import Pixels, as_images, from_network, resize, to_network, to_uint8
@@ -34,11 +35,13 @@ __all__ = [
     "read_picture",
     "readable_suffixes",
     "resize",
+    "resize_visible",
     "shorter_side",
     "to_network",
     "to_uint8",
     "unread_kind",
     "what_is_lost",
+    "without_hidden",
     "write_picture",
     "writing_errors",
 ]

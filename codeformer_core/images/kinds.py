@@ -4,7 +4,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from PIL import Image
 
@@ -148,7 +148,7 @@ def format_of(path: Path) -> PictureFormat:
         ) from None
 
 
-def unread_kind(path: Path, start: bytes = b"") -> Unread | None:
+def unread_kind(path: PurePath, start: bytes = b"") -> Unread | None:
     """The kind of a picture that cannot be read here, by its first bytes or else by its ending."""
     for kind in UNREAD:
         if any(start.startswith(mark, place) for place, mark in kind.signatures):

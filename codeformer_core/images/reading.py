@@ -28,7 +28,7 @@ from .webp import is_lossless
 
 MOST_MEGAPIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
 """Where Pillow refuses a picture; the same for decoders that refuse none."""
-BYTES_PER_PIXEL = 80
+BYTES_PER_PIXEL = 60
 """Memory that a picture of 8 bits takes while it is restored, measured."""
 START = 32
 """Bytes by which a kind of file is told."""

@@ -79,10 +79,15 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
     """
     if images.shape[1:3] == (height, width):
         return images
+    low = images.amin((1, 2), keepdim=True)
+    high = images.amax((1, 2), keepdim=True)
+    return interpolate(images, height, width).clamp(low, high)
+
+
+def interpolate(images: Tensor, height: int, width: int) -> Tensor:
+    """The same with its overshoot, so that sums and products of pictures stay such."""
     planes = images.movedim(-1, 1)
     resized = functional.interpolate(
         planes, (height, width), mode="bicubic", align_corners=False, antialias=True
     )
-    low = planes.amin((2, 3), keepdim=True)
-    high = planes.amax((2, 3), keepdim=True)
-    return resized.clamp(low, high).movedim(1, -1)
+    return resized.movedim(1, -1)

@@ -11,11 +11,14 @@ from pathlib import Path, PurePosixPath
 from ..addresses import Place, place
 from ..errors import SettingError
 from ..files import remove_leftovers
-from ..images import WRITABLE_SUFFIXES, readable_suffixes
+from ..images import WRITABLE_SUFFIXES, format_of, readable_suffixes
+from .left_out import LeftOut
 from .places import Status, files_below, folder_contents, status
 
 FALLBACK_SUFFIX = ".png"
 """Of results whose own format cannot be written, such as GIF."""
+FALLBACK_SUFFIXES = {".mpo": ".jpg"}
+"""Of some of them another, which keeps their pixels."""
 LARGEST_BLOCK = 256
 """Pictures of one block: the more, the fewer blocks of a large job."""
 BLOCKS_LEFT = 100
@@ -70,22 +73,25 @@ class Plan:
     folder inside an input folder, are no inputs.
     """
 
-    def __init__(self, inputs: Sequence[Place], output: Place) -> None:
+    def __init__(self, inputs: Sequence[Place], output: Place, suffix: str = "") -> None:
         """Plan a job.
 
         Args:
             inputs: files and folders; a file is taken as it is, whether it exists or not.
             output: folder of the results; need not exist.
+            suffix: of all results, such as ".png"; each keeps its own if left out.
 
         Raises:
             PictureError: an address cannot be searched.
             SettingError: a folder holds no picture, or a result would replace an input.
         """
         self.output = output
+        self.left_out = LeftOut()
+        """Files of folders that are no input."""
         self._tasks = sqlite3.connect("")  # a temporary file, which a small job never fills
         self._tasks.executescript(TABLE)
-        for source, result, seen in _sources(inputs, output):
-            self._add(source, result, seen)
+        for source, name, seen in _sources(inputs, output, self.left_out):
+            self._add(source, result_name(name, suffix), seen)
         self._check_inputs_are_safe()
 
     def __len__(self) -> int:
@@ -174,25 +180,39 @@ def block_size(left: int) -> int:
 
 
 def _sources(
-    inputs: Iterable[Place], output: Place
+    inputs: Iterable[Place], output: Place, left_out: LeftOut
 ) -> Iterator[tuple[Place, PurePosixPath, Status | None]]:
-    """Every picture with the place of its result below the output folder, and its status."""
+    """Every picture with its place below what was given, and its status."""
     for given in inputs:
         if not given.is_dir():
-            yield given, _with_writable_suffix(PurePosixPath(given.name)), status(given)
+            yield given, PurePosixPath(given.name), status(given)
             continue
         empty = True
         for below, seen in files_below(given, output):
             if below.suffix.lower() in readable_suffixes():
                 empty = False
-                yield given / below, _with_writable_suffix(below), seen
+                yield given / below, below, seen
+            else:
+                left_out.add(below)
         if empty:
-            raise SettingError(f"{given}: there is no picture in this folder")
+            words = "; ".join(["there is no picture in this folder", *left_out.lines()])
+            raise SettingError(f"{given}: {words}")
 
 
-def _with_writable_suffix(result: PurePosixPath) -> PurePosixPath:
-    known = result.suffix.lower() in WRITABLE_SUFFIXES
-    return result if known else result.with_name(result.name + FALLBACK_SUFFIX)
+def result_name(name: PurePosixPath, suffix: str = "") -> PurePosixPath:
+    """What the result of a picture is called: as itself, if that can be written.
+
+    Args:
+        name: of the picture.
+        suffix: of the result; another name of the same format stays.
+    """
+    own = name.suffix.lower()
+    if suffix:
+        same = own in WRITABLE_SUFFIXES and format_of(Path(name)) == format_of(Path(f"a{suffix}"))
+        return name if same else name.with_suffix(suffix)
+    if own in WRITABLE_SUFFIXES:
+        return name
+    return name.with_name(name.name + FALLBACK_SUFFIXES.get(own, FALLBACK_SUFFIX))
 
 
 def _stored(name: Place | PurePosixPath | str) -> bytes:

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 from ..addresses import Place
+from ..messages import counted
+from .left_out import LeftOut
 from .outcome import Outcome
 
 
@@ -13,6 +15,8 @@ class Report:
 
     total: int
     """Pictures the user asked for."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    """Files of folders that are no pictures, or of a kind that cannot be read."""
     skipped: int = 0
     """Left out because an earlier run finished them."""
     restored: int = 0
@@ -37,10 +41,15 @@ class Report:
         self.restored += outcome.faces > 0
         self.faceless += outcome.faces == 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every picture that could be restored was."""
+        return not self.failures and not self.left_out.lacks_package
+
     def summary(self, output: Place) -> str:
         """Everything but the failures, in several lines."""
-        done = f"{self.restored} of {_counted(self.total, 'picture')} restored"
-        lines = [f"{done} ({_counted(self.faces, 'face')}): {output}"]
+        done = f"{self.restored} of {counted(self.total, 'picture')} restored"
+        lines = [f"{done} ({counted(self.faces, 'face')}): {output}"]
         if self.faceless:
             lines.append(f"{self.faceless} without a face, taken over unchanged")
         if self.skipped:
@@ -48,6 +57,7 @@ class Report:
         waiting = self.total - self.skipped - self.restored - self.faceless - len(self.failures)
         if waiting:
             lines.append(f"{waiting} not done; --resume goes on from here")
+        lines += self.left_out.lines()
         return "\n".join([*lines, *(f"note: {note}" for note in _grouped(self.notes))])
 
     def failure_list(self) -> str:
@@ -55,11 +65,7 @@ class Report:
         if not self.failures:
             return ""
         lines = [f"  {_about(source, message)}" for source, message in self.failures]
-        return "\n".join([f"{_counted(len(lines), 'picture')} failed:", *lines])
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+        return "\n".join([f"{counted(len(lines), 'picture')} failed:", *lines])
 
 
 def _about(source: Place, message: str) -> str:
@@ -74,6 +80,6 @@ def _grouped(notes: list[tuple[Place, str]]) -> list[str]:
         groups.setdefault(re.sub(r"\d+", "#", note), []).append((source, note))
     lines: list[str] = []
     for (source, note), *others in groups.values():
-        also = f" (and so in {_counted(len(others), 'more picture')})" if others else ""
+        also = f" (and so in {counted(len(others), 'more picture')})" if others else ""
         lines.append(_about(source, note) + also)
     return lines

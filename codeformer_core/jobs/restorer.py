@@ -4,6 +4,9 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from ..faces import FaceDetector
 from ..images import (
     Picture,
@@ -37,6 +40,10 @@ class Settings:
     """Faces scored lower are left alone, 0 to 1."""
     min_size: float
     """Smaller faces, in pixels, are left alone."""
+    quality: int | None = None
+    """Of JPEG and WebP; None keeps what a picture's own file has."""
+    max_megapixels: float | None = None
+    """Refuse larger pictures; None takes the usual limit."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Restorer:
             CodeFormerError: the picture cannot be read, restored or written.
         """
         with fetched(task.source) as source:
-            picture = read_picture(source)
+            picture = read_picture(source, max_megapixels=self.settings.max_megapixels)
             restore = self._picture if self.detector else self._aligned
             result, faces, notes = restore(picture, on_progress)
             make_place(task.target.parent)
@@ -64,13 +71,17 @@ class Restorer:
                 if unchanged and source.suffix == target.suffix:
                     copy_file(source, target)  # no pixel changed, so no byte should
                 else:
-                    notes = (*picture.notes, *notes, *write_picture(target, result))
+                    lost = write_picture(target, result, quality=self.settings.quality)
+                    notes = (*picture.notes, *notes, *lost)
         return Outcome(task, faces, notes)
 
     def _picture(self, picture: Picture, on_progress: Progress | None) -> Restored:
-        settings = self.settings
+        settings, alpha = self.settings, picture.alpha
+        image = picture.pixels
+        if alpha is not None:
+            image = torch.cat([image, alpha[..., None]], dim=2)
         restored = restore_image(
-            picture.pixels,
+            image,
             self.network,
             self.detector,
             fidelity=settings.fidelity,
@@ -79,22 +90,26 @@ class Restorer:
             upscale=settings.upscale,
             runtime=Runtime(on_progress),
         )
-        alpha = picture.alpha
-        if alpha is not None:
-            alpha = enlarge(alpha[None, ..., None], settings.upscale)[0, ..., 0]
-        result = replace(picture, pixels=restored.image, alpha=alpha)
-        return result, restored.faces.count, restored.warnings
+        return _changed(picture, restored.image), restored.faces.count, restored.warnings
 
     def _aligned(self, picture: Picture, on_progress: Progress | None) -> Restored:
         crops = picture.pixels[None]
         runtime = Runtime(on_progress)
         restored = restore_crops(self.network, crops, self.settings.fidelity, runtime=runtime)
-        restored = enlarge(restored, self.settings.upscale)
-        alpha = picture.alpha
-        if alpha is not None:
-            alpha = resize(alpha[None, ..., None], *restored.shape[1:3])[0, ..., 0]
-        notes = notes_on(self.network, sides_of(crops), ())
-        return replace(picture, pixels=restored[0], alpha=alpha), 1, notes
+        restored = enlarge(restored, self.settings.upscale)[0]
+        if picture.alpha is not None:
+            alpha = resize(picture.alpha[None, ..., None], *restored.shape[:2])[0]
+            restored = torch.cat([restored, alpha], dim=2)
+        return _changed(picture, restored), 1, notes_on(self.network, sides_of(crops), ())
+
+
+def _changed(picture: Picture, image: Tensor) -> Picture:
+    """A picture with the pixels of `image` (H, W, 3 or 4), whose other channels get its size."""
+    extra = picture.extra
+    if extra is not None:
+        extra = resize(extra[None], *image.shape[:2])[0]
+    alpha = image[..., 3] if image.shape[2] == 4 else None
+    return replace(picture, pixels=image[..., :3], alpha=alpha, extra=extra)
 
 
 def copy_file(source: Path, target: Path) -> None:

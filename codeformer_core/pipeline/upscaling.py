@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingError
-from ..images import resize
+from ..images import resize, resize_visible, without_hidden
 from ..runtime import Runtime
 
 Upscaler = Callable[[Tensor, Runtime], Tensor]
@@ -30,7 +30,8 @@ def enlarge(
     """Enlarge (B, H, W, C) pictures to exactly `upscale` times their size, rounded to pixels.
 
     Args:
-        images: pictures; returned as they are if their size does not change.
+        images: pictures; returned as they are if their size does not change. Of a fourth channel,
+            the opacity, colours that it hides do not show.
         upscale: the factor.
         upscaler: does the work by a factor of its own; its result is resized to fit.
         runtime: for the upscaler.
@@ -43,19 +44,26 @@ def enlarge(
     # Frame by frame: an upscaler's own factor may be larger, and interpolation needs room too.
     for index, place in enumerate(larger.split(1)):
         frame = images[index : index + 1]
-        if upscaler is not None:
-            frame = upscaler(frame, runtime.share(index / count, (index + 1) / count))
-        place.copy_(resize(frame, height, width))
+        share = runtime.share(index / count, (index + 1) / count)
+        place.copy_(_enlarged_frame(frame, height, width, upscaler, share))
     return larger
+
+
+def _enlarged_frame(
+    frame: Tensor, height: int, width: int, upscaler: Upscaler | None, runtime: Runtime
+) -> Tensor:
+    """A (1, H, W, C) picture at another size."""
+    has_opacity = frame.shape[3] == 4
+    if upscaler is None:
+        return (resize_visible if has_opacity else resize)(frame, height, width)
+    colours = without_hidden(frame) if has_opacity else frame
+    larger = resize(upscaler(colours, runtime), height, width)
+    return torch.cat([larger, resize(frame[..., 3:], height, width)], dim=3)
 
 
 def enlarged_copy(
     images: Tensor, upscale: float, upscaler: Upscaler | None, runtime: Runtime
 ) -> Tensor:
     """Pictures of their own to paint on, with the opacity that `images` (B, H, W, 3 or 4) have."""
-    larger = enlarge(images[..., :3], upscale, upscaler, runtime)
-    if larger.shape[1:3] == images.shape[1:3]:
-        return images.clone()
-    if images.shape[3] == 3:
-        return larger
-    return torch.cat([larger, enlarge(images[..., 3:], upscale)], dim=3)
+    larger = enlarge(images, upscale, upscaler, runtime)
+    return images.clone() if larger is images else larger

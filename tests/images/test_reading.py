@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageCms
 
 from codeformer_core.errors import PictureError
-from codeformer_core.images import read_picture
+from codeformer_core.images import read_picture, reading
 
 RGB8 = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 RGBA16 = np.random.default_rng(1).integers(0, 65536, (6, 9, 4), dtype=np.uint16)
@@ -269,3 +269,26 @@ def test_damage_shows_as_our_error_only(tmp_path, capsys, caplog):
         read_picture(path)
     assert caplog.records == []
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_the_limit_of_pixels_is_said_with_what_lifts_it(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.zeros((1100, 1000, 3), np.uint8)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500_000)
+    monkeypatch.setattr(reading, "MOST_MEGAPIXELS", 1.0)
+    with pytest.raises(PictureError) as error:
+        read_picture(path)
+    message = str(error.value)
+    assert "1 megapixels are more than the limit of 1" in message
+    assert "--max-megapixels 2 lifts it" in message
+    assert "bytes a pixel" in message
+    assert "\n" not in message
+    assert read_picture(path, max_megapixels=2).pixels.shape == (1100, 1000, 3)
+    assert Image.MAX_IMAGE_PIXELS == 500_000
+
+
+def test_a_limit_can_be_lower_too(tmp_path):
+    Image.fromarray(np.zeros((1100, 1000, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(PictureError, match="more than the limit of 1"):
+        read_picture(tmp_path / "a.png", max_megapixels=1)

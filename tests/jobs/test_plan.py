@@ -1,12 +1,12 @@
 """Planning which picture becomes which file."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from codeformer_core.errors import SettingError
-from codeformer_core.jobs.plan import Plan, Task, block_size
+from codeformer_core.jobs.plan import Plan, Task, block_size, result_name
 
 
 def make(*files: Path) -> None:
@@ -48,6 +48,30 @@ def test_a_file_named_by_the_user_is_taken_whatever_its_ending(tmp_path):
 
 def test_formats_that_cannot_be_written_become_png(tmp_path):
     assert targets(plan_tasks([Path("a.gif")], tmp_path), tmp_path) == ["a.gif.png"]
+
+
+def test_a_photo_in_two_frames_stays_a_jpeg(tmp_path):
+    assert targets(plan_tasks([Path("a.mpo")], tmp_path), tmp_path) == ["a.mpo.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "result"),
+    [
+        ("a.jpg", ".png", "a.png"),
+        ("a.gif", ".png", "a.png"),
+        ("a.JPE", ".jpg", "a.JPE"),
+        ("a.tiff", ".tif", "a.tiff"),
+        ("a", ".webp", "a.webp"),
+        ("a.b.heic", ".jpg", "a.b.jpg"),
+    ],
+)
+def test_a_format_asked_for_is_in_the_name(name, suffix, result):
+    assert str(result_name(PurePosixPath(name), suffix)) == result
+
+
+def test_two_sources_of_one_name_are_two_results_of_one_format(tmp_path):
+    plan = Plan([Path("a.jpg"), Path("a.gif")], tmp_path, ".png")
+    assert targets(list(plan), tmp_path) == ["a.png", "a-2.png"]
 
 
 def test_same_names_are_told_apart_on_any_file_system(tmp_path):

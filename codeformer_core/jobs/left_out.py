@@ -1,0 +1,44 @@
+"""Files of a folder that are not restored: counted by kind, with what to do about them."""
+
+from collections import Counter
+from pathlib import PurePath
+
+from ..images import Unread, unread_kind
+from ..messages import counted
+
+LISTED = 5
+"""Endings that a line names."""
+
+
+class LeftOut:
+    """Counts of files by kind."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._pictures: Counter[Unread] = Counter()
+        self._others: Counter[str] = Counter()
+
+    def add(self, file: PurePath) -> None:
+        """Count one more file."""
+        kind = unread_kind(file)
+        if kind is None:
+            self._others[file.suffix.lower() or "no ending"] += 1
+        else:
+            self._pictures[kind] += 1
+
+    @property
+    def lacks_package(self) -> bool:
+        """Whether there are pictures that another package would read."""
+        return any(kind.package for kind in self._pictures)
+
+    def lines(self) -> list[str]:
+        """A line for each kind of picture, and one for all other files."""
+        lines = [
+            f"{counted(number, 'picture')} left out: {kind.name}; {kind.remedy}"
+            for kind, number in self._pictures.items()
+        ]
+        if self._others:
+            endings = ", ".join(ending for ending, _ in self._others.most_common(LISTED))
+            others = counted(self._others.total(), "other file")
+            lines.append(f"{others} left out: no pictures ({endings})")
+        return lines
