@@ -53,12 +53,12 @@ def _enlarged_frame(
     frame: Tensor, height: int, width: int, upscaler: Upscaler | None, runtime: Runtime
 ) -> Tensor:
     """A (1, H, W, C) picture at another size."""
-    has_opacity = frame.shape[3] == 4
+    if frame.shape[3] < 4:
+        return resize(upscaler(frame, runtime) if upscaler else frame, height, width)
     if upscaler is None:
-        return (resize_visible if has_opacity else resize)(frame, height, width)
-    colours = without_hidden(frame) if has_opacity else frame
-    larger = resize(upscaler(colours, runtime), height, width)
-    return torch.cat([larger, resize(frame[..., 3:], height, width)], dim=3)
+        return resize_visible(frame, height, width)
+    colours = resize(upscaler(without_hidden(frame), runtime), height, width)
+    return torch.cat([colours, resize(frame[..., 3:], height, width)], dim=3)
 
 
 def enlarged_copy(
