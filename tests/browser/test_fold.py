@@ -10,7 +10,9 @@ FOLDED = 520
 """Pixels that the node is high at most, with its panel."""
 STATE = """(id) => {
   const node = app.graph.getNodeById(id);
-  const shown = node.widgets.filter((widget) => node.isWidgetVisible(widget));
+  // Newer frontends keep a linked widget's row and write its name there.
+  const visible = node.isWidgetRowVisible ?? node.isWidgetVisible;
+  const shown = node.widgets.filter((widget) => visible.call(node, widget));
   return {height: node.computeSize()[1], shown: shown.map(({name}) => name)};
 }"""
 FEW = {"fidelity", "upscale_by", "codeformer_compare"}
@@ -52,6 +54,18 @@ def test_nodes2_has_one_button_for_it(desk: Any, restore: str) -> None:
     assert page.locator(".lg-node >> text=min_size").count() == 0
     page.click("text=Show advanced inputs")
     page.wait_for_selector(".lg-node >> text=min_size")
+
+
+@pytest.mark.frontends("installed", "wanted")
+@pytest.mark.renderers("canvas")
+def test_input_with_a_link_stays_when_a_saved_workflow_opens(desk: Any) -> None:
+    nodes = [
+        {"type": "PrimitiveFloat", "at": [80, 60]},
+        {"type": "CodeFormerRestoreImage", "at": [400, 60]},
+    ]
+    _, restore = desk.build(nodes, [[0, "FLOAT", 1, "confidence"]])
+    desk.reload()
+    assert state(desk, restore)[1] == FEW | {"confidence"}
 
 
 def test_folded_inputs_go_into_the_prompt(desk: Any, restore: str) -> None:

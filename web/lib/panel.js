@@ -173,7 +173,8 @@ export function foldAdvanced(node) {
   const apply = () => {
     const [, before] = node.computeSize();
     for (const widget of /** @type {Widget[]} */ (node.widgets ?? [])) {
-      if (widget.options?.advanced) showOnCanvas(widget, node.showAdvanced === true);
+      const linked = node.inputs.some((input) => input.widget?.name === widget.name && input.link != null);
+      if (widget.options?.advanced) showOnCanvas(widget, linked || node.showAdvanced === true);
     }
     const [, after] = node.computeSize();
     node.setSize([node.size[0], node.size[1] + after - before]);
