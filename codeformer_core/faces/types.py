@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -68,11 +67,6 @@ class Landmarks:
     def points(self) -> tuple[Point, Point, Point, Point, Point]:
         """All five in the order of the template."""
         return (self.left_eye, self.right_eye, self.nose, self.mouth_left, self.mouth_right)
-
-    @property
-    def eye_distance(self) -> float:
-        """Pixels between the two eye centres."""
-        return math.dist(self.left_eye, self.right_eye)
 
 
 @dataclass(frozen=True, slots=True)

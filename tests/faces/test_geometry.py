@@ -1,7 +1,6 @@
 """Affine maps, placements and the containers of faces."""
 
 import dataclasses
-import math
 
 import pytest
 
@@ -85,8 +84,3 @@ def test_faces_iterate_frame_by_frame(make_faces):
     assert faces.count == 3
     assert [frame for frame, _ in faces.in_frames()] == [0, 2, 2]
     assert [len(frame) for frame in faces.frames] == [1, 0, 2, 0]
-
-
-def test_eye_distance_is_measured_between_the_eyes(make_faces):
-    (face,) = make_faces((100, 90, 512, 40))
-    assert face.landmarks.eye_distance == pytest.approx(math.hypot(125.92139, 0.24652))

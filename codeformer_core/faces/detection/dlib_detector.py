@@ -107,7 +107,7 @@ class DlibDetector:
 
     def _faces(self, frame: Tensor, side: int, confidence: float) -> list[Face]:
         height, width = frame.shape[:2]
-        copy = working_copy(frame, working_size(*frame.shape[:2], side))
+        copy = working_copy(frame, working_size(height, width, side))
         pixels = copy.pixels.movedim(0, -1).contiguous()  # (3, h, w) -> (h, w, 3)
         picture = _bytes(pixels)
         rectangles, scores, _ = self._detector.run(picture, 0, _threshold(confidence))
