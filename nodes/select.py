@@ -86,7 +86,9 @@ class SelectFaces(io.ComfyNode):
             faces.without(places),
             host.to_output(box_masks(chosen)),
             chosen.count,
-            ui=_shown(image, faces, places) | host.warn(notes),
+            ui=_shown(image, faces, places)
+            | {previews.SHOWN: previews.shown_frames(image, faces, places)}
+            | host.warn(notes),
         )
 
 
