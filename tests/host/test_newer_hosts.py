@@ -108,7 +108,7 @@ def test_hosts_without_replacement_or_a_running_server_are_left_alone(
 def test_crop_faces_searches_by_itself_as_its_forerunner_did(host: SimpleNamespace) -> None:
     blank = torch.zeros(1, 64, 64, 3)
     (crops,) = host.nodes["CodeFormerCropFaces"].execute(image=blank).args
-    assert crops.shape == (0, 512, 512, 3)
+    assert crops.shape == (1, 512, 512, 3), "the square that stands for no face"
 
 
 def test_outputs_have_the_type_that_the_host_keeps_intermediate_results_in(
