@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from ..images import from_network
 from ..metrics import psnr
+from .colour_loss import lab
+from .components import component_crops
 from .data import Batch
 from .stage import Stage
 
@@ -55,9 +57,23 @@ def _scores(stage: Stage[Any], pictures: dict[str, Tensor], clean: Tensor) -> di
     for name, restored in pictures.items():
         restored = restored.float().clamp(-1, 1)
         scores[f"PSNR {name}"] = float(psnr(from_network(restored), from_network(clean)).sum())
+        scores[f"eye b* {name}"] = float((eye_b(restored) - eye_b(clean)).sum())
         if (perceptual := stage.image_losses.perceptual) is not None:
             scores[f"L_per {name}"] = float(perceptual(restored, clean).sum())
     return scores
+
+
+def eye_b(pictures: Tensor) -> Tensor:
+    """(B,) mean b* of both eyes, by which brown ones differ most from blue: yellow is above 0.
+
+    Args:
+        pictures: (B, 3, S, S) in -1..1.
+    """
+    eyes = component_crops(pictures)[: 2 * len(pictures)]
+    side = eyes.shape[-1]
+    middle = slice(side // 2 - side // 8, side // 2 + max(1, side // 8))
+    patch = eyes[:, :, middle, middle].mean((2, 3), keepdim=True)
+    return 100 * lab(patch)[:, 2, 0, 0].view(2, -1).mean(0)
 
 
 def _grid(columns: list[Tensor]) -> Tensor:

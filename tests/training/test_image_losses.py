@@ -13,6 +13,7 @@ from codeformer_core.training.components import component_crops
 from codeformer_core.training.config import LossWeights, RunConfig
 from codeformer_core.training.image_losses import ImageLosses
 from codeformer_core.training.template import EYES, MOUTH
+from codeformer_core.training.validation import eye_b
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -100,3 +101,15 @@ def test_colour_loss_sees_a_cast_and_no_detail() -> None:
     assert picture.grad is not None
     assert picture.grad.isfinite().all()
     assert float(picture.grad.abs().sum()) > 0
+
+
+def test_b_of_the_eyes_tells_brown_from_blue() -> None:
+    skin = torch.full((2, 3, 256, 256), 0.2)
+    for index, colour in enumerate(((-0.5, -0.65, -0.8), (-0.6, -0.45, -0.1))):
+        for x, y in EYES:
+            column, row = round((1 + x) * 128), round((1 + y) * 128)
+            iris = skin[index, :, row - 12 : row + 12, column - 12 : column + 12]
+            iris[:] = torch.tensor(colour)[:, None, None]
+    brown, blue = eye_b(skin).tolist()
+    assert brown > 5
+    assert blue < -5

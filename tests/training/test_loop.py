@@ -1,6 +1,7 @@
 """A run can be broken, killed, stopped and shared without changing what it learns."""
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from codeformer_core.errors import CheckpointError, PictureError, SettingError
 from codeformer_core.training.augmentation import Augmentation
-from codeformer_core.training.config import RunConfig
+from codeformer_core.training.config import LossWeights, RunConfig
 from codeformer_core.training.loop import Trainer
 from codeformer_core.training.process_group import places_of
 from codeformer_core.training.reporting import FolderReporter
@@ -198,6 +200,60 @@ def test_bf16_runs(tmp_path: Path, run_config: MakeConfig) -> None:
     weights = str(tmp_path / "one" / "weights.safetensors")
     second = replace(config, stage=2, autoencoder=weights)
     assert Trainer(second, tmp_path / "two").run()
+
+
+class Questions(TorchDispatchMode):
+    """Notes what a step asks the device: a GPU would have to finish all its work to answer."""
+
+    ASKING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "bincount", "is_nonzero")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if name in self.ASKING:
+            self.asked.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_a_step_never_waits_for_the_device(
+    stage: int, tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    config = run_config(
+        stage=stage,
+        autoencoder=autoencoder if stage > 1 else "",
+        quantize_after=0,
+        adversarial_after=0,
+        mild_share=0.3,
+        clean_share=0.1,
+        full_fidelity_share=0.5,
+        augmentation=Augmentation(variants=2, occluder=0.2, eyelids=0.2),
+        losses=LossWeights(perceptual=0.0, components=1.0, colour=1.0, identity=1.0),
+    )
+    trainer = Trainer(config, tmp_path / "run")
+    for _ in range(2):  # what is made once: constants, the codebook, the optimiser's state
+        trainer.train_step(trainer._parts())
+        trainer.step += 1
+    with Questions() as questions:
+        trainer.train_step(trainer._parts())
+    assert questions.asked == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles with g++")
+def test_compiled_blocks_compute_the_same(tmp_path: Path, run_config: MakeConfig) -> None:
+    gradients = []
+    for compiled in (False, True):
+        config = run_config(compile=compiled, quantize_after=100)
+        trainer = Trainer(config, tmp_path / str(compiled))
+        trainer.train_step(trainer._parts())
+        assert set(trainer.stage.state()) == set(Trainer(config, tmp_path / "again").stage.state())
+        gradients.append([p.grad.clone() for p in trainer.trained if p.grad is not None])
+    for plain, fast in zip(*gradients, strict=True):
+        torch.testing.assert_close(fast, plain, atol=1e-4, rtol=1e-2)
 
 
 def test_processes_share_the_batch_in_order(run_config: MakeConfig) -> None:
