@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import MissingModelError
+from ..packages import needed_for
 from .brush import stroke_mask
 from .colour import change_colours, colours_of
 from .kernels import kernels_of
@@ -33,12 +33,8 @@ def degrade(image: Tensor, degradation: Degradation, seed: int = 0) -> Tensor:
 
 
 def _require_opencv() -> None:
-    try:
+    with needed_for("degrading", "opencv-python"):
         import cv2  # noqa: F401
-    except ImportError as error:
-        raise MissingModelError(
-            f"degrading needs the package cv2: pip install opencv-python ({error})"
-        ) from error
 
 
 def _degrade(image: Tensor, degradation: Degradation, seed: int, frame: int) -> Tensor:

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from ..degradation import Degradation, degrade
-from ..errors import MissingModelError, PictureError
+from ..errors import PictureError
 from ..faces import Face, FaceDetector, Faces, crop_faces
 from ..images import as_images
 from ..images.sheet import Panel, draw_sheet
 from ..metrics import IdentityNetwork, psnr
 from ..models.restorer import Restorer
+from ..packages import needed_for
 from ..pipeline.restore import RestoredImage, restore_image
 from ..runtime import Runtime
 
@@ -65,12 +66,8 @@ def demo_photo() -> Tensor:
     Raises:
         MissingModelError: scikit-image is not installed.
     """
-    try:
+    with needed_for("the demo's photo", "scikit-image"):
         from skimage import data
-    except ImportError as error:
-        raise MissingModelError(
-            "the demo takes its photo from scikit-image: pip install scikit-image"
-        ) from error
     return as_images(data.astronaut())[0]
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..checkpoints.building import Fits, Target, filled, has_keys
 from ..checkpoints.reader import WeightFile
-from ..errors import MissingModelError, PictureError
+from ..errors import PictureError
+from ..packages import needed_for
 from ..runtime import Runtime
 from .masks import gaussian_blur
 
@@ -174,12 +175,8 @@ def build_parser(file: WeightFile, target: Target, *, kind: ParserKind) -> FaceP
 
 
 def _empty_network(kind: ParserKind) -> nn.Module:
-    try:
+    with needed_for("face parsing", "facexlib", "go without a parser"):
         from facexlib.parsing import BiSeNet, ParseNet
-    except ImportError as error:
-        raise MissingModelError(
-            "face parsing needs the package facexlib: pip install facexlib, or go without a parser"
-        ) from error
     if kind == "bisenet":
         return BiSeNet(num_class=len(LABELS[kind]))
     return ParseNet(in_size=PARSER_SIZE, out_size=PARSER_SIZE, parsing_ch=len(LABELS[kind]))

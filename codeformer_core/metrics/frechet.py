@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from ..errors import MissingModelError, SettingError
 from ..images import to_network, to_uint8
+from ..packages import needed_for
 from .backbones import Features
 
-INSTALL_HINT = "pip install torchmetrics"
 INCEPTION_CHANNELS = 2048
 SMALLEST_SET = 2
 
@@ -51,10 +51,8 @@ class FrechetDistance:
 
 
 def _metric(backbone: str) -> Any:
-    try:
+    with needed_for("a Frechet distance", "torchmetrics"):
         from torchmetrics.image.fid import FrechetInceptionDistance
-    except ImportError as error:
-        raise MissingModelError(f"a Frechet distance needs torchmetrics: {INSTALL_HINT}") from error
     if backbone != "inception":
         return FrechetInceptionDistance(_Pooled(Features(backbone)))
     try:

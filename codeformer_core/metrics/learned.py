@@ -7,8 +7,7 @@ from torch import Tensor
 
 from ..errors import MissingModelError
 from ..images import to_network
-
-INSTALL_HINT = "pip install lpips torchvision"
+from ..packages import needed_for
 
 
 class LPIPS:
@@ -32,10 +31,8 @@ class LPIPS:
 
 
 def _load() -> Any:
-    try:
+    with needed_for("LPIPS", "lpips"):
         import lpips
-    except ImportError as error:
-        raise MissingModelError(f"LPIPS needs its package: {INSTALL_HINT}") from error
     try:
         return lpips.LPIPS(net="alex", verbose=False).eval().requires_grad_(False)
     except OSError as error:  # URLError among them

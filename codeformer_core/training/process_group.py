@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..errors import MissingModelError, SettingError
+from ..errors import SettingError
+from ..packages import needed_for
 from .config import RunConfig
 
 if TYPE_CHECKING:
@@ -32,13 +33,9 @@ def make_accelerator(config: RunConfig) -> "Accelerator":
     Raises:
         MissingModelError: accelerate is not installed.
     """
-    try:
+    with needed_for("training", "accelerate"):
         from accelerate import Accelerator
         from accelerate.utils import DistributedDataParallelKwargs
-    except ImportError as error:
-        raise MissingModelError(
-            "training needs accelerate: pip install 'codeformer-blocks[train]'"
-        ) from error
     # Buffers are equal everywhere already: every process sees the gathered batch.
     parallel = DistributedDataParallelKwargs(broadcast_buffers=False)
     return Accelerator(mixed_precision="no", cpu=config.device == "cpu", kwargs_handlers=[parallel])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...checkpoints.building import Target, filled, has_keys
 from ...checkpoints.reader import WeightFile
-from ...errors import MissingModelError
+from ...packages import needed_for
 from ...runtime import Runtime
 from ..types import Box, Faces, Landmarks
 from .base import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, Finding, WorkingCopy, in_picture
@@ -66,18 +66,12 @@ def build_retinaface(file: WeightFile, target: Target, *, backbone: str) -> Reti
 
 
 def _empty_network(backbone: str) -> nn.Module:
-    try:
-        with warnings.catch_warnings():
-            # facexlib builds its ResNet with an argument that torchvision calls deprecated.
-            warnings.simplefilter("ignore")
-            from facexlib.detection.retinaface import RetinaFace
+    with needed_for("RetinaFace", "facexlib", "choose another detector"), warnings.catch_warnings():
+        # facexlib builds its ResNet with an argument that torchvision calls deprecated.
+        warnings.simplefilter("ignore")
+        from facexlib.detection.retinaface import RetinaFace
 
-            return RetinaFace(network_name=backbone, device=torch.device("cpu"))
-    except ImportError as error:
-        raise MissingModelError(
-            "RetinaFace needs the package facexlib: pip install facexlib, or choose the dlib "
-            "detector"
-        ) from error
+        return RetinaFace(network_name=backbone, device=torch.device("cpu"))
 
 
 class RetinaFaceDetector:
