@@ -101,7 +101,7 @@ def main() -> None:
     options = arguments()
     tools = Tools(
         load_codeformer("builtin", dtype=fastest_dtype("cpu")),
-        load_detector("auto"),
+        load_detector(options.detector),
         IdentityNetwork(),
         options.sheets,
     )
@@ -122,6 +122,7 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--clips", type=Path, help="folder of the real clips")
     options.add_argument("--portraits", type=int, default=4, help="how many are moved")
     options.add_argument("--frames", type=int, default=30, help="of every clip")
+    options.add_argument("--detector", default="auto", help="as of the command line")
     options.add_argument("--sheets", type=Path, help="folder for contact sheets of the results")
     return options.parse_args()
 

@@ -9,6 +9,7 @@ that closes is seen by its own frame, the cheek below by all of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ Picture = NDArray[np.float32]
 
 FLOW_SIZE = 256
 """Flow is searched in crops of at most so many pixels: it is smooth, and four times cheaper."""
+
+DIFFERENCE_SIZE = 128
+"""The same for differences, which are blurred anyway."""
 
 NEIGHBOURHOOD = 3 / 128
 """Deviation of the blur of differences, as a share of the crop's side: noise averages out in it."""
@@ -95,7 +99,7 @@ class Motion:
             if other == at or other not in pictures:
                 continue
             flow, trust = self._between(at, other)
-            total += share * trust[..., None] * self._brought(pictures[other], flow)
+            total += share * trust[..., None] * _brought(pictures[other], flow)
             weights += share * trust[..., None]
         return total / weights
 
@@ -107,16 +111,14 @@ class Motion:
 
     def _compare(self, at: int, other: int) -> tuple[Picture, Picture]:
         here, there = self._crops[at], self._crops[other]
-        flow = self._search.calc(self._grays[at], self._grays[other], None)
-        if flow.shape[0] < here.shape[0]:
-            grow = here.shape[0] / flow.shape[0]
-            flow = cv2.resize(flow, here.shape[:2]) * np.float32(grow)
-        still = self._difference(here, there)
-        moved = self._difference(here, self._brought(there, flow))
-        moves = self._blurred((still > STILL_ENOUGH * moved + STILL_BIAS).astype(np.float32))
+        flow = _resized(self._search.calc(self._grays[at], self._grays[other], None), here)
+        still = _difference(here, there)
+        moved = _difference(here, _brought(there, flow))
+        moves = (still > STILL_ENOUGH * moved + STILL_BIAS).astype(np.float32)
+        moves = blurred(moves, NEIGHBOURHOOD * len(moves))
         difference: Any = still + moves * (moved - still)
         trust = 1 / (1 + (difference / self._tolerance(at, difference)) ** 4)
-        return flow * moves[..., None], trust.astype(np.float32)
+        return flow * _resized(moves, here)[..., None], _resized(trust, here)
 
     def _tolerance(self, at: int, difference: Picture) -> float:
         """How much crops may differ before a neighbour counts half.
@@ -124,26 +126,43 @@ class Motion:
         More where there is more noise: both a part of the crop that differs little and the finest
         detail of the crop itself must show it, for either may have other reasons.
         """
-        quiet = float(np.percentile(difference[::4, ::4], QUIET_PART))
+        some = np.sort(difference[::4, ::4], axis=None)
+        quiet = float(some[len(some) * QUIET_PART // 100])
         return max(TOLERANCE, NOISE_TOLERANCE * min(quiet, 2**0.5 * self._noise[at]))
-
-    def _difference(self, here: Picture, there: Picture) -> Picture:
-        """Root mean square difference around every pixel."""
-        square = ((here - there) ** 2).mean(2)
-        return np.sqrt(self._blurred(square), dtype=np.float32)
-
-    def _blurred(self, plane: Picture) -> Picture:
-        return blurred(plane, NEIGHBOURHOOD * plane.shape[0])
-
-    def _brought(self, picture: Picture, flow: Picture) -> Picture:
-        """A picture as it would look had it not moved."""
-        size = picture.shape[0]
-        places = np.stack(np.meshgrid(*2 * [np.arange(size, dtype=np.float32)]), -1) + flow
-        remap: Any = cv2.remap  # its type knows no missing second map
-        edge = cv2.BORDER_REPLICATE
-        return remap(picture, places, None, cv2.INTER_CUBIC, borderMode=edge).reshape(picture.shape)
 
 
 def blurred(picture: Picture, deviation: float) -> Picture:
     """A picture or a plane after a Gaussian blur of so many pixels."""
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), deviation), np.float32)
+
+
+def _difference(here: Picture, there: Picture) -> Picture:
+    """Root mean square difference around every pixel, at DIFFERENCE_SIZE at most."""
+    square = np.square(here - there)
+    plane = cv2.transform(square, np.full((1, 3), 1 / 3, np.float32))
+    if len(plane) > DIFFERENCE_SIZE:
+        plane = cv2.resize(plane, 2 * [DIFFERENCE_SIZE], interpolation=cv2.INTER_AREA)
+    return np.sqrt(blurred(np.asarray(plane, np.float32), NEIGHBOURHOOD * len(plane)))
+
+
+def _brought(picture: Picture, flow: Picture) -> Picture:
+    """A picture as it would look had it not moved."""
+    remap: Any = cv2.remap  # its type knows no missing second map
+    places = _grid(len(picture)) + flow
+    edge = cv2.BORDER_REPLICATE
+    return remap(picture, places, None, cv2.INTER_CUBIC, borderMode=edge).reshape(picture.shape)
+
+
+@lru_cache(maxsize=4)
+def _grid(size: int) -> Picture:
+    """Where every pixel is: (size, size, 2)."""
+    line = np.arange(size, dtype=np.float32)
+    return np.stack(np.meshgrid(line, line), -1)
+
+
+def _resized(field: Any, like: Picture) -> Picture:
+    """A flow, in pixels of its own, or a plane at the size of a crop."""
+    if len(field) == len(like):
+        return np.asarray(field, np.float32)
+    grow = len(like) / len(field) if field.ndim == 3 else 1.0
+    return np.asarray(cv2.resize(field, like.shape[:2]), np.float32) * np.float32(grow)
