@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from ..faces import FaceParser, PasteOptions, match_gray
+from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
 from ..pipeline import try_restore_crops
 from ..runtime import Runtime
@@ -36,9 +37,11 @@ class FaceEngine:
 
     Attributes:
         settings: how faces are restored.
+        identity: describes faces, if anything does.
         runtime: where the networks run; another may take its place between two batches.
         restored: how many came out.
         failed: how many did not: their results were not finite.
+        helped: how many were restored closer to the input, or they would not look like themselves.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class FaceEngine:
         settings: FaceSettings,
         *,
         parser: FaceParser | None = None,
+        identity: IdentityNetwork | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         """Put the networks together.
@@ -55,10 +59,12 @@ class FaceEngine:
             network: restores aligned faces.
             settings: how.
             parser: cuts masks out along hair and neck; without one they follow the geometry.
+            identity: notices faces that stop looking like themselves.
             runtime: where they run.
         """
+        self.identity = identity
         self.settings = settings
-        self.restored = self.failed = 0
+        self.restored = self.failed = self.helped = 0
         self._network, self._parser = network, parser
         self.runtime = runtime or Runtime()
 
@@ -72,20 +78,22 @@ class FaceEngine:
         """How many crops are best restored together."""
         return self.runtime.batch_size(self._network, self._network.bytes_per_face)
 
-    def restore(self, crops: Sequence[Picture], gray: Sequence[bool]) -> list[Picture | None]:
+    def restore(
+        self, crops: Sequence[Picture], gray: Sequence[bool], fidelity: float | None = None
+    ) -> list[Picture | None]:
         """Restore crops.
 
         Args:
             crops: (S, S, 3) each, in 0..1.
             gray: whether each is to stay without colours.
+            fidelity: another one than the settings'.
 
         Returns:
             (S, S, 3) each, or (S, S, 4) with the parser's mask; None for one that failed.
         """
         inputs = torch.from_numpy(np.stack(crops))
-        result = try_restore_crops(
-            self._network, inputs, self.settings.fidelity, runtime=self.runtime
-        )
+        weight = self.settings.fidelity if fidelity is None else fidelity
+        result = try_restore_crops(self._network, inputs, weight, runtime=self.runtime)
         faces = result.crops
         if self.settings.keep_gray and self._network.variant != "colorization":
             faces = match_gray(faces, inputs, torch.tensor(gray))
@@ -94,8 +102,6 @@ class FaceEngine:
             masks = self._parser.masks(faces, runtime=self.runtime, **self.settings.paste.parts)
             masks = functional.interpolate(masks[:, None], faces.shape[1:3], mode="area")
             faces = torch.cat([faces, masks.movedim(1, -1)], -1)
-        self.failed += len(result.failed)
-        self.restored += len(crops) - len(result.failed)
         pictures = faces.cpu().numpy()
         return [
             None if place in result.failed else picture for place, picture in enumerate(pictures)

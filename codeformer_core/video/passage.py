@@ -10,6 +10,7 @@ import torch
 
 from .casting import Cast, Role
 from .engine import FaceEngine
+from .guard import Descriptor, IdentityGuard
 from .information import Orientation
 from .motion import Picture
 from .painting import crop_from, paint_face
@@ -17,6 +18,12 @@ from .planes import Planes, SampleLayout, read_planes
 from .reading import Frame
 from .segments import Segment
 from .steady import LOOK_AHEAD, SteadyFace
+
+Input = tuple[int, int, Picture]
+"""Place of the role, index of the frame, and the crop to restore."""
+
+CLOSER = 0.4
+"""How much higher the fidelity is for a face that does not look like itself."""
 
 
 @dataclass
@@ -58,7 +65,8 @@ class Passage:
         self._wanted = range(segment.start, segment.stop)
         self._roles = cast.within(segment.start - LOOK_AHEAD, segment.stop + LOOK_AHEAD)
         self._steady = [self._start(role) for role in self._roles]
-        self._inputs: list[tuple[int, int, Picture]] = []
+        self._guard = None if engine.identity is None else IdentityGuard(engine.identity)
+        self._inputs: list[Input] = []
         self._open: deque[_Open] = deque()
 
     def _start(self, role: Role) -> SteadyFace:
@@ -111,17 +119,45 @@ class Passage:
             [crop for _, _, crop in inputs],
             [self._roles[number].track.gray for number, _, _ in inputs],
         )
+        if self._guard is not None:
+            results = self._guarded(self._guard, inputs, results)
         for (number, index, _), result in zip(inputs, results, strict=True):
             self._steady[number].give(index, result)
         for number in {number for number, _, _ in inputs}:
             self._hand_out(number)
+
+    def _guarded(
+        self, guard: IdentityGuard, inputs: list[Input], results: list[Picture | None]
+    ) -> list[Picture | None]:
+        """The results; a face that does not look like itself is restored closer to its input."""
+        good = {place: result for place, result in enumerate(results) if result is not None}
+        found = guard.describe(list(good.values()), self._engine.runtime)
+        for place, descriptor in zip(good, found, strict=True):
+            guard.remember(inputs[place][0], descriptor)
+        for place, descriptor in zip(good, found, strict=True):
+            number, _, crop = inputs[place]
+            if guard.has_strayed(number, descriptor):
+                gray, fidelity = self._roles[number].track.gray, self._engine.settings.fidelity
+                (closer,) = self._engine.restore([crop], [gray], min(1.0, fidelity + CLOSER))
+                if closer is not None and self._is_nearer(guard, number, closer, descriptor):
+                    results[place] = closer
+                    self._engine.helped += 1
+        return results
+
+    def _is_nearer(
+        self, guard: IdentityGuard, number: int, closer: Picture, before: Descriptor
+    ) -> bool:
+        (after,) = guard.describe([closer], self._engine.runtime)
+        return guard.distance(number, after) < guard.distance(number, before)
 
     def _hand_out(self, number: int) -> None:
         """Give the steady results of a face to their frames."""
         frames = {each.index: each for each in self._open}
         for index, picture in self._steady[number].results():
             frames[index].missing -= 1
+            self._engine.failed += picture is None
             if picture is not None:
+                self._engine.restored += 1
                 frames[index].faces.append((self._roles[number], picture))
 
     def _painted(self) -> Iterator[Planes]:

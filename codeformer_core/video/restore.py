@@ -96,7 +96,7 @@ def restore_video(
         detector: finds faces.
         settings: what is asked for.
         parser: cuts masks out along hair and neck; without one they follow the geometry.
-        identity: tells people apart.
+        identity: tells people apart, and notices faces that stop looking like themselves.
         resume: go on with what an interrupted run with the same settings has finished.
         runtime: where the networks run, and where progress goes.
 
@@ -110,7 +110,8 @@ def restore_video(
     information = inspect_video(source)
     encoding = choose_encoding(information, target, codec=settings.codec, quality=settings.quality)
     folder = SegmentFolder(target)
-    digest = _digest(information, encoding, settings, network, detector)
+    helpers = (detector.name, parser and parser.name, identity is not None)
+    digest = _digest(information, encoding, settings, network, helpers)
     folder.prepare(digest, keep=resume)
     survey = read_survey(folder.survey)
     if survey is None:
@@ -124,7 +125,7 @@ def restore_video(
         )
         write_survey(folder.survey, survey)
     job = _Job(information, encoding, survey, settings, folder)
-    engine = FaceEngine(network, settings.faces, parser=parser, runtime=runtime)
+    engine = FaceEngine(network, settings.faces, parser=parser, identity=identity, runtime=runtime)
     if job.cast.roles or information.path.suffix != target.suffix:
         job.run(engine, runtime.share(SURVEY_SHARE, 1))
         lost = write_video(target, information, encoding, job.files, survey.times)
@@ -223,12 +224,12 @@ def _digest(
     encoding: Encoding,
     settings: VideoSettings,
     network: Restorer,
-    detector: FaceDetector,
+    helpers: tuple[object, ...],
 ) -> str:
     """Of everything that changes a result."""
     status = information.path.stat()
     digest = hashlib.sha256()
-    facts = (information, status.st_size, status.st_mtime_ns, encoding, settings, detector.name)
+    facts = (information, status.st_size, status.st_mtime_ns, encoding, settings, helpers)
     digest.update(repr((__version__, *facts)).encode())
     for weights in network.parameters():
         sample = weights.detach().flatten()[:: max(1, weights.numel() // 16)]
@@ -242,9 +243,15 @@ def _about_faces(engine: FaceEngine, cast: Cast, information: VideoInformation) 
     sides = [
         float(np.exp(np.nanmax(role.numbers[:, 2]))) * TEMPLATE_SIZE * grow for role in cast.roles
     ]
-    failed = (
-        (f"{engine.failed} faces were left as they were: the model gave no finite pixels for them",)
-        if engine.failed
-        else ()
-    )
-    return (*failed, *large_face_notes(sides, engine.size))
+    notes = list(large_face_notes(sides, engine.size))
+    if engine.helped:
+        notes.append(
+            f"{engine.helped} faces were restored closer to their frames: they did not look like "
+            "their person"
+        )
+    if engine.failed:
+        notes.append(
+            f"{engine.failed} faces were left as they were: the model gave no finite pixels for "
+            "them; load it as float32 if it runs in a smaller type"
+        )
+    return tuple(notes)

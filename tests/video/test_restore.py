@@ -12,10 +12,12 @@ import torch
 from codeformer_core.errors import PictureError, SettingError, VideoError
 from codeformer_core.video import segments
 from codeformer_core.video.encoding import choose_encoding
+from codeformer_core.video.engine import FaceSettings
 from codeformer_core.video.reading import inspect_video
 from codeformer_core.video.restore import VideoSettings, restore_video
+from codeformer_core.video.steady import Steadiness
 from tests.video.clips import Clip, duration, packets, pictures, timing
-from tests.video.standins import Painted
+from tests.video.standins import ByColour, Painted
 
 LOSSLESS = VideoSettings(codec="ffv1")
 
@@ -334,6 +336,35 @@ def test_faces_without_finite_pixels_are_left_and_named(tmp_path, detector):
     result = restored(source, tmp_path, broken, detector)
     assert any("12 faces were left as they were" in note for note in result.notes)
     assert (pictures(result.path) == pictures(source)).all()
+
+
+class Forgetful(Painted):
+    """Turns a face black now and then, unless it must stay close to its input."""
+
+    def forward(self, crops, fidelity=0.5, adain=None, /):
+        self.calls += len(crops)
+        crops = crops.clone()
+        if fidelity < 0.6 and self.calls > 8:
+            crops[-1] = -1
+        return crops
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_face_that_leaves_its_person_is_restored_closer_to_its_frame(guarded, tmp_path, detector):
+    clip = Clip(codec="ffv1", options={}, count=20, centre=lambda index: (60, 48))
+    source = clip.write(tmp_path / "clip.mkv")
+    steady = FaceSettings(steadiness=Steadiness(1.0, 0.0, 0.0))
+    result = restore_video(
+        source,
+        tmp_path / "result.mkv",
+        Forgetful(lambda crops: crops),
+        detector,
+        VideoSettings(steady),
+        identity=ByColour() if guarded else None,
+    )
+    dark = (pictures(result.path)[:, 48, 60] < 60).all(-1)
+    assert dark.any() != guarded
+    assert any("look like" in note for note in result.notes) == guarded
 
 
 @pytest.mark.parametrize("quality", [-1, 52])
