@@ -1,8 +1,8 @@
-"""Take the pictures of the help pages, of workflows and the comparison in a real ComfyUI.
+"""Take the pictures of the help pages, of workflows and of the README in a real ComfyUI.
 
 Run from the repository, with the `test` extra and Chromium: `python docs/make_node_pictures.py`,
-with names of nodes or workflows, or `compare`, to take only those. The photos are those of
-`make_template_pictures.py`.
+with names of nodes or workflows, `compare` or `picker`, to take only those. The photos are those
+of `make_template_pictures.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ HELP = ROOT / "web" / "docs"
 EXAMPLES = ROOT / "web" / "examples"
 WORKFLOWS = ROOT / "workflows"
 COMPARISON = ROOT / "docs" / "compare.jpg"
+PICKER = ROOT / "docs" / "picker.jpg"
 MARGIN = 24
 BUTTONS = 32
 """Pixels above and below the comparison that hold its buttons."""
@@ -35,6 +36,7 @@ SETTINGS = {
     "Comfy.VueNodes.Enabled": False,
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.LinkRenderMode": 2,
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,
     "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
 }
 
@@ -45,7 +47,7 @@ NODES: dict[str, dict[str, Any]] = {
     "model": {"type": "CodeFormerLoader"},
     "detector": {"type": "CodeFormerFaceDetectorLoader"},
     "parser": {"type": "CodeFormerFaceParserLoader", "size": [420, 150]},
-    "restore_all": {"type": "CodeFormerRestoreImage", "size": [420, 860]},
+    "restore_all": {"type": "CodeFormerRestoreImage", "size": [420, 560]},
     "detect": {"type": "CodeFormerDetectFaces", "size": [300, 460]},
     "select": {
         "type": "CodeFormerSelectFaces",
@@ -129,6 +131,8 @@ def main(names: list[str]) -> None:
                     _take_workflow(desk, name)
             if not names or COMPARISON.stem in names:
                 _take_comparison(desk)
+            if not names or PICKER.stem in names:
+                _take_picker(desk)
         browser.close()
 
 
@@ -199,7 +203,7 @@ def _take_comparison(desk: Any) -> None:
     desk.build(
         [
             {**NODES["photo"], "at": [80, 120]},
-            {"type": "CodeFormerRestoreImage", "at": [420, 40], "size": [560, 1040]},
+            {"type": "CodeFormerRestoreImage", "at": [420, 40], "size": [560, 760]},
         ],
         [[0, "IMAGE", 1, "image"]],
     )
@@ -212,6 +216,25 @@ def _take_comparison(desk: Any) -> None:
     # With the buttons above and below it.
     clip = {**box, "y": box["y"] - BUTTONS, "height": box["height"] + 2 * BUTTONS}
     _save(page.screenshot(clip=clip), COMPARISON)
+
+
+def _take_picker(desk: Any) -> None:
+    """Choose one of two faces, and point at the other."""
+    desk.clear()
+    _, _, select = desk.build(
+        [
+            {**NODES["photo"], "at": [80, 120], "widgets": {"image": "codeformer_two_faces.jpg"}},
+            {**NODES["detect"], "at": [80, 600]},
+            {**NODES["select"], "at": [420, 40], "size": [420, 600]},
+        ],
+        [[0, "IMAGE", 1, "image"], [1, "faces", 2, "faces"], [0, "IMAGE", 2, "image"]],
+    )
+    desk.run()
+    box = desk.page.evaluate(PLACE, [select, None, 0])
+    desk.page.wait_for_timeout(1000)
+    desk.page.hover(".codeformer-face[data-number='2']")
+    desk.page.wait_for_timeout(500)
+    _save(desk.page.screenshot(clip=box), PICKER)
 
 
 MUTE = "([id, muted]) => { app.graph.getNodeById(id).mode = muted ? 2 : 0; }"
