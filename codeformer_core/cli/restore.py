@@ -2,9 +2,11 @@
 
 import argparse
 import hashlib
+import socket
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..addresses import Place, place
@@ -19,7 +21,11 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..jobs import Outcome, Plan, Record, Report, Restorer
+    from collections.abc import Generator
+
+    from ..jobs import Outcome, PictureRestorer, Plan, Record, Report
+
+    Outcomes = Generator[Outcome, None, None]
 
 SETTINGS = (
     "fidelity", "model", "dtype", "detector", "upscale", "aligned", "confidence", "min_size",
@@ -107,8 +113,35 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         "again. The output folder's hidden .codeformer-restore keeps track, with or without this "
         "option",
     )
+    add_cluster_options(parser)
     parser.set_defaults(run=run)
     return parser
+
+
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say where the work is done."""
+    parser.add_argument(
+        "--cluster",
+        nargs="?",
+        const="local",
+        type=_ray_address,
+        metavar="ADDRESS",
+        help="restore with several processes under Ray, with the same results: alone, those of "
+        "this machine; or auto, HOST:PORT or ray://HOST:PORT for a Ray cluster that runs",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes of --cluster (default: one a GPU, or as many as the processors hold)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=number_between(1, 1e6),
+        default=600.0,
+        metavar="SECONDS",
+        help="--cluster replaces a process that makes no progress for so long (default: 600)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -125,7 +158,8 @@ def run(options: argparse.Namespace) -> int:
             report.skipped = len(plan) - plan.waiting
         outcomes = _start(plan, record, options)
         try:
-            _follow(outcomes, plan.waiting, report, options.debug)
+            with closing(outcomes):
+                _follow(outcomes, plan.waiting, report, options.debug)
         finally:
             with suppress(CodeFormerError):  # the next run will join what this one could not
                 record.join()
@@ -140,6 +174,15 @@ def _place(text: str) -> Place:
         return place(text)
     except SettingError as error:  # argparse would show the text, and any password in it
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _ray_address(text: str) -> str:
+    if text not in ("local", "auto") and ":" not in text:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not local, auto, HOST:PORT or ray://HOST:PORT; put --cluster after the "
+            "inputs"
+        )
+    return text
 
 
 def settings_of(options: argparse.Namespace) -> str:
@@ -157,7 +200,7 @@ def settings_of(options: argparse.Namespace) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
-def load_restorer(options: argparse.Namespace) -> "Restorer":
+def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
     """The models and settings that the options name.
 
     Raises:
@@ -165,7 +208,7 @@ def load_restorer(options: argparse.Namespace) -> "Restorer":
         CheckpointError: a model file is damaged, or of another kind.
         SettingError: the device cannot be used.
     """
-    from ..jobs import Restorer, Settings
+    from ..jobs import PictureRestorer, Settings
 
     settings = Settings(
         options.fidelity,
@@ -176,22 +219,65 @@ def load_restorer(options: argparse.Namespace) -> "Restorer":
         options.max_megapixels,
     )
     detector = None if options.aligned else load_face_detector(options)
-    return Restorer(load_network(options), detector, settings)
+    return PictureRestorer(load_network(options), detector, settings)
 
 
-def _start(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Iterator[Outcome]":
-    """The engine on its way; what goes wrong before the first picture is raised here."""
+def _start(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Outcomes":
+    """The engine on its way."""
+    if not plan.waiting:
+        return _nothing()
+    engine = _in_cluster if options.cluster else _in_this_process
+    return engine(plan, record, options)
+
+
+def _nothing() -> "Outcomes":
+    yield from ()
+
+
+def _in_this_process(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Outcomes":
     from ..jobs import restore_all
     from .progress import steps
 
-    if not plan.waiting:
-        return iter(())
     restorer = load_restorer(options)
     plan.remove_leftovers()
     return restore_all(plan, restorer, record.begin(), steps)
 
 
-def _follow(outcomes: "Iterator[Outcome]", total: int, report: "Report", debug: bool) -> None:
+def _in_cluster(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Outcomes":
+    import torch
+
+    from ..jobs.cluster import Cluster, check_shared, restore_on_cluster
+    from ..jobs.worker import Orders
+
+    check_shared([*options.inputs, options.output])
+    plan.remove_leftovers()
+    orders = Orders(
+        load=partial(_load_same, options, _weight_sizes(options)),
+        output=options.output,
+        run=record.begin(),
+        threads=torch.get_num_threads(),
+        patience=options.patience,
+        folder=Path.cwd(),
+    )
+    cluster = Cluster(options.cluster, options.workers, options.device)
+    return restore_on_cluster(plan, orders, cluster)
+
+
+def _load_same(options: argparse.Namespace, sizes: list[int | None]) -> "PictureRestorer":
+    """On a worker, whose model files must be those of the machine that the job was begun on."""
+    if _weight_sizes(options) != sizes:
+        raise SettingError(
+            f"{socket.gethostname()}: the model files of this machine are not those of the machine "
+            "that the job was begun on; give all machines of the cluster the same"
+        )
+    return load_restorer(options)
+
+
+def _weight_sizes(options: argparse.Namespace) -> list[int | None]:
+    return [path.stat().st_size if path else None for path in weight_files(options)]
+
+
+def _follow(outcomes: "Outcomes", total: int, report: "Report", debug: bool) -> None:
     from tqdm import tqdm
 
     for outcome in tqdm(outcomes, total=total, unit="picture", disable=None):

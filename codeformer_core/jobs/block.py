@@ -13,7 +13,7 @@ from ..runtime.runtime import Progress
 from .notes import BlockNotes
 from .outcome import Outcome
 from .plan import Block, Task
-from .restorer import Restorer
+from .restorer import PictureRestorer
 
 Steps = Callable[[str], AbstractContextManager[Progress]]
 """Is told the name of a picture that begins; gives what to report its steps to."""
@@ -22,7 +22,7 @@ MOST_TRIES = 3
 
 
 def restore_block(
-    block: Block, restorer: Restorer, notes: BlockNotes, steps: Steps
+    block: Block, restorer: PictureRestorer, notes: BlockNotes, steps: Steps
 ) -> Iterator[Outcome]:
     """Restore pictures one after the other; a bad one does not stop the others.
 
@@ -43,7 +43,7 @@ def restore_block(
         yield _noted(outcome, notes)
 
 
-def _attempt(task: Task, restorer: Restorer, steps: Steps) -> Outcome:
+def _attempt(task: Task, restorer: PictureRestorer, steps: Steps) -> Outcome:
     try:
         with steps(task.source.name) as on_progress:
             return restorer.restore(task, on_progress)

@@ -1,15 +1,17 @@
 """The engine of one process: a block of pictures after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from .block import Steps, restore_block
 from .outcome import Outcome
 from .plan import Plan
 from .record import Run
-from .restorer import Restorer
+from .restorer import PictureRestorer
 
 
-def restore_all(plan: Plan, restorer: Restorer, run: Run, steps: Steps) -> Iterator[Outcome]:
+def restore_all(
+    plan: Plan, restorer: PictureRestorer, run: Run, steps: Steps
+) -> Generator[Outcome, None, None]:
     """Restore what waits in a plan.
 
     Yields:

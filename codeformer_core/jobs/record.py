@@ -95,8 +95,8 @@ class Record:
                     yield task
 
     def _files(self) -> list[str]:
-        """Names in order of runs."""
-        return sorted(filter(FILE.fullmatch, folder_contents(self.folder)), key=_run)
+        """Names in order of runs, and of blocks."""
+        return sorted(filter(FILE.fullmatch, folder_contents(self.folder)))
 
 
 class _Entries:

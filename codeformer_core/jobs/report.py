@@ -10,8 +10,29 @@ from .outcome import Outcome
 
 
 @dataclass
+class NoteGroup:
+    """Notes that differ only in numbers, as one: a million pictures can have the same to say."""
+
+    source: str
+    """The first of the pictures, by name..."""
+    note: str
+    """...and what is to be known of it."""
+    pictures: int = 1
+
+    def add(self, source: str, note: str) -> None:
+        """Count one more of them."""
+        self.pictures += 1
+        self.source, self.note = min((self.source, self.note), (source, note))
+
+    def __str__(self) -> str:
+        more = counted(self.pictures - 1, "more picture")
+        also = f" (and so in {more})" if self.pictures > 1 else ""
+        return _about(self.source, self.note) + also
+
+
+@dataclass
 class Report:
-    """Filled while the pictures are restored, shown at the end."""
+    """Filled while the pictures are restored, in any order, and shown at the end, sorted."""
 
     total: int
     """Pictures the user asked for."""
@@ -25,18 +46,23 @@ class Report:
     """In all pictures together."""
     faceless: int = 0
     """Without a face."""
-    notes: list[tuple[Place, str]] = field(default_factory=list)
-    """What the user should know of a picture."""
-    failures: list[tuple[Place, str]] = field(default_factory=list)
+    notes: dict[str, NoteGroup] = field(default_factory=dict)
+    """What the user should know of the pictures, by the words that they have in common."""
+    failures: list[tuple[str, str]] = field(default_factory=list)
     """Why a picture could not be restored."""
 
     def add(self, outcome: Outcome) -> None:
         """Count what became of one more picture."""
-        source = outcome.task.source
+        source = str(outcome.task.source)
         if outcome.error:
             self.failures.append((source, outcome.error))
             return
-        self.notes += [(source, note) for note in outcome.notes]
+        for note in outcome.notes:
+            words = re.sub(r"\d+", "#", note.replace(source, ""))
+            if words in self.notes:
+                self.notes[words].add(source, note)
+            else:
+                self.notes[words] = NoteGroup(source, note)
         self.faces += outcome.faces
         self.restored += outcome.faces > 0
         self.faceless += outcome.faces == 0
@@ -58,28 +84,18 @@ class Report:
         if waiting:
             lines.append(f"{waiting} not done; --resume goes on from here")
         lines += self.left_out.lines()
-        return "\n".join([*lines, *(f"note: {note}" for note in _grouped(self.notes))])
+        groups = sorted(self.notes.values(), key=lambda group: (group.source, group.note))
+        return "\n".join([*lines, *(f"note: {group}" for group in groups)])
 
     def failure_list(self) -> str:
         """The pictures that failed, one a line; empty if none did."""
         if not self.failures:
             return ""
-        lines = [f"  {_about(source, message)}" for source, message in self.failures]
+        lines = [f"  {_about(source, message)}" for source, message in sorted(self.failures)]
         return "\n".join([f"{counted(len(lines), 'picture')} failed:", *lines])
 
 
-def _about(source: Place, message: str) -> str:
+
+def _about(source: str, message: str) -> str:
     """A message that names its file once."""
-    return message if str(source) in message else f"{source}: {message}"
-
-
-def _grouped(notes: list[tuple[Place, str]]) -> list[str]:
-    """Notes that differ only in numbers as one, so that a large folder stays readable."""
-    groups: dict[str, list[tuple[Place, str]]] = {}
-    for source, note in notes:
-        groups.setdefault(re.sub(r"\d+", "#", note), []).append((source, note))
-    lines: list[str] = []
-    for (source, note), *others in groups.values():
-        also = f" (and so in {counted(len(others), 'more picture')})" if others else ""
-        lines.append(_about(source, note) + also)
-    return lines
+    return message if source in message else f"{source}: {message}"

@@ -15,7 +15,7 @@ from ..images import (
     resize,
     write_picture,
 )
-from ..models.restorer import Restorer as Network
+from ..models.restorer import Restorer
 from ..pipeline import restore_crops, restore_image
 from ..pipeline.notes import notes_on, sides_of
 from ..pipeline.upscaling import enlarge
@@ -47,10 +47,10 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Restorer:
+class PictureRestorer:
     """Networks and settings of a job."""
 
-    network: Network
+    network: Restorer
     detector: FaceDetector | None
     """None for aligned faces."""
     settings: Settings

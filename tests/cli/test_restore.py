@@ -9,7 +9,7 @@ from PIL import Image
 from codeformer_core.cli import main, restore
 from codeformer_core.faces import Faces
 from codeformer_core.images import Picture, read_picture, write_picture
-from codeformer_core.jobs import Restorer
+from codeformer_core.jobs import PictureRestorer
 from codeformer_core.networks import CodeFormer
 
 FACE = (slice(40, 210), slice(138, 308))
@@ -118,14 +118,14 @@ def test_bad_files_are_listed_and_the_others_are_done(aligned, model, tmp_path, 
 
 def test_a_bug_in_one_picture_does_not_stop_the_others(aligned, model, tmp_path, monkeypatch):
     Image.open(aligned).save(aligned.with_name("a-first.png"))
-    honest = Restorer.restore
+    honest = PictureRestorer.restore
 
     def fail_first(self, task, on_progress):
         if task.source.name == "a-first.png":
             raise RuntimeError("out of memory")
         return honest(self, task, on_progress)
 
-    monkeypatch.setattr(Restorer, "restore", fail_first)
+    monkeypatch.setattr(PictureRestorer, "restore", fail_first)
     out = tmp_path / "out"
     assert run(aligned.parent, "-o", out, "--aligned", "--model", model) == 1
     assert [path.name for path in out.glob("[!.]*")] == ["face.png"]
@@ -192,14 +192,14 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     aligned, model, tmp_path, monkeypatch, capsys
 ):
     Image.open(aligned).save(aligned.with_name("later.png"))
-    honest = Restorer.restore
+    honest = PictureRestorer.restore
 
     def stop_at_second(self, task, on_progress):
         if task.source.name == "later.png":
             raise KeyboardInterrupt
         return honest(self, task, on_progress)
 
-    monkeypatch.setattr(Restorer, "restore", stop_at_second)
+    monkeypatch.setattr(PictureRestorer, "restore", stop_at_second)
     out = tmp_path / "out"
     assert run(aligned.parent, "-o", out, "--aligned", "--model", model) == 130
     assert [path.name for path in out.glob("[!.]*")] == ["face.png"]

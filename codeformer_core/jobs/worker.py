@@ -1,0 +1,144 @@
+"""A worker of the cluster: holds the networks and does block after block."""
+
+import math
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any
+
+from .. import __version__
+from ..addresses import Place
+from ..errors import SettingError
+from ..messages import describe_error
+from ..runtime import Progress
+from .block import restore_block
+from .gather import Gathering
+from .outcome import Outcome
+from .plan import Block
+from .record import Run
+from .restorer import PictureRestorer
+from .rows import block_of, news_row
+from .watchdog import Watchdog
+
+ROWS_OF_A_BLOCK = 16
+"""In so many pieces comes the news of a block: often enough for a progress bar."""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a worker has to know; it comes to it as a pickle."""
+
+    load: Callable[[], PictureRestorer]
+    """Loads the networks there."""
+    output: Place
+    run: Run
+    threads: int
+    """Of the processor for one picture: as many as in one process, for the same bits."""
+    patience: float
+    """Seconds without progress after which a worker is killed, for another to follow it."""
+    folder: Path
+    """The one that paths are relative to."""
+    lanes: int = 1
+    """Pictures in hand at the same time, so that their faces share the passes of the network."""
+    version: str = __version__
+    """Of the program that gives the orders."""
+
+
+class Worker:
+    """One process of the pool; Ray Data calls it from as many threads as it has lanes."""
+
+    def __init__(self, orders: Orders) -> None:
+        """Load the networks; what goes wrong is told when the first block comes."""
+        self._orders = orders
+        self._lanes = Lanes(orders.lanes)
+        self._failure = ""
+        try:
+            self._restorer = self._prepare()
+        except Exception as error:
+            self._failure = describe_error(error)
+        self._watchdog = Watchdog(orders.patience)
+
+    def __call__(self, rows: Any) -> Iterator[dict[str, list[str]]]:
+        """Restore the blocks of some rows, and tell what became of them."""
+        for row in rows.column("block").to_pylist():
+            for news in self._news(block_of(row, self._orders.output)):
+                yield {"news": [news]}
+
+    def _prepare(self) -> PictureRestorer:
+        import torch
+
+        orders = self._orders
+        if orders.version != __version__:
+            raise SettingError(
+                f"a worker runs version {__version__} of this program, but the job was begun by "
+                f"{orders.version}: install the same on every machine of the cluster"
+            )
+        with suppress(FileNotFoundError):  # then only absolute paths and addresses will do
+            os.chdir(orders.folder)
+        if isinstance(orders.output, Path) and not orders.output.is_dir():
+            raise SettingError(
+                f"{orders.output}: a worker on {socket.gethostname()} does not see this folder; "
+                "give one that all machines of the cluster share, by its full path, or an address"
+            )
+        torch.set_num_threads(orders.threads)
+        restorer = orders.load()
+        if orders.lanes == 1:
+            return restorer
+        return replace(restorer, network=Gathering(restorer.network))
+
+    def _news(self, block: Block) -> Iterator[str]:
+        """In as many rows whatever happens: who follows a dead worker tells them all again."""
+        untold: list[Outcome] = []
+        size, failure = math.ceil(len(block.tasks) / ROWS_OF_A_BLOCK), self._failure
+        try:
+            for outcome in () if failure else self._outcomes(block):
+                untold.append(outcome)
+                if len(untold) == size:
+                    yield news_row(untold)
+                    untold = []
+        except Exception as error:
+            failure = describe_error(error)
+        yield news_row(untold, failure)
+
+    def _outcomes(self, block: Block) -> Iterator[Outcome]:
+        notes = self._orders.run.notes(block)
+        suspect = notes.tries > 1
+
+        @contextmanager
+        def steps(name: str) -> Iterator[Progress]:
+            nonlocal suspect
+            alone, suspect = suspect, False
+            with self._lanes.take(alone) as lane, self._watchdog.watching(lane):
+                yield lambda done, total: self._watchdog.progress(lane)
+
+        return restore_block(block, self._restorer, notes, steps)
+
+
+class Lanes:
+    """Ways through a worker: one for a picture, or all for one that may have killed a worker.
+
+    So that no other picture is blamed for what that one does.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free: SimpleQueue[int] = SimpleQueue()
+        for lane in range(count):
+            self._free.put(lane)
+        self._gate = Lock()
+
+    @contextmanager
+    def take(self, alone: bool) -> Iterator[int]:
+        """Wait for a lane, or for all of them."""
+        with self._gate:
+            lanes = [self._free.get() for _ in range(self._count if alone else 1)]
+        try:
+            yield lanes[0]
+        finally:
+            for lane in lanes:
+                self._free.put(lane)
