@@ -63,7 +63,7 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; photos that cannot be read are named and left out."""
-    from ..jobs import Plan
+    from ..jobs.plan import Plan
     from ..training.preparation import FaceSelection, prepare_faces
     from .progress import steps
 

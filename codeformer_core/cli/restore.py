@@ -23,7 +23,11 @@ from .options import (
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ..jobs import Outcome, PictureRestorer, Plan, Record, Report
+    from ..jobs.outcome import Outcome
+    from ..jobs.plan import Plan
+    from ..jobs.record import Record
+    from ..jobs.report import Report
+    from ..jobs.restorer import PictureRestorer
 
     Outcomes = Generator[Outcome, None, None]
 
@@ -146,7 +150,10 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code is 1 if any picture failed, or needs a package to be read."""
-    from ..jobs import Plan, Record, Report, only_job
+    from ..jobs.lock import only_job
+    from ..jobs.plan import Plan
+    from ..jobs.record import Record
+    from ..jobs.report import Report
 
     suffix = f".{options.format}" if options.format else ""
     plan = Plan(options.inputs, options.output, suffix)
@@ -208,7 +215,7 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
         CheckpointError: a model file is damaged, or of another kind.
         SettingError: the device cannot be used.
     """
-    from ..jobs import PictureRestorer, Settings
+    from ..jobs.restorer import PictureRestorer, Settings
 
     settings = Settings(
         options.fidelity,
@@ -235,7 +242,7 @@ def _nothing() -> "Outcomes":
 
 
 def _in_this_process(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Outcomes":
-    from ..jobs import restore_all
+    from ..jobs.local import restore_all
     from .progress import steps
 
     restorer = load_restorer(options)
@@ -246,7 +253,8 @@ def _in_this_process(plan: "Plan", record: "Record", options: argparse.Namespace
 def _in_cluster(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Outcomes":
     import torch
 
-    from ..jobs.cluster import Cluster, check_shared, restore_on_cluster
+    from ..jobs.cluster import check_shared, restore_on_cluster
+    from ..jobs.foreman import Cluster
     from ..jobs.worker import Orders
 
     check_shared([*options.inputs, options.output])
@@ -259,7 +267,7 @@ def _in_cluster(plan: "Plan", record: "Record", options: argparse.Namespace) -> 
         patience=options.patience,
         folder=Path.cwd(),
     )
-    cluster = Cluster(options.cluster, options.workers, options.device)
+    cluster = Cluster(options.cluster, options.workers, orders.threads, options.device)
     return restore_on_cluster(plan, orders, cluster)
 
 

@@ -95,7 +95,6 @@ class Report:
         return "\n".join([f"{counted(len(lines), 'picture')} failed:", *lines])
 
 
-
 def _about(source: str, message: str) -> str:
     """A message that names its file once."""
     return message if source in message else f"{source}: {message}"

@@ -37,9 +37,9 @@ def news_row(outcomes: Sequence[Outcome], fatal: str = "") -> str:
     return json.dumps([[_values(outcome) for outcome in outcomes], fatal])
 
 
-def news_of(row: str, output: Place) -> News:
-    """What a row tells."""
-    values, fatal = json.loads(row)
+def news_of(row: list, output: Place) -> News:
+    """What a row tells, read from JSON."""
+    values, fatal = row
     return News([_outcome(output, *each) for each in values], fatal)
 
 

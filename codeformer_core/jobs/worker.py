@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any
 
 from .. import __version__
 from ..addresses import Place
@@ -43,31 +42,29 @@ class Orders:
     """Seconds without progress after which a worker is killed, for another to follow it."""
     folder: Path
     """The one that paths are relative to."""
-    lanes: int = 1
-    """Pictures in hand at the same time, so that their faces share the passes of the network."""
     version: str = __version__
     """Of the program that gives the orders."""
 
 
 class Worker:
-    """One process of the pool; Ray Data calls it from as many threads as it has lanes."""
+    """One process of the pool; called from as many threads as it has lanes."""
 
-    def __init__(self, orders: Orders) -> None:
-        """Load the networks; what goes wrong is told when the first block comes."""
+    def __init__(self, orders: Orders, lanes: int) -> None:
+        """Load the networks; what goes wrong is told when the first block comes.
+
+        Args:
+            orders: of the whole job.
+            lanes: pictures in hand at the same time, so that their faces share the passes of the
+                network.
+        """
         self._orders = orders
-        self._lanes = Lanes(orders.lanes)
+        self._lanes = Lanes(lanes)
         self._failure = ""
         try:
             self._restorer = self._prepare()
         except Exception as error:
             self._failure = describe_error(error)
         self._watchdog = Watchdog(orders.patience)
-
-    def __call__(self, rows: Any) -> Iterator[dict[str, list[str]]]:
-        """Restore the blocks of some rows, and tell what became of them."""
-        for row in rows.column("block").to_pylist():
-            for news in self._news(block_of(row, self._orders.output)):
-                yield {"news": [news]}
 
     def _prepare(self) -> PictureRestorer:
         import torch
@@ -87,12 +84,17 @@ class Worker:
             )
         torch.set_num_threads(orders.threads)
         restorer = orders.load()
-        if orders.lanes == 1:
+        if self._lanes.count == 1:
             return restorer
         return replace(restorer, network=Gathering(restorer.network))
 
-    def _news(self, block: Block) -> Iterator[str]:
-        """In as many rows whatever happens: who follows a dead worker tells them all again."""
+    def work(self, row: bytes) -> Iterator[str]:
+        """Restore the block of a row.
+
+        Yields:
+            Rows of news, as many whatever happens: who follows a dead worker tells them all again.
+        """
+        block = block_of(row, self._orders.output)
         untold: list[Outcome] = []
         size, failure = math.ceil(len(block.tasks) / ROWS_OF_A_BLOCK), self._failure
         try:
@@ -126,7 +128,7 @@ class Lanes:
     """
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self.count = count
         self._free: SimpleQueue[int] = SimpleQueue()
         for lane in range(count):
             self._free.put(lane)
@@ -136,7 +138,7 @@ class Lanes:
     def take(self, alone: bool) -> Iterator[int]:
         """Wait for a lane, or for all of them."""
         with self._gate:
-            lanes = [self._free.get() for _ in range(self._count if alone else 1)]
+            lanes = [self._free.get() for _ in range(self.count if alone else 1)]
         try:
             yield lanes[0]
         finally:

@@ -9,7 +9,7 @@ from PIL import Image
 from codeformer_core.cli import main, restore
 from codeformer_core.faces import Faces
 from codeformer_core.images import Picture, read_picture, write_picture
-from codeformer_core.jobs import PictureRestorer
+from codeformer_core.jobs.restorer import PictureRestorer
 from codeformer_core.networks import CodeFormer
 
 FACE = (slice(40, 210), slice(138, 308))

@@ -6,9 +6,9 @@ import pytest
 
 from codeformer_core.errors import SettingError
 from codeformer_core.images import readable_suffixes
-from codeformer_core.jobs import Plan
 from codeformer_core.jobs import plan as planning
 from codeformer_core.jobs.left_out import LeftOut
+from codeformer_core.jobs.plan import Plan
 
 
 def left_out(*names: str) -> LeftOut:
