@@ -22,7 +22,7 @@ from .plan import Plan
 from .rows import block_row, news_of
 from .worker import Orders
 
-LAST_WORDS = 5
+LAST_WORDS = 2
 """Lines of what Ray wrote that are shown when it ends without a reason."""
 
 

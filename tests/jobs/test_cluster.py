@@ -1,0 +1,348 @@
+"""`codeformer restore --cluster`: the results, words and record of one process, come what may.
+
+All tests share one Ray, which ends with them. CODEFORMER_JOB_PICTURES=500 makes the long run of it.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from codeformer_core.cli import main, make_parser
+from codeformer_core.cli import restore as restore_command
+from codeformer_core.images import Picture, write_picture
+from codeformer_core.jobs import cluster
+from codeformer_core.jobs.foreman import Cluster
+from codeformer_core.jobs.outcome import Outcome
+from codeformer_core.jobs.plan import Plan
+from codeformer_core.jobs.record import NAME, Record
+from codeformer_core.jobs.restorer import PictureRestorer
+from codeformer_core.jobs.worker import Orders
+
+pytest.importorskip("ray", reason="pip install 'ray[data]' to test --cluster")
+
+ROOT = Path(__file__).parent.parent.parent
+PICTURES = int(os.environ.get("CODEFORMER_JOB_PICTURES", "12"))
+RAY = """
+import sys
+from codeformer_core.jobs.foreman import STORE_BYTES, stay_on_this_machine
+stay_on_this_machine()
+import ray
+ray.init(
+    num_cpus=2, num_gpus=0, include_dashboard=False, object_store_memory=STORE_BYTES,
+    log_to_driver=False,
+)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[str]:
+    """The address of a Ray of this machine with room for two workers; ends with the module."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so many has a worker, too
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        patch.setenv("PYTHONPATH", str(ROOT))
+        process = subprocess.Popen(
+            [sys.executable, "-c", RAY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdin is not None and process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+        process.wait(60)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def faces(tmp_path: Path, astronaut: Tensor) -> Path:
+    """Aligned faces of several formats in folders, each one different, and bad files among them."""
+    folder = tmp_path / "in"
+    for index in range(PICTURES):
+        top, left = 40 + index % 20, 138 + index // 20
+        suffix = (".png", ".jpg", ".tif", ".webp")[index % 4]
+        face = Picture(astronaut[top : top + 110, left : left + 110], bits=8 + 8 * (index % 3 == 0))
+        path = folder / str(index % 3) / f"frame_{index:04}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(path, face)
+    (folder / "bad_empty.png").touch()
+    (folder / "bad_page.jpg").write_text("<html>not found</html>")
+    (folder / "bad_link.webp").symlink_to(folder / "nothing.webp")
+    return folder
+
+
+def command(source: object, output: object, model: Path, *more: str) -> list[str]:
+    where = ["restore", str(source), "-o", str(output), "--model", str(model)]
+    return [*where, "--aligned", "--device", "cpu", *more]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All results; the record is hidden, but what a killed worker left behind is not."""
+    files = [path for path in folder.rglob("*") if path.is_file() and NAME not in path.parts]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {name: (folder / name).stat().st_mtime_ns for name in contents(folder)}
+
+
+def test_results_words_and_exit_code_are_those_of_one_process(
+    ray: str, faces: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(faces, tmp_path / "one", model)) == 1
+    one = capsys.readouterr()
+    assert main(command(faces, tmp_path / "ray", model, "--cluster", ray)) == 1
+    many = capsys.readouterr()
+    assert contents(tmp_path / "ray") == contents(tmp_path / "one")
+    assert len(contents(tmp_path / "ray")) == PICTURES
+    assert many.out.replace(str(tmp_path / "ray"), str(tmp_path / "one")) == one.out
+    assert many.err == one.err
+    assert "3 pictures failed" in many.err
+    assert "and so in" in many.out, "notes are gathered"
+
+
+def test_engines_go_on_with_each_others_work(
+    ray: str,
+    faces: Path,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main(command(faces, tmp_path / "whole", model))
+    honest, out = PictureRestorer.restore, tmp_path / "out"
+
+    def stop_at_fifth(self, task, on_progress):
+        if len(contents(out)) == 5:
+            raise KeyboardInterrupt
+        return honest(self, task, on_progress)
+
+    monkeypatch.setattr(PictureRestorer, "restore", stop_at_fifth)
+    main(command(faces, out, model))
+    monkeypatch.undo()
+    before = times(out)
+    assert len(before) == 5
+    capsys.readouterr()
+    main(command(faces, out, model, "--cluster", ray, "--resume"))
+    assert "5 left out" in capsys.readouterr().out
+    assert contents(out) == contents(tmp_path / "whole")
+    assert {name: times(out)[name] for name in before} == before, "nothing is done twice"
+    (out / "1" / "frame_0001.jpg").unlink()
+    main(command(faces, out, model, "--resume"))
+    assert f"{PICTURES - 1} left out" in capsys.readouterr().out
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def moody(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], PictureRestorer]:
+    """A way to load a restorer that kills or stops its process at some pictures.
+
+    All within a function, so that it goes to a worker by value.
+    """
+
+    def load_moody() -> PictureRestorer:
+        import os
+        import signal
+        from dataclasses import replace
+
+        restorer = load()
+
+        class Moody(type(restorer)):
+            def restore(self, task, on_progress=None):
+                name = task.source.stem
+                first = not (diary / name).exists()
+                with (diary / name).open("a") as stream:
+                    stream.write("begun\n")
+                if name == "frame_0002" or (name == "frame_0005" and first):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if name == "frame_0007" and first:
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                outcome = super().restore(task, on_progress)
+                with (diary / name).open("a") as stream:
+                    stream.write("done\n")
+                return outcome
+
+        fields = {name: getattr(restorer, name) for name in ("network", "detector", "settings")}
+        return replace(Moody(**fields))
+
+    return load_moody
+
+
+def run_moody(ray: str, faces: Path, out: Path, model: Path, diary: Path) -> list[Outcome]:
+    diary.mkdir()
+    options = make_parser().parse_args(command(faces, out, model))
+    plan = Plan(options.inputs, options.output)
+    run = Record(options.output, restore_command.settings_of(options)).begin()
+    out.mkdir(exist_ok=True)
+    run.folder.mkdir()  # type: ignore[union-attr]
+    load = moody(partial(restore_command.load_restorer, options), diary)
+    orders = Orders(load, out, run, threads=1, patience=3, folder=Path.cwd())
+    with closing(cluster.restore_on_cluster(plan, orders, Cluster(ray, 2, 1, "cpu"))) as outcomes:
+        return list(outcomes)
+
+
+def test_killed_and_stopped_workers_cost_nothing(
+    ray: str, faces: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray import cloudpickle
+
+    monkeypatch.setattr(cluster, "pickle", cloudpickle)  # takes functions of tests by value
+    main(command(faces, tmp_path / "whole", model))
+    out, diary = tmp_path / "out", tmp_path / "diary"
+    outcomes = run_moody(ray, faces, out, model, diary)
+    names = sorted(outcome.task.source.stem for outcome in outcomes)
+    assert names == sorted(path.stem for path in faces.rglob("*_*")), "each once"
+    failed = {outcome.task.source.stem: outcome.error for outcome in outcomes if outcome.error}
+    assert set(failed) == {"bad_empty", "bad_page", "bad_link", "frame_0002"}
+    assert "ended or blocked the process that worked on it 3 times" in failed["frame_0002"]
+    expected = contents(tmp_path / "whole")
+    del expected[next(name for name in expected if "frame_0002" in name)]
+    assert contents(out) == expected
+    # A picture that was done when its worker died, but not noted yet, may be done again.
+    again = [path.name for path in diary.iterdir() if path.read_text().count("done") > 1]
+    assert len(again) <= 5
+    assert (diary / "frame_0002").read_text() == "begun\n" * 3
+    assert (diary / "frame_0007").read_text() == "begun\n" * 2 + "done\n"
+
+
+def test_a_full_disk_ends_the_job_and_it_goes_on(
+    ray: str, faces: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(command(faces, tmp_path / "whole", model))
+    size = sum(map(len, contents(tmp_path / "whole").values())) // 1024
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size // 2 + 40}k", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        capsys.readouterr()
+        assert main(command(faces, disk / "out", model, "--cluster", ray)) == 1
+        printed = capsys.readouterr()
+        assert "the disk is full" in printed.err
+        assert "--resume goes on from here" in printed.out
+        left = contents(disk / "out")
+        assert left.items() <= contents(tmp_path / "whole").items(), "whole or not at all"
+        assert 0 < len(left) < PICTURES
+        subprocess.run(["mount", "-o", f"remount,size={4 * size + 999}k", str(disk)], check=True)
+        main(command(faces, disk / "out", model, "--resume"))
+        assert contents(disk / "out") == contents(tmp_path / "whole")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_dead_foreman_is_said_and_the_job_goes_on(
+    ray: str, faces: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    psutil = pytest.importorskip("psutil")
+    main(command(faces, tmp_path / "whole", model))
+    out = tmp_path / "out"
+
+    def kill() -> None:
+        while not (out.exists() and contents(out)):
+            time.sleep(0.01)
+        for process in psutil.Process().children():
+            if "foreman" in " ".join(process.cmdline()):
+                process.kill()
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    capsys.readouterr()
+    assert main(command(faces, out, model, "--cluster", ray)) == 1
+    thread.join(10)
+    assert "Ray has ended; --resume goes on from here" in capsys.readouterr().err
+    wait_until(no_worker_is_left)
+    main(command(faces, out, model, "--resume"))
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def no_worker_is_left() -> bool:
+    import psutil
+
+    names = [process.info["name"] or "" for process in psutil.process_iter(["name"])]
+    return not any("MapWorker" in name for name in names)
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("victim", ["command", "all of Ray"])
+def test_a_killed_job_takes_its_ray_along_and_goes_on(
+    victim: str, faces: Path, model: Path, tmp_path: Path
+) -> None:
+    psutil = pytest.importorskip("psutil")
+    if victim == "all of Ray" and PICTURES < 100:
+        pytest.skip("takes long; CODEFORMER_JOB_PICTURES=500 runs it")
+    main(command(faces, tmp_path / "whole", model))
+    out = tmp_path / "out"
+    job = subprocess.Popen(
+        [sys.executable, "-m", "codeformer_core", *command(faces, out, model, "--cluster")],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    wait_until(lambda: out.exists() and len(contents(out)) > PICTURES // 4, 120)
+    family = psutil.Process(job.pid).children(recursive=True)
+    assert listening(family) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    if victim == "command":
+        job.kill()
+    else:
+        for process in family[1:]:
+            process.kill()
+    assert job.wait(90) == (-signal.SIGKILL if victim == "command" else 1)
+    assert job.stderr is not None
+    assert victim == "command" or b"Ray has ended" in job.stderr.read()
+    # Its two agents, which know nothing of the job, look only now and then whether they should go.
+    workers = [process for process in family if "Agent" not in name_of(process)]
+    _, alive = psutil.wait_procs(workers, 30)
+    assert not alive
+    before = times(out)
+    main(command(faces, out, model, "--resume"))
+    assert contents(out) == contents(tmp_path / "whole")
+    again = [name for name, then in before.items() if times(out)[name] != then]
+    assert len(again) <= 2, "what its workers had not noted yet"
+
+
+def name_of(process: Any) -> str:
+    import psutil
+
+    try:
+        return process.name()
+    except psutil.Error:  # it has ended meanwhile
+        return ""
+
+
+def listening(processes: list) -> set[str]:
+    """Addresses at which processes can be reached."""
+    import psutil
+
+    found = set()
+    for process in processes:
+        try:
+            connections = process.net_connections(kind="tcp")
+        except psutil.Error:  # it has ended meanwhile
+            continue
+        found |= {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+    return found
