@@ -17,6 +17,7 @@ from .schema import (
     detector_input,
     fidelity_input,
     image_input,
+    leave_clean_input,
     model_input,
     parser_input,
     part_inputs,
@@ -65,6 +66,7 @@ class RestoreImage(io.ComfyNode):
                     adain_input(),
                     *upscaling,
                     *part_inputs(),
+                    leave_clean_input(),
                     *picking_inputs(),
                 ),
             ],
@@ -96,6 +98,7 @@ class RestoreImage(io.ComfyNode):
         confidence: float = 0.8,
         min_size: int = 16,
         adain: str = "automatic",
+        leave_clean: bool = True,
         picked: str = "",
         per_face: str = "",
         **blending: Any,
@@ -123,6 +126,7 @@ class RestoreImage(io.ComfyNode):
             upscaler=enlarge,
             face_upscaler=enlarge if upscale_faces else None,
             adain=adain_setting(adain),
+            leave_clean=leave_clean,
             runtime=host.HostRuntime(previews=False),
         )
         shown = previews.shown_frames(result.image, result.faces, set(result.picked), before=image)

@@ -78,6 +78,19 @@ def adain_input() -> io.Combo.Input:
     )
 
 
+def leave_clean_input() -> io.Boolean.Input:
+    """Faces that are too good for the model."""
+    return io.Boolean.Input(
+        "leave_clean",
+        default=True,
+        optional=True,
+        display_name="leave clean faces",
+        tooltip="Leave faces alone that are clean and sharper than what the model makes of them; "
+        "the node says which. Off restores every face. Without effect while the picture is "
+        "enlarged.",
+    )
+
+
 def adain_setting(choice: str) -> bool | None:
     """The network's setting for an item of `adain_input`."""
     return {"automatic": None, "on": True, "off": False}[choice]

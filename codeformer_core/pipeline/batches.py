@@ -1,7 +1,7 @@
 """Faces through a restorer, batch by batch: the one loop of everything that restores."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from ..images import from_network, resize, to_network
 from ..models.restorer import Restorer
 from ..networks import Fidelity
 from ..runtime import Runtime
+from .clean import clean_faces
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class Batch:
     """(n, S, S, 3) float32 in 0..1, where the input was; a failed face is its input, resized."""
     failed: tuple[int, ...]
     """Places, among all faces, of those whose result held NaN or infinity."""
+    clean: tuple[int, ...] = ()
+    """Places of those that were clean, and not to be made worse."""
 
     @property
     def sound(self) -> list[int]:
         """Places, among all faces, of those that came out."""
-        return [place for place in _places_of(self.part) if place not in self.failed]
+        left = {*self.failed, *self.clean}
+        return [place for place in _places_of(self.part) if place not in left]
 
     @property
     def sound_crops(self) -> Tensor:
@@ -110,6 +114,14 @@ def finished_batches(
     for _, batch in runtime.batches(network, count, finish, bytes_per_item=network.bytes_per_face):
         runtime.show(batch.crops[-1])
         yield batch
+
+
+def leaving_clean(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same batches without the faces that restoring would only make softer."""
+    for batch in batches:
+        clean = clean_faces(batch.inputs, batch.crops).nonzero().flatten().tolist()
+        places = (batch.part.start + index for index in clean)
+        yield replace(batch, clean=tuple(place for place in places if place not in batch.failed))
 
 
 def crops_of(images: Tensor, faces: Faces, size: int) -> Callable[[slice], Tensor]:

@@ -75,7 +75,7 @@ def colorize(
     if faces is None:
         return _coloured_crops(network, images, batches)
     painter = Painter(images.clone(), faces, network.size, paste or PasteOptions(), parser)
-    failed = painter.paste_batches(batches, faces, runtime)
+    failed, _ = painter.paste_batches(batches, faces, runtime)
     notes = notes_on(network, sides_of(images, faces), failed, variant=VARIANT)
     return PaintedPictures(painter.pictures, painter.mask, notes)
 

@@ -41,6 +41,17 @@ def misfit_notes(faces: Faces) -> tuple[str, ...]:
     )
 
 
+def clean_notes(clean: Sequence[int], count: int) -> tuple[str, ...]:
+    """Which of all faces, counted from 0, were too good to be restored; none says nothing."""
+    if not clean:
+        return ()
+    return (
+        f"left as it was, because it is clean and sharper than what the model would make of it: "
+        f"{numbered(clean)} of {count}; switch off 'leave clean faces' (--no-leave-clean) to "
+        "restore it all the same",
+    )
+
+
 def failure_notes(failed: Sequence[int], count: int) -> tuple[str, ...]:
     """Which of all faces, counted from 0, no finite pixels came out for; none says nothing."""
     if not failed:

@@ -70,14 +70,20 @@ class Painter:
 
     def paste_batches(
         self, batches: Iterable[Batch], faces: Faces, runtime: Runtime
-    ) -> tuple[int, ...]:
-        """Paste restored `faces`, each batch before the next is made; return the failed ones."""
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Paste restored `faces`, each batch before the next is made; return those left alone.
+
+        Returns:
+            Places of the failed ones, and of the clean ones.
+        """
         failed: list[int] = []
+        clean: list[int] = []
         for batch in batches:
             share = runtime.share(batch.part.start / faces.count, batch.part.stop / faces.count)
             self.paste(batch.sound_crops, faces.take(batch.sound), share)
             failed += batch.failed
-        return tuple(failed)
+            clean += batch.clean
+        return tuple(failed), tuple(clean)
 
     def _paste(self, crops: Tensor, faces: Faces, runtime: Runtime) -> None:
         masks = None

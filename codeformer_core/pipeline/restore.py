@@ -19,8 +19,8 @@ from ..images import Pixels, as_images
 from ..models.restorer import Restorer
 from ..networks import Fidelity
 from ..runtime import Runtime
-from .batches import crops_of, restored_batches
-from .notes import misfit_notes, notes_on, sides_of
+from .batches import crops_of, leaving_clean, restored_batches
+from .notes import clean_notes, misfit_notes, notes_on, sides_of
 from .painting import Painter
 from .picking import pick
 from .upscaling import Upscaler, check_upscale, enlarged_copy
@@ -64,6 +64,7 @@ def restore_image(
     face_upscaler: Upscaler | None = None,
     adain: bool | None = None,
     keep_gray: bool = True,
+    leave_clean: bool = False,
     runtime: Runtime | None = None,
 ) -> RestoredImage:
     """Restore every face of a picture or a batch of frames.
@@ -88,6 +89,8 @@ def restore_image(
             result is larger than the model's crops.
         adain: match colours in the network; None takes the variant's own setting.
         keep_gray: faces of gray and toned pictures stay gray or toned.
+        leave_clean: leave faces alone that are clean and sharper than what the model makes of
+            them, while `upscale` is 1; they are named in the warnings.
         runtime: where networks run, how many faces at once, and where progress goes.
 
     Returns:
@@ -130,7 +133,9 @@ def restore_image(
         keep_gray=keep_gray,
         runtime=restoring,
     )
-    failed = painter.paste_batches(batches, wanted, restoring)
+    if leave_clean and upscale == 1:
+        batches = leaving_clean(batches)
+    failed, clean = painter.paste_batches(batches, wanted, restoring)
     restoring.report(1, 1)
     single = image.ndim < 4
     return RestoredImage(
@@ -141,6 +146,7 @@ def restore_image(
         warnings=(
             *choice.warnings,
             *misfit_notes(faces),
+            *clean_notes(clean, wanted.count),
             *notes_on(network, sides_of(colours, wanted), failed),
         ),
     )

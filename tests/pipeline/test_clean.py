@@ -1,0 +1,61 @@
+"""Faces that a model would make worse are told from those it helps."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from codeformer_core.degradation import Degradation, degrade
+from codeformer_core.faces import TEMPLATE, Box, Face, Faces, Landmarks, place
+from codeformer_core.images import resize
+from codeformer_core.models import load_codeformer
+from codeformer_core.pipeline import restore_image
+from codeformer_core.pipeline.clean import clean_faces, noise_level
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut: Tensor) -> Tensor:
+    """Her face at 160 px: little more than the built-in model's crops."""
+    return resize(astronaut[None, 20:240, 110:330], 160, 160)[0]
+
+
+def _whole(side: int) -> Faces:
+    """One face whose aligned square is the whole picture."""
+    points = [(x * side / 512, y * side / 512) for x, y in TEMPLATE.points]
+    landmarks = Landmarks(*points)
+    face = Face(Box(0, 0, side, side), 0.99, landmarks, place(landmarks, 512, side, side))
+    return Faces(((face,),), side, side)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 6.0])
+def test_noise_is_measured_beside_edges(sigma):
+    generator = torch.Generator().manual_seed(1)
+    edges = torch.zeros(1, 128, 128)
+    edges[:, ::16] = 0.8
+    noisy = edges + torch.randn(1, 128, 128, generator=generator) * sigma / 255
+    assert float(noise_level(noisy)) * 255 == pytest.approx(sigma, rel=0.25)
+
+
+def test_a_clean_face_sharper_than_the_result_is_told_from_a_softer_one(portrait):
+    blurred = degrade(portrait, Degradation(blur_x=2.0), 1)
+    assert clean_faces(portrait[None], blurred[None]).tolist() == [True]
+    assert clean_faces(blurred[None], portrait[None]).tolist() == [False]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Degradation(blur_x=3.0),
+        Degradation(gaussian_noise=12.0),
+        Degradation(blur_x=1.5, downsample=2.0, gaussian_noise=5.0, jpeg_quality=40),
+    ],
+)
+def test_only_a_damaged_face_is_restored(portrait, damage):
+    network, faces = load_codeformer("builtin"), _whole(160)
+    clean = restore_image(portrait, network, faces=faces, leave_clean=True)
+    assert torch.equal(clean.image, portrait)
+    assert clean.mask.max() == 0
+    assert any("face 1 of 1" in note for note in clean.warnings)
+    damaged = restore_image(degrade(portrait, damage, 3), network, faces=faces, leave_clean=True)
+    assert damaged.mask.max() == 1
+    everything = restore_image(portrait, network, faces=faces)
+    assert everything.mask.max() == 1
