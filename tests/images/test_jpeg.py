@@ -19,6 +19,12 @@ REACH = 17
 """Pixels around it that share its blocks of 16, or the colours of these."""
 
 
+@pytest.fixture
+def blocks() -> None:
+    """What keeps blocks must be there."""
+    pytest.importorskip("jpeglib")
+
+
 @pytest.fixture(scope="module")
 def photo(astronaut) -> Image.Image:
     """No multiple of a block, with saturated parts, which no re-encoding keeps."""
@@ -62,6 +68,7 @@ def check_outside(before: Path, after: Path) -> None:
     assert np.abs(new[FACE] - wanted).mean() < 8
 
 
+@pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("quality", [75, 90, 100])
 def test_not_one_pixel_changes_outside_of_the_changed_blocks(tmp_path, photo, subsampling, quality):
@@ -75,6 +82,7 @@ def test_not_one_pixel_changes_outside_of_the_changed_blocks(tmp_path, photo, su
     assert after.stat().st_size < 1.15 * before.stat().st_size
 
 
+@pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("quality", [5, 30, 60])
 def test_coarse_tables_are_divided_for_the_face_and_keep_the_rest(tmp_path, photo, quality):
     before = save(tmp_path, photo, quality=quality)
@@ -87,6 +95,7 @@ def test_coarse_tables_are_divided_for_the_face_and_keep_the_rest(tmp_path, phot
             assert steps.mean() > 1
 
 
+@pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize(
     "options",
     [{"progressive": True}, {"restart_marker_blocks": 3}, {"optimize": True}, {"quality": "gray"}],
@@ -101,6 +110,7 @@ def test_other_ways_to_code_the_blocks(tmp_path, photo, options):
     assert Image.open(tmp_path / "after.jpg").mode == photo.mode
 
 
+@pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turned_photos_stay_stored_as_they_are(tmp_path, photo, orientation):
     before = save(tmp_path, photo, orientation)
@@ -110,6 +120,7 @@ def test_turned_photos_stay_stored_as_they_are(tmp_path, photo, orientation):
     assert Image.open(tmp_path / "after.jpg").size == photo.size
 
 
+@pytest.mark.usefixtures("blocks")
 def test_without_a_change_every_pixel_is_the_same(tmp_path, photo):
     before = save(tmp_path, photo)
     write_picture(tmp_path / "after.jpg", read_picture(before))
@@ -153,6 +164,7 @@ def test_a_gray_photo_that_gets_colours_is_written_in_colour(tmp_path, photo):
     assert Image.open(tmp_path / "after.jpg").mode == "RGB"
 
 
+@pytest.mark.usefixtures("blocks")
 def test_metadata_and_resolution_survive_the_exchange_of_blocks(tmp_path, photo):
     profile = b"\0" * 16 + b"RGB " + bytes(70_000)  # in two segments
     comment = b"\xff\xfe\0\x05you"

@@ -32,8 +32,7 @@ def without_imagecodecs(monkeypatch) -> None:
 
 def encoder(compression: int) -> Callable[[bytes], bytes]:
     sys.modules.pop("imagecodecs", None)
-    import imagecodecs
-
+    imagecodecs = pytest.importorskip("imagecodecs")
     return {
         NONE: bytes,
         LZW: imagecodecs.lzw_encode,
