@@ -38,7 +38,7 @@ class RestoreImage(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Pictures and a fidelity are enough."""
-        upscale_by, *upscaling = upscale_inputs()
+        upscale_by, upscale_model, upscale_faces = upscale_inputs()
         return schema(
             node_id="CodeFormerRestoreImage",
             display_name="CodeFormer Restore",
@@ -60,11 +60,12 @@ class RestoreImage(io.ComfyNode):
                     tooltip="Faces that were found already; then nothing is detected.",
                 ),
                 upscale_by,
+                upscale_model,
                 *advanced(
                     *detection_inputs(),
                     *paste_inputs(),
                     adain_input(),
-                    *upscaling,
+                    upscale_faces,
                     *part_inputs(),
                     leave_clean_input(),
                     *picking_inputs(),
