@@ -16,6 +16,8 @@ Importing this package loads nothing: names are imported when they are first use
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .version import read_version
+
 if TYPE_CHECKING:
     from .errors import (
         CheckpointError,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from .networks import CodeFormer, CodeFormerConfig, VQGANConfig
     from .pipeline import RestoredImage, restore_crops, restore_image
 
-__version__ = "0.1.0"
+__version__ = read_version()
 
 __all__ = [
     "CheckpointError",

@@ -13,6 +13,11 @@ from codeformer_core.networks import CodeFormer, CodeFormerConfig, VQGANConfig
 
 ROOT = Path(__file__).parent.parent
 
+MARKS = {"benchmarks": "extended", "browser": "browser", "host": "host"}
+"""Mark of every test in a folder."""
+
+NOT_FAST = {"browser", "extended", "host", "slow"}
+
 
 def _stay_on_this_machine() -> None:
     """Here; every ComfyUI that the tests start imports the same module at its start."""
@@ -29,6 +34,14 @@ _stay_on_this_machine()
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the root as a plain folder: its `__init__.py` is the pack's, for ComfyUI only."""
     return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what a folder's tests need, and those that need nothing as fast."""
+    if mark := MARKS.get(item.path.parent.name):
+        item.add_marker(mark)
+    if NOT_FAST.isdisjoint(mark.name for mark in item.iter_markers()):
+        item.add_marker("fast")
 
 
 @pytest.fixture

@@ -24,6 +24,10 @@ def test_unknown_names_are_attribute_errors():
         codeformer_core.nonsense  # noqa: B018
 
 
+def test_the_version_is_the_projects():
+    assert codeformer_core.__version__ in (ROOT / "pyproject.toml").read_text().splitlines()[7]
+
+
 def test_importing_the_package_loads_nothing():
     code = "import sys, codeformer_core; print('torch' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run(

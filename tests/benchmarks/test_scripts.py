@@ -38,7 +38,6 @@ def test_growth_is_drawn(rows_of: Run, tmp_path: Path):
     assert sum(element.tag.endswith("circle") for element in drawing.iter()) == len(rows)
 
 
-@pytest.mark.slow
 def test_one_face_is_the_official_one(rows_of: Run):
     ours, official = rows_of("one_face")[:2]
     assert ours["way"].startswith("ours")
@@ -54,7 +53,6 @@ def test_bfloat16_is_judged_on_degraded_faces_at_three_fidelities(rows_of: Run):
     assert all(30 < row["PSNR, dB"] < 80 for row in rows)
 
 
-@pytest.mark.slow
 def test_the_gpu_benchmark_runs_on_any_machine(rows_of: Run):
     first, *rows = rows_of("gpu")
     assert (first["what"], first["type"], first["faces"]) == ("official code", "float32", 1)
@@ -67,8 +65,6 @@ def test_the_gpu_benchmark_runs_on_any_machine(rows_of: Run):
     assert all(row["faces a second"] > 0 for row in rows)
 
 
-@pytest.mark.host
-@pytest.mark.slow
 def test_the_host_restores_a_photo(rows_of: Run):
     (row,) = rows_of("comfyui")
     assert row["import, s"] >= 0  # told to a tenth; not a number if not told

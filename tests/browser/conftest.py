@@ -57,13 +57,11 @@ write_tiny_model = host_tests.write_tiny_model
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the browser, and comes last.
+    """Everything in this folder comes last.
 
     Playwright keeps an event loop running while it is open, beside which no test can run another.
     """
     here = [item for item in items if Path(item.fspath).parent == HERE]
-    for item in here:
-        item.add_marker(pytest.mark.browser)
     items[:] = [item for item in items if item not in set(here)] + here
 
 

@@ -33,13 +33,6 @@ SIDE = 240
 """Of the pictures that `make_faces` puts faces into."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the host."""
-    for item in items:
-        if Path(item.fspath).parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.host)
-
-
 # ------------------------------------------------------------------------------------- the server
 
 

@@ -197,7 +197,7 @@ def test_devices_that_are_not_there_are_named(device: str, safetensors_file: Pat
         load_codeformer(safetensors_file, device=device)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_published_inpainting_file_loads_with_no_user_help(tmp_path: Path) -> None:
     peer = pytest.importorskip("spandrel_extra_arches.architectures.CodeFormer")
     published = peer.CodeFormer(codebook_size=512, connect_list=["32", "64", "128"]).state_dict()

@@ -29,7 +29,7 @@ def independent_codeformer(codebook_size: int, fusion_sizes: tuple[int, ...]) ->
     return network.eval().requires_grad_(False)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_agrees_with_independent_implementation(variant: str) -> None:
     codebook_size, fusion_sizes = VARIANTS[variant]
