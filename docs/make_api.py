@@ -1,10 +1,12 @@
 """Write docs/api.md from the docstrings of the library's public names: `python docs/make_api.py`.
 
-Needs griffe2md, which the extra `dev` brings; nothing of the library is imported or run.
+Needs griffe2md and ruff, which the extra `dev` brings; nothing of the library is imported or run.
 """
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from griffe import GriffeLoader, Parser
@@ -49,7 +51,9 @@ def main() -> None:
     text = re.sub(r"\[([^\]]+)\]\(#[^)]*\)", r"\1", "\n".join(pages))
     text = re.sub(r"^(#+ `)codeformer_core\.[a-z_.]+\.([A-Z])", r"\1\2", text, flags=re.MULTILINE)
     text = text.replace("<code>", "`").replace("</code>", "`")
-    (ROOT / "docs" / "api.md").write_text(text, encoding="utf-8")
+    page = ROOT / "docs" / "api.md"
+    page.write_text(text, encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "ruff", "format", "-q", str(page)], check=True)
 
 
 if __name__ == "__main__":
