@@ -1,44 +1,37 @@
 """The training loop: batches, two optimisers, moving average, checkpoints."""
 
 import dataclasses
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..errors import CheckpointError, PictureError, SettingError
+from ..errors import CheckpointError, PictureError
 from ..images import make_folder
 from ..metrics import codebook_usage
 from ..networks import PatchDiscriminator
-from ..networks.fusion import FeatureFusion
-from ..networks.layers import ResidualBlock
-from .augmentation import UNCHANGED
 from .config import RunConfig
-from .data import Batch, FaceBatches, Mixture
+from .data import Batch, FaceBatches
 from .ema import EMA
+from .interrupts import stopping_on_interrupt
 from .losses import discriminator_loss
-from .operations import operations_for
+from .operations import compile_blocks, operations_for
 from .process_group import make_accelerator, places_of, process_group_of
 from .reporting import FolderReporter, Reporter, Silent
 from .run_folder import RunFolder, State
 from .schedule import Schedule
-from .sources import FaceSet, StoredPicture, find_pictures, hold_out
 from .stage import Score, Stage, StepResult
 from .stages import make_stage
+from .supply import make_batches
 from .validation import validate
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """Called with (steps done, steps in all, last numbers) after every step."""
-MOST_BLOCKS = 256
-"""Sizes of blocks that may be compiled."""
-VALIDATION_SEED = 20_220_622
-"""Of the validation faces' degradations, the same in every run."""
 UNFIT = (CheckpointError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
 """What PyTorch and we raise over a state that lacks a part, or has one of another size or kind."""
 
@@ -125,7 +118,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             self.reporter = FolderReporter(self.folder.path, self.step)
         try:
-            with _stopping_on_interrupt(stop):
+            with stopping_on_interrupt(stop):
                 self._run(stop, on_step)
         except BaseException:
             with suppress(PictureError):  # of a full disk the first error says more
@@ -333,65 +326,5 @@ class Trainer:
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
 
 
-def make_batches(config: RunConfig, device: torch.device) -> tuple[FaceBatches, FaceBatches | None]:
-    """Faces to train on, and faces to validate on if there are any.
-
-    Raises:
-        PictureError: no usable faces.
-        SettingError: nothing is left to train on.
-    """
-    pictures, held = hold_out(find_pictures(Path(config.data)), config.hold_out)
-    held = [picture for picture in held if picture.side >= config.model.vqgan.image_size]
-    if config.validation:
-        pictures, held = [*pictures, *held], find_pictures(Path(config.validation))
-    if not pictures:
-        raise SettingError(f"{config.data}: hold_out leaves no face to train on")
-    mixture = Mixture(config.strong, config.mild, config.mild_share, config.clean_share)
-    batches = FaceBatches(
-        _face_set(config, pictures),
-        config.batch_size,
-        device,
-        config.seed,
-        mixture if config.stage > 1 else None,
-        config.augmentation,
-    )
-    if not held:
-        return batches, None
-    faces = _face_set(config, held)
-    size = min(len(faces), config.batch_size // config.gradient_accumulation_steps)
-    validation = dataclasses.replace(
-        batches, faces=faces, size=size, seed=VALIDATION_SEED, augmentation=UNCHANGED
-    )
-    return batches, validation
-
-
-def _face_set(config: RunConfig, pictures: Sequence[StoredPicture]) -> FaceSet:
-    memory = config.memory_mb << 20
-    return FaceSet(pictures, config.model.vqgan.image_size, memory, config.workers)
-
-
-def compile_blocks(stage: nn.Module) -> None:
-    """Compile the blocks of a stage one by one: a few seconds for each size there is."""
-    torch._dynamo.config.recompile_limit = MOST_BLOCKS
-    for module in stage.modules():
-        if isinstance(module, (ResidualBlock, FeatureFusion)):
-            module.compile(dynamic=False)
-
-
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-@contextmanager
-def _stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
-    """While inside, Ctrl-C and SIGTERM set an event instead of breaking a step in two."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may take signals
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, previous, strict=True):
-            signal.signal(number, handler)

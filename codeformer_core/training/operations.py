@@ -11,8 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..networks.layers import Operations
+from ..networks.fusion import FeatureFusion
+from ..networks.layers import Operations, ResidualBlock
 from .config import RunConfig
+
+MOST_BLOCKS = 256
+"""Sizes of blocks that may be compiled."""
 
 
 class ChannelsLastGroupNorm(nn.GroupNorm):
@@ -105,3 +109,11 @@ OPERATIONS = SimpleNamespace(
 def operations_for(config: RunConfig) -> Operations:
     """Layer classes of a run; a compiler makes a fast GroupNorm of the plain one by itself."""
     return nn if config.compile else OPERATIONS
+
+
+def compile_blocks(stage: nn.Module) -> None:
+    """Compile the blocks of a stage one by one: a few seconds for each size there is."""
+    torch._dynamo.config.recompile_limit = MOST_BLOCKS
+    for module in stage.modules():
+        if isinstance(module, (ResidualBlock, FeatureFusion)):
+            module.compile(dynamic=False)

@@ -1,6 +1,5 @@
 """Settings files: what is read, what is refused by name, and what comes with the package."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -101,19 +100,10 @@ def test_printed_settings_read_back_the_same(settings: Path) -> None:
         ("stage = 1\ndata = 'x'\n[model.vqgan]\nmultipliers = [1, -1]", "must be positive"),
         ("stage = 1\ndata = 'x'\n[model]\nheads = 0", "must be positive"),
         ("stage = 1\ndata = 'x'\n[model]\nlayers = -1", "must be positive"),
-        ("stage = 1\ndata = 'x'\n[model]\nvariant = '" + "x" * 5000 + "'", "unknown variant"),
         ("stage = 1\ndata = 'x'\nlosses = 3", "losses"),
         ("stage = ", "TOML"),
         ("stage = 1\ndata = 'x'\nlearning_rate = nan", "finite"),
         ("stage = 1\ndata = 'x'\n[losses]\npixel = inf", "finite"),
-        ("stage = 1\ndata = 'x'\nlearning_rate = " + "9" * 400, "finite"),
-        ("stage = 1\ndata = 'x'\nsteps = 0x" + "f" * 5000, "finite"),
-        ("stage = 1\ndata = 'x'\nsteps = " + "9" * 5000, "TOML"),
-        ("stage = 1\ndata = 'x'\nbetas = [0x" + "f" * 5000 + ", 'x']", "finite"),
-        ("stage = 1\ndata = 'x'\ndevice = [0x" + "f" * 5000 + "]", "too many digits"),
-        ("stage = 1\ndata = 'x'\nbetas = " + "[" * 50_000, "nested too deeply"),
-        ("stage = 1\ndata = 'x'\nmodel" + ".a" * 20_000 + " = 1", "more than 200 dots"),
-        ("#" * (1 << 21), "longer than"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
@@ -122,14 +112,6 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SettingError, match=message) as caught:
         load_config(path)
     assert "run.toml" in str(caught.value)
-    assert len(str(caught.value)) < 2000
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes of that kind")
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "run.toml")
-    with pytest.raises(SettingError, match=r"run\.toml.*not a file"):
-        load_config(tmp_path / "run.toml")
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

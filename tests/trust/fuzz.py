@@ -68,18 +68,15 @@ def read_picture(path: Path) -> object:
     return picture
 
 
-def read_config(path: Path) -> object:
-    from codeformer_core.training.toml import load_config, to_toml
-
-    return to_toml(load_config(path))
-
-
 def read_shard(path: Path) -> object:
+    import numpy as np
+    import torch
+
     from codeformer_core.training.sources import FaceSet, find_pictures, hold_out
 
     kept, held = hold_out(find_pictures(path), 0.5)
     faces = FaceSet([*kept, *held], 1)
-    return [faces[index].shape for index in range(len(faces))]
+    return [faces.take(np.array([index]), torch.device("cpu")).shape for index in range(len(faces))]
 
 
 def read_weights(path: Path) -> object:
@@ -101,7 +98,6 @@ def damaged_pickle(data: bytes, chance: random.Random) -> bytes:
 
 TARGETS = {
     "pictures": Target(samples.pictures, read_picture, (damage.resealed_png,)),
-    "configs": Target(samples.configs, read_config, (damage.other_values, damage.other_values)),
     "shards": Target(samples.shards, read_shard, (damage.resealed_tar, damage.resealed_tar)),
     "weights": Target(samples.weights, read_weights, (damaged_pickle,)),
 }

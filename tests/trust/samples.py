@@ -182,27 +182,6 @@ def _zip_bomb() -> bytes:
     return buffer.getvalue()
 
 
-def configs(folder: Path) -> Samples:
-    """The settings that come with the package, and some that ask too much of a parser."""
-    from codeformer_core.training.toml import CONFIGS
-
-    start = b"stage = 1\ndata = 'x'\n"
-    shipped = sorted(CONFIGS.glob("*/*.toml"))
-    return {
-        **{f"{path.parent.name}-{path.name}": path.read_bytes() for path in shipped},
-        "nested.toml": start + b"betas = " + b"[" * 50_000,
-        "closed.toml": start + b"betas = " + b"[" * 300 + b"]" * 300,
-        "tables.toml": start + b"model = " + b"{a=" * 20_000,
-        "dotted.toml": start + b"model" + b".a" * 20_000 + b" = 1\n",
-        "digits.toml": start + b"steps = " + b"9" * 100_000,
-        "float.toml": start + b"learning_rate = " + b"9" * 400,
-        "text.toml": start + b"data2 = '" + b"x" * 1_000_000 + b"'",
-        "lines.toml": start + b"".join(b"a%d = 1\n" % index for index in range(20_000)),
-        "huge.toml": b"#" * (8 << 20),
-        "null.toml": b"\0" * 1000,
-    }  # fmt: skip
-
-
 def shards(folder: Path) -> Samples:
     """WebDataset shards of every tar dialect, and shards that mean harm."""
     formats = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
