@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import SettingError
-from .options import Commands
+from .options import Commands, number_between
 
 MEGABYTE = 1 << 20
 
@@ -69,7 +69,17 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--outer", type=Path, metavar="FILE", help="tensors of the larger one's outer blocks"
     )
-    parser.add_argument("--run", dest="run_folder", type=Path, metavar="DIR", help="a run to go on")
+    parser.add_argument(
+        "--run", dest="run_folder", type=Path, metavar="DIR", help="a run to go on with"
+    )
+    parser.add_argument(
+        "--run-mb",
+        type=number_between(1, 100_000),
+        default=60,
+        metavar="MB",
+        help="moments of its optimiser are left out where it would grow larger, in MiB (default: "
+        "60)",
+    )
     parser.set_defaults(run=run)
     return parser
 
@@ -91,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     if options.run_folder is not None:
         from ..training.parcels import write_parcels
 
-        write_parcels(options.run_folder, options.out / packing.RUN)
+        limit = int(options.run_mb * MEGABYTE)
+        write_parcels(options.run_folder, options.out / packing.RUN, limit)
     print(f"{options.out}: {packing.packed_bytes(options.out) / MEGABYTE:.1f} MiB")
     return 0
 

@@ -64,6 +64,7 @@ class Trainer:
         self.scores: dict[str, float] = {}
         self._resume()
         self.schedule = Schedule(config)
+        self._asked = (self.step, self.seconds)
         self.reporter: Reporter = Silent()
 
     def _build(self) -> None:
@@ -115,6 +116,7 @@ class Trainer:
         """
         stop = stop or threading.Event()
         self.schedule = Schedule(self.config, self.step, seconds)
+        self._asked = (self.step, self.seconds)
         if self.accelerator.is_main_process:
             self.reporter = FolderReporter(self.folder.path, self.step)
         try:
@@ -239,9 +241,14 @@ class Trainer:
                 torch.cat(codes), self.config.model.vqgan.codebook_size
             )
             numbers |= {"codes used": share, "perplexity": perplexity}
-        speed = self.config.batch_size * self.step / max(1e-9, self.seconds)
+        speed = self._speed()
         rate = self.schedule.learning_rate(self.step, progress)
         return numbers | {"learning rate": rate, "pictures per second": speed}
+
+    def _speed(self) -> float:
+        """Pictures a second since it was last asked."""
+        (steps, seconds), self._asked = self._asked, (self.step, self.seconds)
+        return self.config.batch_size * (self.step - steps) / max(1e-9, self.seconds - seconds)
 
     def _validate(self, batches: FaceBatches) -> None:
         if not self.accelerator.is_main_process:

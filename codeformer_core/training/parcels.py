@@ -2,7 +2,8 @@
 
 What a run needs to go on with, but for what it finds again in a hundred steps: averaged weights in
 float16, from which the weights themselves start anew; the optimiser's second moments in bfloat16,
-as far as they fit; discriminator, log and settings. One archive, cut into parts.
+as far as they fit; discriminator, log, samples and settings. Stage II is left out once stage III
+has begun, and so is what stage III has from stage I. One archive, cut into parts.
 """
 
 import io
@@ -17,7 +18,7 @@ from ..checkpoints import read_state, write_state
 from ..errors import CheckpointError
 from ..images import atomic_write, make_folder
 from .run_folder import RunFolder, State
-from .stage_two import UNKNOWN
+from .stage_two import PRIOR, UNKNOWN
 
 STAGES = ("stage3", "stage2", "stage1")
 """Folders of a run, in the order in which their moments are worth their room."""
@@ -27,6 +28,9 @@ LIMIT = 60 << 20
 """Of all parts together, at most, where moments can be left out."""
 NAME = "run.{:03d}"
 PARTS = "run.[0-9][0-9][0-9]"
+FILES = ("run.json", "log.jsonl", "samples.jpg")
+"""Of a stage, that travel as they are."""
+OPTIMIZERS = ("optimizer", "discriminator_optimizer")
 REBUILT = "network."
 """Start of the names of tensors that the average stands for."""
 
@@ -48,7 +52,12 @@ def write_parcels(run: Path, out: Path, limit: int = LIMIT) -> list[Path]:
     begun = {name: state for name, state in states.items() if state is not None}
     if not begun:
         raise CheckpointError(f"{run}: holds no run; train a stage first")
+    if "stage3" in begun:
+        begun.pop("stage2", None)
     content = {name: _packed(state, stages[name]) for name, state in begun.items()}
+    if "stage1" in content:
+        for name in set(content) - {"stage1"}:
+            content[name]["average"] = _without_prior(content[name]["average"])
     for name, state in begun.items():
         moments = _second_moments(state["optimizer"])
         if _bytes_of(content) + _bytes_of(moments) <= limit:
@@ -79,8 +88,11 @@ def read_parcels(folder: Path, run: Path) -> list[str]:
         content = torch.load(data, map_location="cpu", weights_only=True)  # noqa: TID251
     except Exception as error:
         raise CheckpointError(f"{folder}: parts are missing or damaged ({error!s:.200})") from error
-    for name, stage in content.items():
-        _lay_out(stage, RunFolder(run / name))
+    for name in sorted(content):  # stage I first, from which the others have their prior
+        first = content.get("stage1", content[name])["average"]
+        prior = {key: each for key, each in first.items() if key.startswith(PRIOR)}
+        content[name]["average"] = prior | content[name]["average"]
+        _lay_out(content[name], RunFolder(run / name))
     return sorted(content)
 
 
@@ -90,9 +102,9 @@ def _packed(state: State, folder: RunFolder) -> State:
     stage: dict[str, Tensor] = state["stage"]
     kept = {name: each for name, each in stage.items() if not name.startswith(REBUILT)}
     remembered = kept.pop("known_codes", None)
-    texts = {
-        path.name: path.read_text(encoding="utf-8")
-        for path in (folder.description, folder.path / "log.jsonl")
+    files = {
+        path.name: torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        for path in (folder.path / name for name in FILES)
         if path.is_file()
     }
     return {
@@ -104,11 +116,8 @@ def _packed(state: State, folder: RunFolder) -> State:
         "groups": [state[name]["param_groups"] for name in OPTIMIZERS],
         "moments": {},
         "metadata": metadata,
-        "texts": texts,
+        "files": files,
     }
-
-
-OPTIMIZERS = ("optimizer", "discriminator_optimizer")
 
 
 def _lay_out(stage: State, folder: RunFolder) -> None:
@@ -116,9 +125,9 @@ def _lay_out(stage: State, folder: RunFolder) -> None:
     make_folder(folder.path)
     average = {name: each.float() for name, each in stage["average"].items()}
     write_state(folder.weights, average, stage["metadata"])
-    for name, text in stage["texts"].items():
+    for name, data in stage["files"].items():
         with atomic_write(folder.path / name) as file:
-            file.write(text.encode())
+            file.write(data.numpy().tobytes())
     own = {**stage["stage"], **{REBUILT + name: each for name, each in average.items()}}
     if stage["remembered"] is not None:
         own["known_codes"] = torch.full(stage["remembered"], UNKNOWN, dtype=torch.int16)
@@ -137,6 +146,10 @@ def _lay_out(stage: State, folder: RunFolder) -> None:
             },
         }
     )
+
+
+def _without_prior(average: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: each for name, each in average.items() if not name.startswith(PRIOR)}
 
 
 def _halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -158,6 +158,7 @@ def test_a_run_goes_on_from_its_parts(
         for name, average in states_of(run, stage).items():
             assert torch.allclose(returned[name], average, atol=1e-3, rtol=1e-3)
         assert (back / stage / "log.jsonl").read_text() == (run / stage / "log.jsonl").read_text()
+    assert (back / "stage1" / "samples.jpg").read_bytes()[:2] == b"\xff\xd8"
     weights = str(back / "stage1" / "weights.safetensors")
     config = run_config(
         stage=3, autoencoder=weights, augmentation=Augmentation(variants=2), steps=5
