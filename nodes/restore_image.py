@@ -67,8 +67,9 @@ class RestoreImage(io.ComfyNode):
                     adain_input(),
                     upscale_faces,
                     *part_inputs(),
-                    leave_clean_input(),
                     *picking_inputs(),
+                    # Last: saved workflows list the values in order.
+                    leave_clean_input(),
                 ),
             ],
             outputs=[
