@@ -47,6 +47,7 @@ class BlockNotes:
             PictureError: the file cannot be written.
         """
         self._entries.append(self._entry(outcome))
+        self._begun = {"tries": 1, "done": len(self._entries)}  # it goes on to the next at once
         self._write()
 
     def _write(self) -> None:

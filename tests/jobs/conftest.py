@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -24,3 +25,29 @@ def memory() -> Iterator[str]:
     store = fsspec.filesystem("memory")
     yield "memory://bucket"
     store.rm("/", recursive=True)
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[None]:
+    """A store of this machine that speaks S3, and where to find it."""
+    pytest.importorskip("s3fs", reason="pip install s3fs to test s3:// addresses")
+    server = pytest.importorskip("moto.server", reason="pip install 'moto[s3,server]'")
+    store = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    store.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*store.get_host_and_port()))
+        patch.setenv("AWS_ACCESS_KEY_ID", "SECRET-NAME")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "SECRET-KEY")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield
+    store.stop()
+
+
+@pytest.fixture
+def s3(s3_server: None) -> str:
+    """The address of an empty bucket."""
+    import s3fs
+
+    bucket = f"bucket-{uuid4().hex[:8]}"
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
+    return f"s3://{bucket}"

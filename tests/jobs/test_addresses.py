@@ -69,6 +69,32 @@ def test_resuming_does_what_is_left(faces, model, memory, capsys) -> None:
     assert "4 left out" in capsys.readouterr().out
 
 
+def test_a_bucket_is_worked_through_and_locked_and_no_key_is_shown(
+    faces, model, s3, tmp_path, capfd, monkeypatch
+) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.2)
+    upload(faces, f"{s3}/in")
+    restore(faces, tmp_path / "out", model)
+    assert restore(f"{s3}/in", f"{s3}/out", model, "--debug") == 1
+    assert contents(f"{s3}/out") == contents(str(tmp_path / "out"))
+    assert restore(f"{s3}/in", f"{s3}/out", model, "--resume") == 1
+    printed = capfd.readouterr()
+    assert "4 left out" in printed.out
+    assert "SECRET" not in printed.out + printed.err
+    record_files = places.folder_contents(place(f"{s3}/out") / record.NAME)
+    assert list(record_files) == ["000001.jsonl", "000002.jsonl"]
+    folder = place(f"{s3}/out") / record.NAME
+    with lock.only_job(folder):
+        monkeypatch.setattr(lock, "BEAT_SECONDS", 0.4)
+        with pytest.raises(SettingError, match="another job"), lock.only_job(folder):
+            pass
+
+
+def test_a_bucket_that_is_not_there_is_named(model, s3, capsys) -> None:
+    assert restore(f"{s3}-not/a.png", f"{s3}/out", model) == 1
+    assert "-not/a.png: there is no such file" in capsys.readouterr().err
+
+
 def test_a_file_address_is_a_path(tmp_path: Path) -> None:
     assert place(f"file://{tmp_path}/a.png") == tmp_path / "a.png"
 

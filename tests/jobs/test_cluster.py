@@ -20,10 +20,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from codeformer_core.addresses import place
 from codeformer_core.cli import main, make_parser
 from codeformer_core.cli import restore as restore_command
 from codeformer_core.images import Picture, write_picture
-from codeformer_core.jobs import cluster
+from codeformer_core.jobs import cluster, lock, places
 from codeformer_core.jobs.foreman import Cluster
 from codeformer_core.jobs.outcome import Outcome
 from codeformer_core.jobs.plan import Plan
@@ -50,7 +51,7 @@ sys.stdin.read()
 
 
 @pytest.fixture(scope="module")
-def ray() -> Iterator[str]:
+def ray(s3_server: None) -> Iterator[str]:
     """The address of a Ray of this machine with room for two workers; ends with the module."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so many has a worker, too
@@ -149,6 +150,28 @@ def test_engines_go_on_with_each_others_work(
     main(command(faces, out, model, "--resume"))
     assert f"{PICTURES - 1} left out" in capsys.readouterr().out
     assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_bucket_is_worked_through_by_several_processes(
+    ray: str,
+    s3: str,
+    faces: Path,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 1.0)
+    main(command(faces, tmp_path / "out", model))
+    for path in (path for path in faces.rglob("*.*") if path.is_file()):
+        places.write_bytes(place(f"{s3}/in/{path.relative_to(faces)}"), path.read_bytes())
+    assert main(command(f"{s3}/in", f"{s3}/out", model, "--cluster", ray)) == 1
+    results = contents(tmp_path / "out")
+    found = {name: places.read_bytes(place(f"{s3}/out/{name}")) for name in results}
+    assert found == results
+    capsys.readouterr()
+    main(command(f"{s3}/in", f"{s3}/out", model, "--resume"))
+    assert f"{PICTURES} left out" in capsys.readouterr().out
 
 
 def moody(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], PictureRestorer]:
