@@ -8,7 +8,12 @@ from pathlib import Path
 
 from .errors import MissingModelError
 
-DISTRIBUTIONS = {"cv2": "opencv-python", "PIL": "pillow", "skimage": "scikit-image"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "ray": "ray[data]",
+}
 """What to install for a module of another name."""
 HEADLESS = "opencv-python-headless"
 """OpenCV without windows, which needs no library of a desktop."""

@@ -173,7 +173,7 @@ class Hand:
                 yield {"news": [news]}
 
 
-def told(blocks: list[bytes], orders: bytes, staff: Staff) -> Iterator[str]:
+def told(blocks: list[bytes], orders: bytes, staff: Staff, hand: Any = Hand) -> Iterator[str]:
     """Rows of news from workers, while they work on rows of blocks."""
     import pyarrow
     from ray.data import ActorPoolStrategy, DataContext, from_arrow
@@ -183,7 +183,7 @@ def told(blocks: list[bytes], orders: bytes, staff: Staff) -> Iterator[str]:
     context.target_max_block_size = 1  # news at once, row by row
     rows = from_arrow([pyarrow.table({"block": [block]}) for block in blocks])
     news = rows.map_batches(
-        Hand,  # type: ignore[arg-type]
+        hand,
         fn_constructor_args=[orders, staff.lanes],
         batch_size=None,
         batch_format="pyarrow",

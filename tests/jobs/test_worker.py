@@ -15,11 +15,11 @@ import pytest
 from codeformer_core.addresses import place
 from codeformer_core.cli import main, make_parser
 from codeformer_core.cli import restore as restore_command
-from codeformer_core.errors import SettingError
+from codeformer_core.errors import MissingModelError, SettingError
 from codeformer_core.images import Picture, read_picture, write_picture
 from codeformer_core.jobs.block import MOST_TRIES, restore_block
 from codeformer_core.jobs.cluster import check_shared
-from codeformer_core.jobs.foreman import LANES, Cluster, Staff, staff_for
+from codeformer_core.jobs.foreman import LANES, Cluster, Staff, connection, staff_for
 from codeformer_core.jobs.outcome import Outcome
 from codeformer_core.jobs.places import Status
 from codeformer_core.jobs.plan import Block, Task
@@ -50,6 +50,13 @@ def test_a_cluster_without_room_is_refused() -> None:
         staff_for(replace(CPU, threads=16), {"CPU": 8})
     with pytest.raises(SettingError, match="no machine of this cluster has a GPU"):
         staff_for(replace(CPU, device="cuda"), {"CPU": 8})
+
+
+def test_a_missing_ray_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    missing = pytest.raises(MissingModelError, match=r"pip install ray\[data\]")
+    with missing, connection(replace(CPU, address="auto")):
+        pass
 
 
 def test_a_place_that_no_other_process_sees_is_refused() -> None:
