@@ -139,7 +139,9 @@ def best_detector() -> Path | None:
 
     folders = host.model_folders(DETECTORS.folders)
     paths = (
-        DETECTORS._local(file.name) or find_known(file, folders) for file in DETECTORS.downloads()
+        DETECTORS._local(file.name)  # pyright: ignore[reportPrivateUsage]
+        or find_known(file, folders)
+        for file in DETECTORS.downloads()
     )
     return next((path for path in paths if path is not None), None)
 

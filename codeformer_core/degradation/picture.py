@@ -1,5 +1,7 @@
 """The degradation model for one picture on the CPU, with OpenCV."""
 
+from importlib import import_module
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -34,7 +36,7 @@ def degrade(image: Tensor, degradation: Degradation, seed: int = 0) -> Tensor:
 
 def _require_opencv() -> None:
     with needed_for("degrading", "opencv-python"):
-        import cv2  # noqa: F401
+        import_module("cv2")
 
 
 def _degrade(image: Tensor, degradation: Degradation, seed: int, frame: int) -> Tensor:

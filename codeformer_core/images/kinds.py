@@ -4,6 +4,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path, PurePath
 
 from PIL import Image
@@ -130,7 +131,7 @@ def _load_plugins() -> None:
 
         pillow_heif.register_heif_opener()
     with suppress(ImportError, OSError):
-        import pillow_jxl  # noqa: F401
+        import_module("pillow_jxl")
 
 
 def format_of(path: Path) -> PictureFormat:

@@ -77,7 +77,8 @@ def number_type(page: "TiffPage") -> np.dtype[Any]:
     Raises:
         PictureError: they are signed, complex, or of several depths.
     """
-    bits, kind = page.bitspersample, page.sampleformat
+    bits: Any = page.bitspersample  # several of them where the depths differ
+    kind = page.sampleformat
     if kind == FLOAT and bits in (16, 32, 64):
         return np.dtype(f"f{bits // 8}")
     if kind not in (UNSIGNED, UNSTATED) or not isinstance(bits, int) or not 1 <= bits <= 32:

@@ -113,7 +113,7 @@ def operations_for(config: RunConfig) -> Operations:
 
 def compile_blocks(stage: nn.Module) -> None:
     """Compile the blocks of a stage one by one: a few seconds for each size there is."""
-    torch._dynamo.config.recompile_limit = MOST_BLOCKS
+    torch._dynamo.config.recompile_limit = MOST_BLOCKS  # pyright: ignore[reportPrivateUsage]
     for module in stage.modules():
         if isinstance(module, (ResidualBlock, FeatureFusion)):
             module.compile(dynamic=False)

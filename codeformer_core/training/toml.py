@@ -159,9 +159,10 @@ def _word(kind: Any) -> str:
 def _put(values: Table, name: str, value: Any) -> None:
     *tables, last = name.split(".")
     for table in tables:
-        values = values.setdefault(table, {})
-        if not isinstance(values, dict):
+        inner = values.setdefault(table, {})
+        if not isinstance(inner, dict):
             raise SettingError(f"{name}: {table!r} is no table")
+        values = inner
     values[last] = value
 
 
