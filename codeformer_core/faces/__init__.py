@@ -14,7 +14,7 @@ from .detection import (
 from .drawing import draw_faces
 from .masks import DEFAULT_FEATHER, geometry_mask, square_mask
 from .parsing import FaceParser, build_parser
-from .paste import Canvas, PasteOptions, faces_mask, paste_faces
+from .paste import Canvas, PasteOptions, paste_faces
 from .selection import Selection, select_places
 from .types import TEMPLATE_SIZE, Box, Face, Faces, Landmarks, Placement
 
@@ -42,7 +42,6 @@ __all__ = [
     "crop_face",
     "crop_faces",
     "draw_faces",
-    "faces_mask",
     "fit_similarity",
     "geometry_mask",
     "landmarks_of",

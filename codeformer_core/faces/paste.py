@@ -172,18 +172,6 @@ class Canvas:
         return self._original[1]
 
 
-def faces_mask(faces: Faces, feather: float = DEFAULT_FEATHER) -> Tensor:
-    """Return (B, H, W) float32: where faces lie, as ``paste_faces`` would replace them."""
-    mask = torch.zeros(len(faces), faces.height, faces.width)
-    shape = geometry_mask(TEMPLATE_SIZE, feather)
-    (reach,) = _reaches(shape.unsqueeze(0))
-    for frame, face in faces.in_frames():
-        rectangle = _rectangle(face.placement, reach, TEMPLATE_SIZE)
-        part = _part(mask[frame], rectangle)
-        _cover(part, _in_rectangle(shape, face.placement, rectangle))
-    return mask
-
-
 def check_count(crops: Tensor, count: int) -> None:
     """Raise a PictureError unless there is a square RGB crop for every face."""
     if crops.ndim != 4 or crops.shape[-1] != 3 or crops.shape[1] != crops.shape[2]:

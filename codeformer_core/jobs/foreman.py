@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from ..errors import CodeFormerError, SettingError
@@ -108,7 +109,8 @@ def connection(cluster: Cluster) -> Iterator[Any]:
         settings["address"] = cluster.address
     with needed_for("--cluster", "ray[data]"):
         import ray
-        import ray.data
+
+        import_module("ray.data")
     try:
         ray.init(**settings)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -205,8 +207,9 @@ def _told_from_afar(blocks: list[bytes], orders: bytes, staff: Staff) -> Iterato
     import ray
 
     remote: Any = ray.remote(num_cpus=0)(Inside)
+    get: Any = ray.get
     inside = remote.remote(blocks, orders, staff)
-    while (row := ray.get(inside.more.remote())) is not None:
+    while (row := get(inside.more.remote())) is not None:
         yield str(row)
 
 

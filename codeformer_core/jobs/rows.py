@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..addresses import Place, place
 from .outcome import Outcome
@@ -37,7 +37,7 @@ def news_row(outcomes: Sequence[Outcome], fatal: str = "") -> str:
     return json.dumps([[_values(outcome) for outcome in outcomes], fatal])
 
 
-def news_of(row: list, output: Place) -> News:
+def news_of(row: list[Any], output: Place) -> News:
     """What a row tells, read from JSON."""
     values, fatal = row
     return News([_outcome(output, *each) for each in values], fatal)
@@ -55,5 +55,5 @@ def _outcome(
     return Outcome(_task(output, source, result, None), faces, tuple(notes), *error)
 
 
-def _task(output: Place, source: str, result: str, seen: list | None) -> Task:
+def _task(output: Place, source: str, result: str, seen: list[Any] | None) -> Task:
     return Task(place(source), output, result, Status(*seen) if seen else None)

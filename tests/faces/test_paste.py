@@ -5,7 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from codeformer_core.errors import PictureError, SettingError
-from codeformer_core.faces import PasteOptions, affine, crop_faces, faces_mask, paste_faces
+from codeformer_core.faces import PasteOptions, affine, crop_faces, paste_faces
 
 SIZES = [(200, 240), (300, 360), (400, 480), (474, 569), (517, 601), (800, 960)]
 
@@ -233,12 +233,6 @@ def test_a_crop_that_is_not_finite_names_its_face(make_faces):
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(SettingError, match=r"must be|use"):
         PasteOptions(**wrong)
-
-
-def test_mask_of_faces_is_the_mask_of_pasting(make_faces):
-    faces = make_faces((100, 100, 90, 20), (130, 100, 60), (20, 190, 80, 0, 1), frames=2)
-    _, mask = paste_faces(torch.rand(2, 200, 240, 3), torch.rand(3, 32, 32, 3), faces)
-    assert torch.allclose(faces_mask(faces), mask, atol=1e-6)
 
 
 class _Elements(TorchDispatchMode):
