@@ -19,8 +19,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+
+web = pytest.importorskip("aiohttp.web")
+test_utils = pytest.importorskip("aiohttp.test_utils")
 
 PATH = "/codeformer/downloads"
 CANCEL = f"{PATH}/cancel"
@@ -204,12 +205,12 @@ class Downloads:
 
 
 @contextlib.asynccontextmanager
-async def _client(routes: Any) -> AsyncIterator[TestClient]:
+async def _client(routes: Any) -> AsyncIterator[test_utils.TestClient]:
     application = web.Application()
     application.router.add_get(PATH, routes.list_files)
     application.router.add_post(PATH, routes.start)
     application.router.add_post(CANCEL, routes.cancel)
-    async with TestClient(TestServer(application)) as client:
+    async with test_utils.TestClient(test_utils.TestServer(application)) as client:
         yield client
 
 
@@ -246,7 +247,7 @@ def test_many_requests_for_one_file_are_one_download(
     assert sorted(downloads.started) == sorted([NAME, other])
 
 
-async def _until_it_ends(client: TestClient) -> dict[str, Any]:
+async def _until_it_ends(client: test_utils.TestClient) -> dict[str, Any]:
     """What is said of the file once its download has ended."""
     while True:
         (file,) = [file for file in await _listed(client) if file["name"] == NAME]
@@ -255,7 +256,7 @@ async def _until_it_ends(client: TestClient) -> dict[str, Any]:
         await asyncio.sleep(0.02)
 
 
-async def _listed(client: TestClient) -> list[dict[str, Any]]:
+async def _listed(client: test_utils.TestClient) -> list[dict[str, Any]]:
     return await (await client.get(PATH)).json()
 
 

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy
 import pytest
 from PIL import Image
 
 from codeformer_core import load_codeformer, load_detector, restore_image
+
+aiohttp = pytest.importorskip("aiohttp")
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / "workflows"
