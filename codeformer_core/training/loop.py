@@ -20,7 +20,7 @@ from .data import Batch, FaceBatches
 from .ema import EMA
 from .interrupts import stopping_on_interrupt
 from .losses import discriminator_loss
-from .operations import compile_blocks, operations_for
+from .operations import compile_blocks, narrow_helpers, operations_for
 from .process_group import make_accelerator, places_of, process_group_of
 from .reporting import FolderReporter, Reporter, Silent
 from .run_folder import RunFolder, State
@@ -88,6 +88,8 @@ class Trainer:
             for each in (self.trained, discriminator.parameters())
         )
         self.ema = EMA(stage.network, config.ema)
+        if config.precision == "bf16":
+            narrow_helpers(stage)
         if config.compile:
             compile_blocks(stage)
         # The same modules, wrapped so that gradients are averaged over all processes.

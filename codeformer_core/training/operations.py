@@ -41,30 +41,30 @@ class _GroupNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gradient = gradients[0]
-        x, weight, mean, inverse_deviation = ctx.saved_tensors
-        channels_a_group = x.shape[1] // mean.shape[1]
-        pixels = channels_a_group * x.shape[2] * x.shape[3]
-        # (B, G) -> (B, C)
-        mean = mean.repeat_interleave(channels_a_group, 1)
-        inverse = inverse_deviation.repeat_interleave(channels_a_group, 1)
-        total = gradient.sum((2, 3), dtype=torch.float32)
+        x, weight, mean, inverse = ctx.saved_tensors
+        groups = mean.shape[1]
+        # All (B, G, channels of a group) or (B, G, 1) from here on.
+        mean, inverse = mean.unsqueeze(2), inverse.unsqueeze(2)
+        weights = weight.view(groups, -1)
+        pixels = weights.shape[1] * x.shape[2] * x.shape[3]
+        total = gradient.sum((2, 3), dtype=torch.float32).unflatten(1, weights.shape)
         # sum of gradient * normalised x over the pixels
-        aligned = (gradient * x).sum((2, 3), dtype=torch.float32)
-        aligned = (aligned - mean * total) * inverse
-
-        def over_group(values: Tensor) -> Tensor:
-            """Mean over the pixels of each group, (B, C) -> (B, C)."""
-            sums = (values * weight).unflatten(1, (-1, channels_a_group)).sum(2) / pixels
-            return sums.repeat_interleave(channels_a_group, 1)
-
+        aligned = (gradient * x).sum((2, 3), dtype=torch.float32).unflatten(1, weights.shape)
+        aligned = torch.addcmul(aligned, mean, total, value=-1) * inverse
         # dx = inverse * (gradient * weight - mean(gradient * weight) - x_hat * mean(...)),
         # gathered into one factor for the gradient, one for x, and a constant.
-        of_gradient = weight * inverse
-        of_x = -over_group(aligned) * inverse.square()
-        constant = -over_group(total) * inverse - of_x * mean
-        spread = [value[:, :, None, None].to(x.dtype) for value in (of_gradient, of_x, constant)]
-        dx = torch.addcmul(spread[2], gradient, spread[0]).addcmul_(x, spread[1])
-        return dx, aligned.sum(0), total.sum(0), None, None
+        of_gradient = weights * inverse
+        of_x = (aligned * of_gradient).sum(2, keepdim=True) * inverse / -pixels
+        constant = (total * of_gradient).sum(2, keepdim=True) / -pixels - of_x * mean
+        dx = torch.addcmul(_spread(constant, x), gradient, _spread(of_gradient, x))
+        dx.addcmul_(x, _spread(of_x, x))
+        return dx, aligned.sum(0).flatten(), total.sum(0).flatten(), None, None
+
+
+def _spread(values: Tensor, x: Tensor) -> Tensor:
+    """Numbers (B, G, channels or 1) of the channels of x (B, C, H, W): (B, C, 1, 1) in its type."""
+    groups = values.shape[1]
+    return values.to(x.dtype).expand(-1, -1, x.shape[1] // groups).reshape(*x.shape[:2], 1, 1)
 
 
 def _normalise_natively(
@@ -81,19 +81,16 @@ def normalise_in_layout(
     x: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same, which leaves feature maps in the layout and the type they have."""
-    channels_a_group = x.shape[1] // groups
-
-    def of_groups(values: Tensor) -> Tensor:
-        return values.unflatten(1, (groups, channels_a_group)).mean(2)
-
-    mean = of_groups(x.mean((2, 3), dtype=torch.float32))
-    norms = torch.linalg.vector_norm(x, dim=(2, 3), dtype=torch.float32)
-    squares = of_groups(norms.square() / (x.shape[2] * x.shape[3]))
-    inverse = (squares - mean.square()).clamp(min=0).add(epsilon).rsqrt()
-    scale = weight * inverse.repeat_interleave(channels_a_group, 1)
-    shift = bias - scale * mean.repeat_interleave(channels_a_group, 1)
-    shift, scale = (each[:, :, None, None].to(x.dtype) for each in (shift, scale))
-    return torch.addcmul(shift, x, scale), mean, inverse
+    shape = (groups, x.shape[1] // groups)
+    means = x.mean((2, 3), dtype=torch.float32).unflatten(1, shape)
+    norms = torch.linalg.vector_norm(x, dim=(2, 3), dtype=torch.float32).unflatten(1, shape)
+    mean = means.mean(2, keepdim=True)
+    squares = norms.square().sum(2, keepdim=True) / (shape[1] * x.shape[2] * x.shape[3])
+    inverse = (torch.addcmul(squares, mean, mean, value=-1).clamp(min=0) + epsilon).rsqrt()
+    scale = weight.view(shape) * inverse
+    shift = torch.addcmul(bias.view(shape), mean, scale, value=-1)
+    y = torch.addcmul(_spread(shift, x), x, _spread(scale, x))
+    return y, mean.squeeze(2), inverse.squeeze(2)
 
 
 OPERATIONS = SimpleNamespace(
@@ -109,6 +106,17 @@ OPERATIONS = SimpleNamespace(
 def operations_for(config: RunConfig) -> Operations:
     """Layer classes of a run; a compiler makes a fast GroupNorm of the plain one by itself."""
     return nn if config.compile else OPERATIONS
+
+
+def narrow_helpers(stage: nn.Module) -> None:
+    """Turn the convolutions of frozen helpers to bfloat16, as autocast would at every call.
+
+    What a run saves stays as it is, and so does what is taken over from stage I.
+    """
+    for name, module in stage.named_modules():
+        helps = name.startswith(("image_losses.", "autoencoder.encoder."))
+        if helps and isinstance(module, nn.Conv2d):
+            module.to(torch.bfloat16)
 
 
 def compile_blocks(stage: nn.Module) -> None:

@@ -193,10 +193,17 @@ def test_accumulated_gradients_equal_those_of_the_whole_batch(
 
 
 def test_bf16_runs(tmp_path: Path, run_config: MakeConfig) -> None:
-    config = run_config(steps=2, precision="bf16", quantize_after=0, adversarial_after=0)
+    losses = LossWeights(perceptual=0.0, identity=1.0)
+    config = run_config(
+        steps=2, precision="bf16", quantize_after=0, adversarial_after=0, losses=losses
+    )
     first = Trainer(config, tmp_path / "one")
     first.run()
     assert all(value.dtype == torch.float32 for value in averages_of(first).values())
+    saved = [value for value in first.stage.state().values() if value.is_floating_point()]
+    assert {value.dtype for value in saved} == {torch.float32}
+    helpers = first.stage.image_losses.parameters()
+    assert torch.bfloat16 in {parameter.dtype for parameter in helpers}
     weights = str(tmp_path / "one" / "weights.safetensors")
     second = replace(config, stage=2, autoencoder=weights)
     assert Trainer(second, tmp_path / "two").run()
