@@ -17,10 +17,10 @@ from torch import Tensor
 
 from codeformer_core.faces import (
     Box,
-    DlibDetector,
     FaceDetector,
     Faces,
     RetinaFaceDetector,
+    YuNetDetector,
 )
 from codeformer_core.images import resize
 from codeformer_core.models import load_detector
@@ -59,7 +59,7 @@ def main() -> None:
 
 def detectors(weights: Path | None) -> dict[str, FaceDetector]:
     """Return the detectors at hand that find faces, by name."""
-    found: dict[str, FaceDetector] = {"dlib": DlibDetector()}
+    found: dict[str, FaceDetector] = {"YuNet": YuNetDetector()}
     if weights is not None:
         found["RetinaFace mobile0.25"] = load_detector(weights)
     return found

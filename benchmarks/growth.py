@@ -1,6 +1,6 @@
 """How time grows with the number of faces, the size of the picture and the number of frames.
 
-The built-in model on faces of 128 pixels, with dlib's detector where faces are searched. Each
+The built-in model on faces of 128 pixels, with YuNet where faces are searched. Each
 series gets the straight line that fits it best; --svg draws both.
 """
 
@@ -15,7 +15,7 @@ import torch
 from scenes import group_photo, placed_faces, portraits, sides
 from side_by_side import Row, compare, parser, report
 
-from codeformer_core.faces import DlibDetector
+from codeformer_core.faces import YuNetDetector
 from codeformer_core.models import load_codeformer
 from codeformer_core.pipeline import restore_image
 from codeformer_core.runtime import Runtime
@@ -64,7 +64,7 @@ def main() -> None:
 
 def all_series(quick: bool) -> list[Series]:
     """Faces in a picture, megapixels to search, megapixels to paste into, frames of a batch."""
-    network, detector = load_codeformer("builtin"), DlibDetector()
+    network, detector = load_codeformer("builtin"), YuNetDetector()
     person = portraits(None)
 
     def faces(count: float) -> Callable[[], object]:

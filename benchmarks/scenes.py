@@ -14,10 +14,10 @@ from codeformer_core.evaluation.evaluate import degrade_faces
 from codeformer_core.faces import (
     TEMPLATE,
     Box,
-    DlibDetector,
     Face,
     Faces,
     Landmarks,
+    YuNetDetector,
     crop_faces,
     place,
 )
@@ -43,7 +43,7 @@ def portraits(folder: Path | None) -> list[Tensor]:
 
 
 def cut_faces(folder: Path | None, size: int, pictures: int) -> Tensor:
-    """Faces as dlib finds them in photos.
+    """Faces as YuNet finds them in photos.
 
     Args:
         folder: its pictures are spread evenly over those it holds; None is the astronaut.
@@ -57,7 +57,7 @@ def cut_faces(folder: Path | None, size: int, pictures: int) -> Tensor:
         PictureError: there is no face.
     """
     photos = portraits(None) if folder is None else _some_pictures(folder, pictures)
-    detector = DlibDetector()
+    detector = YuNetDetector()
     crops = [crop_faces(photo[None], detector.detect(photo[None]), size) for photo in photos]
     if not any(map(len, crops)):
         raise PictureError(f"{folder}: no face was found in its pictures")

@@ -13,8 +13,9 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "skimage": "scikit-image",
     "ray": "ray[data]",
+    "facexlib": "--no-deps facexlib",  # its networks need nothing more; the rest weighs 90 MB
 }
-"""What to install for a module of another name."""
+"""What pip installs a module by, where it is not the module's name."""
 HEADLESS = "opencv-python-headless"
 """OpenCV without windows, which needs no library of a desktop."""
 DESKTOP_LIBRARY = re.compile(

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 BUILT_IN = "built-in"
 AUTOMATIC = "automatic"
-OWN_DETECTOR = "dlib"
-"""The detector that needs no file."""
+OWN_DETECTOR = "yunet"
+"""The detector that comes with the pack."""
+FORMER_DETECTOR = "dlib"
+"""Which it has replaced in workflows of before."""
 DOWNLOAD = "download "
 """How the entries of files that are not there yet begin."""
 ASK = "CodeFormer.Downloads.Ask"
@@ -32,6 +34,8 @@ class Choices:
     """Folder keys of the host, in the order in which they are searched."""
     special: tuple[str, ...] = ()
     """Entries that name no file."""
+    former: tuple[str, ...] = ()
+    """Such entries of before: no longer listed, but they still run."""
 
     def options(self) -> list[str]:
         """Entries of the list: special ones, the user's files, known downloads."""
@@ -40,7 +44,7 @@ class Choices:
 
     def problem(self, entry: str) -> str | None:
         """What is wrong with an entry and what to do about it; None if nothing is."""
-        if entry in self.special or self._local(entry) is not None:
+        if self._is_special(entry) or self._local(entry) is not None:
             return None
         known = self._as_download(entry)
         if known is not None:
@@ -52,7 +56,7 @@ class Choices:
 
     def fingerprint(self, entry: str) -> str:
         """Changes when the file behind an entry does, or becomes another."""
-        if entry in self.special:
+        if self._is_special(entry):
             path = best_detector() if entry == AUTOMATIC else None
         else:
             path = self._local(entry)
@@ -89,6 +93,9 @@ class Choices:
         """Where a download goes."""
         return host.download_folder(file.folder if file.folder in self.folders else self.folders[0])
 
+    def _is_special(self, entry: str) -> bool:
+        return entry in (*self.special, *self.former)
+
     def _unless_allowed(self, known: KnownFile) -> str | None:
         """How to get a file that is not here; None if a run may fetch it itself."""
         if host.setting(ASK) is False:
@@ -122,7 +129,10 @@ class Choices:
 
 RESTORERS = Choices("restorer", ("facerestore_models",), (BUILT_IN,))
 DETECTORS = Choices(
-    "detector", ("facedetection_models", "facedetection"), (AUTOMATIC, OWN_DETECTOR)
+    "detector",
+    ("facedetection_models", "facedetection"),
+    (AUTOMATIC, OWN_DETECTOR),
+    (FORMER_DETECTOR,),
 )
 PARSERS = Choices("parser", ("facedetection_models", "facedetection"))
 ALL = (RESTORERS, DETECTORS, PARSERS)

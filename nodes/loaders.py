@@ -77,15 +77,15 @@ class FaceDetectorLoader(_Loader):
         return schema(
             node_id="CodeFormerFaceDetectorLoader",
             display_name="Load Face Detector",
-            description="Load what finds the faces: RetinaFace (accurate, also small and turned "
-            "faces) or dlib (no file needed).",
-            search_aliases=["retinaface", "face detection model", "dlib"],
+            description="Load what finds the faces: YuNet (comes with the pack) or RetinaFace "
+            "(files of your own, or a download).",
+            search_aliases=["retinaface", "yunet", "face detection model", "dlib"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=cls.CHOICES.options(),
                     default=choices.AUTOMATIC,
-                    tooltip="Automatic takes RetinaFace if its weights are there, else dlib. "
+                    tooltip="Automatic takes RetinaFace if its weights are there, else YuNet. "
                     + FILE_TOOLTIP.format(folder="facedetection"),
                 )
             ],

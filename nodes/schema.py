@@ -107,7 +107,7 @@ def detector_input() -> Any:
         "detector",
         optional=True,
         tooltip="From Load Face Detector. Without one: RetinaFace if its weights are in your "
-        "model folders, else dlib. Nothing is downloaded.",
+        "model folders, else YuNet. Nothing is downloaded.",
     )
 
 

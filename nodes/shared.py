@@ -50,12 +50,12 @@ def detector(entry: str) -> FaceDetector:
     Raises:
         CodeFormerError: no such file or package, not a detector, damaged, or a failed download.
     """
-    from ..codeformer_core.models.load import OWN_DETECTOR
-
     if entry == choices.AUTOMATIC:
         return _best_detector()
-    if entry == choices.OWN_DETECTOR:
-        return _keep(OWN_DETECTOR, lambda: _new_detector(OWN_DETECTOR))
+    if entry == choices.FORMER_DETECTOR:
+        host.say("dlib is no longer a choice: YuNet finds the faces")
+    if entry in (choices.OWN_DETECTOR, choices.FORMER_DETECTOR):
+        return _own_detector()
     return _detector_of(choices.DETECTORS.path_of(entry))
 
 
@@ -110,13 +110,22 @@ def perceptual_distance() -> PerceptualDistance:
 
 def _best_detector() -> FaceDetector:
     """That of weights in the user's folders, else the one that needs none."""
-    from ..codeformer_core.models.load import AUTO
+    from ..codeformer_core.errors import MissingModelError
 
     path = choices.best_detector()
     if path is None:
-        # Takes its own, or says what there could be.
-        return _keep(choices.AUTOMATIC, lambda: _new_detector(AUTO))
-    return _keep(f"{path} {choices.version(path)}", lambda: _detector_of(path))
+        return _own_detector()
+    try:
+        return _keep(f"{path} {choices.version(path)}", lambda: _detector_of(path))
+    except MissingModelError as problem:  # the package that runs it
+        host.say(f"{path.name}: YuNet finds the faces instead, because {problem}")
+        return _own_detector()
+
+
+def _own_detector() -> FaceDetector:
+    from ..codeformer_core.models.load import OWN_DETECTOR
+
+    return _keep(OWN_DETECTOR, lambda: _new_detector(OWN_DETECTOR))
 
 
 def _detector_of(path: Path) -> FaceDetector:

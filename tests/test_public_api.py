@@ -37,12 +37,11 @@ def test_importing_the_package_loads_nothing():
 
 
 def test_restoring_a_photo_takes_four_lines(tmp_path, tiny_codeformer, astronaut):
-    pytest.importorskip("dlib")
     from codeformer_core.checkpoints import save_network
 
     path = save_network(tmp_path / "tiny.safetensors", tiny_codeformer)
     network = codeformer_core.load_codeformer(path)
-    detector = codeformer_core.load_detector("dlib")
+    detector = codeformer_core.load_detector("yunet")
     result = codeformer_core.restore_image(astronaut, network, detector, fidelity=0.5)
     assert result.image.shape == astronaut.shape
     assert result.faces.count == 1

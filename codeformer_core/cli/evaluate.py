@@ -58,8 +58,7 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--landmarks",
         action="store_true",
-        help="normalised mean error of the landmarks too: searches every picture for its face, "
-        "slow with dlib",
+        help="normalised mean error of the landmarks too: searches every picture for its face",
     )
     parser.add_argument("--lpips", action="store_true", help="LPIPS too (downloads AlexNet)")
     parser.add_argument(

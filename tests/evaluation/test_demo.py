@@ -24,8 +24,7 @@ class Echo(nn.Module):
 
 @pytest.fixture(scope="module")
 def detector():
-    pytest.importorskip("dlib")
-    return load_detector("dlib")
+    return load_detector("yunet")
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,7 @@ def test_tensors_that_do_not_fit_are_named():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "facexlib.parsing", None)
-    with pytest.raises(MissingModelError, match="pip install facexlib"):
+    with pytest.raises(MissingModelError, match="pip install --no-deps facexlib"):
         _built({}, "parsenet")
 
 

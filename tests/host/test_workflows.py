@@ -50,7 +50,7 @@ def node_of(prompt: dict[str, Any], kind: str) -> str:
 @pytest.fixture(scope="module")
 def expected(photo: numpy.ndarray) -> numpy.ndarray:
     """What the library makes of the photo without any host, as 8 bits."""
-    result = restore_image(photo, load_codeformer("builtin"), load_detector("dlib"), fidelity=0.5)
+    result = restore_image(photo, load_codeformer("builtin"), load_detector("yunet"), fidelity=0.5)
     return (result.image.clamp(0, 1) * 255).numpy()
 
 

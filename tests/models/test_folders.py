@@ -1,8 +1,10 @@
 """Finding models in folders, and choosing a detector."""
 
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from codeformer_core.checkpoints import save_network
 from codeformer_core.downloads import find
@@ -85,9 +87,26 @@ def test_auto_prefers_the_larger_retinaface(tmp_path, loaded):
     assert loaded == [mobile, resnet, mobile]
 
 
-def test_auto_takes_dlib_where_there_are_no_weights(tmp_path):
-    pytest.importorskip("dlib")
-    assert load.load_detector("auto", folders=[tmp_path]).name == "dlib"
+def test_auto_takes_yunet_where_there_are_no_weights(tmp_path):
+    assert load.load_detector("auto", folders=[tmp_path]).name == "yunet"
+
+
+def test_auto_takes_yunet_where_nothing_runs_the_weights(tmp_path, monkeypatch, caplog):
+    facexlib = pytest.importorskip("facexlib.detection.retinaface")
+    state = facexlib.RetinaFace(network_name="mobile0.25", device="cpu").state_dict()
+    torch.save(state, tmp_path / "detection_mobilenet0.25_Final.pth")
+    monkeypatch.setitem(sys.modules, "facexlib.detection.retinaface", None)
+    assert load.load_detector("auto", folders=[tmp_path]).name == "yunet"
+    assert "pip install --no-deps facexlib" in caplog.text
+    with pytest.raises(
+        MissingModelError, match="pip install --no-deps facexlib; or choose another detector"
+    ):
+        load.load_detector("retinaface_mobile0.25", folders=[tmp_path])
+
+
+def test_commands_of_before_that_say_dlib_still_run(tmp_path, caplog):
+    assert load.load_detector("dlib", folders=[tmp_path]).name == "yunet"
+    assert "YuNet finds the faces" in caplog.text
 
 
 def test_named_detector_without_weights_says_how_to_get_them(tmp_path):
@@ -96,7 +115,7 @@ def test_named_detector_without_weights_says_how_to_get_them(tmp_path):
 
 
 def test_unknown_detector_names_the_choices(tmp_path):
-    with pytest.raises(MissingModelError, match=r"auto, dlib, detection_Resnet50_Final\.pth"):
+    with pytest.raises(MissingModelError, match=r"auto, yunet, detection_Resnet50_Final\.pth"):
         load.load_detector("YOLO", folders=[tmp_path])
 
 
