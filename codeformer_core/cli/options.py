@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..faces import FaceDetector
+    from ..faces import FaceDetector, FaceParser
     from ..models.restorer import Restorer
     from ..networks import CodeFormer
 
@@ -130,15 +130,34 @@ def load_face_detector(options: argparse.Namespace) -> "FaceDetector":
     return load_detector(options.detector, folders=folders, device=options.device)
 
 
+def load_face_parser(options: argparse.Namespace) -> "FaceParser | None":
+    """The parser that the options name, if they name one.
+
+    Raises:
+        MissingModelError: its file or package is not there.
+        CheckpointError: its file is damaged, or of another kind.
+    """
+    from ..models import load_parser
+    from ..models.folders import model_folders
+
+    if not options.parser:
+        return None
+    folders = model_folders(options.weights_dir)
+    return load_parser(options.parser, folders=folders, device=options.device)
+
+
 def weight_files(options: argparse.Namespace) -> "list[Path | None]":
-    """Files of the network and of the detector, None for YuNet; of aligned faces only the first.
+    """Files of network, detector and parser, None for one without; of aligned faces only the first.
 
     Raises:
         MissingModelError: there is no such file.
     """
     from ..models.folders import model_folders
-    from ..models.load import find_detector, find_restorer
+    from ..models.load import find_detector, find_parser, find_restorer
 
     folders = model_folders(options.weights_dir)
     model = find_restorer(options.model, folders)
-    return [model] if options.aligned else [model, find_detector(options.detector, folders)]
+    if options.aligned:
+        return [model]
+    parser = find_parser(options.parser, folders) if options.parser else None
+    return [model, find_detector(options.detector, folders), parser]

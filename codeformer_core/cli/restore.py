@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from ..addresses import Place, place
 from ..errors import CodeFormerError, SettingError
+from .node_options import OPTIONS, add_node_options, settings_from
 from .options import (
     Commands,
     add_model_options,
     load_face_detector,
+    load_face_parser,
     load_network,
     number_between,
     weight_files,
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     Outcomes = Generator[Outcome, None, None]
 
 SETTINGS = (
-    "fidelity", "model", "dtype", "detector", "upscale", "aligned", "confidence", "min_size",
-    "quality",
+    "fidelity", "model", "dtype", "detector", "parser", "aligned", "quality",
+    *(option.name for option in OPTIONS),
 )  # fmt: skip
 """Options that change results."""
 FORMATS = ("jpg", "png", "webp", "tif", "bmp")
@@ -66,30 +68,17 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
     )
     add_model_options(parser)
     parser.add_argument(
-        "--upscale",
-        type=number_between(1, 4),
-        default=1.0,
-        metavar="FACTOR",
-        help="enlarge the whole picture, 1 to 4 (default: 1)",
+        "--parser",
+        metavar="NAME",
+        help="mask skin and hair as this model sees them, for example parsenet: a file, or the "
+        "name of a downloaded one (default: a soft oval)",
     )
     parser.add_argument(
         "--aligned",
         action="store_true",
         help="the inputs are aligned square faces: no search; the result has the model's size",
     )
-    parser.add_argument(
-        "--confidence",
-        type=number_between(0, 1),
-        default=0.8,
-        help="leave faces alone that are less certain, 0 to 1 (default: 0.8)",
-    )
-    parser.add_argument(
-        "--min-size",
-        type=number_between(0, 1e6),
-        default=16.0,
-        metavar="PIXELS",
-        help="leave smaller faces alone (default: 16)",
-    )
+    add_node_options(parser)
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -215,18 +204,13 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
         CheckpointError: a model file is damaged, or of another kind.
         SettingError: the device cannot be used.
     """
-    from ..jobs.restorer import PictureRestorer, Settings
+    from ..jobs.restorer import PictureRestorer
 
-    settings = Settings(
-        options.fidelity,
-        options.upscale,
-        options.confidence,
-        options.min_size,
-        options.quality,
-        options.max_megapixels,
-    )
-    detector = None if options.aligned else load_face_detector(options)
-    return PictureRestorer(load_network(options), detector, settings)
+    settings = settings_from(options)
+    if options.aligned:
+        return PictureRestorer(load_network(options), None, settings)
+    detector, parser = load_face_detector(options), load_face_parser(options)
+    return PictureRestorer(load_network(options), detector, settings, parser)
 
 
 def _start(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Outcomes":

@@ -45,7 +45,7 @@ class Report:
     faces: int = 0
     """In all pictures together."""
     faceless: int = 0
-    """Without a face."""
+    """Without a face that was restored."""
     notes: dict[str, NoteGroup] = field(default_factory=dict)
     """What the user should know of the pictures, by the words that they have in common."""
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Report:
         done = f"{self.restored} of {counted(self.total, 'picture')} restored"
         lines = [f"{done} ({counted(self.faces, 'face')}): {output}"]
         if self.faceless:
-            lines.append(f"{self.faceless} without a face, taken over unchanged")
+            lines.append(f"{self.faceless} without a face to restore, taken over unchanged")
         if self.skipped:
             lines.append(f"{self.skipped} left out: finished by an earlier run")
         waiting = self.total - self.skipped - self.restored - self.faceless - len(self.failures)

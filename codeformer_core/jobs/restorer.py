@@ -1,13 +1,14 @@
 """One picture from its source to its target."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..faces import FaceDetector
+from ..faces import FaceDetector, FaceParser, PasteOptions
 from ..images import (
     Picture,
     atomic_write,
@@ -16,6 +17,7 @@ from ..images import (
     write_picture,
 )
 from ..models.restorer import Restorer
+from ..networks import Fidelity
 from ..pipeline import restore_crops, restore_image
 from ..pipeline.notes import notes_on, sides_of
 from ..pipeline.upscaling import enlarge
@@ -32,14 +34,22 @@ Restored = tuple[Picture, int, tuple[str, ...]]
 class Settings:
     """What is asked for, the same for every picture of a job."""
 
-    fidelity: float
-    """0 (quality) to 1 (identity)."""
+    fidelity: Fidelity
+    """0 (quality) to 1 (identity): one number, or one for each picked face."""
+    picked: Sequence[int]
+    """Numbers of the faces to restore, from 1; none takes all."""
     upscale: float
     """Factor for the whole picture, 1 to 4."""
     confidence: float
     """Faces scored lower are left alone, 0 to 1."""
     min_size: float
     """Smaller faces, in pixels, are left alone."""
+    adain: bool | None
+    """Match statistics inside the network; None takes the model's own setting."""
+    leave_clean: bool
+    """Leave faces alone that the model would only soften."""
+    paste: PasteOptions
+    """How faces are blended."""
     quality: int | None = None
     """Of JPEG and WebP; None keeps what a picture's own file has."""
     max_megapixels: float | None = None
@@ -54,6 +64,8 @@ class PictureRestorer:
     detector: FaceDetector | None
     """None for aligned faces."""
     settings: Settings
+    parser: FaceParser | None = None
+    """Makes the masks; without one they follow the geometry."""
 
     def restore(self, task: Task, on_progress: Progress | None = None) -> Outcome:
         """Restore one picture and put the result in its place.
@@ -85,18 +97,26 @@ class PictureRestorer:
             self.network,
             self.detector,
             fidelity=settings.fidelity,
+            picked=settings.picked,
+            parser=self.parser,
+            paste=settings.paste,
             confidence=settings.confidence,
             min_size=settings.min_size,
             upscale=settings.upscale,
+            adain=settings.adain,
+            leave_clean=settings.leave_clean,
             runtime=Runtime(on_progress),
         )
-        return _changed(picture, restored.image), restored.faces.count, restored.warnings
+        return _changed(picture, restored.image), restored.restored, restored.warnings
 
     def _aligned(self, picture: Picture, on_progress: Progress | None) -> Restored:
         crops = picture.pixels[None]
         runtime = Runtime(on_progress)
-        restored = restore_crops(self.network, crops, self.settings.fidelity, runtime=runtime)
-        restored = enlarge(restored, self.settings.upscale)[0]
+        settings = self.settings
+        restored = restore_crops(
+            self.network, crops, settings.fidelity, adain=settings.adain, runtime=runtime
+        )
+        restored = enlarge(restored, settings.upscale)[0]
         if picture.alpha is not None:
             alpha = resize(picture.alpha[None, ..., None], *restored.shape[:2])[0]
             restored = torch.cat([restored, alpha], dim=2)

@@ -262,8 +262,16 @@ def load_parser(
         CheckpointError: the file is damaged, or no face parser.
         SettingError: the device or the type cannot be used.
     """
-    path = find_file(name, folders, _names("parser"))
-    return load(path, "parser", device=device, dtype=dtype)
+    return load(find_parser(name, folders), "parser", device=device, dtype=dtype)
+
+
+def find_parser(name: str | Path, folders: Sequence[Path] = ()) -> Path:
+    """The file of a parser by path, or by the name of a known one.
+
+    Raises:
+        MissingModelError: there is none; the message names the choices.
+    """
+    return find_file(name, folders, _names("parser"))
 
 
 def _names(role: Role) -> list[str]:

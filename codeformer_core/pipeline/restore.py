@@ -43,6 +43,8 @@ class RestoredImage:
     """Every face that was found or given, in pixels of the input."""
     picked: tuple[int, ...]
     """Places, in the flat order of `faces` from 0, of those that were to be restored."""
+    restored: int
+    """How many of these were; the others are named in the warnings."""
     warnings: tuple[str, ...] = ()
     """What the user should know, in the user's words."""
 
@@ -143,6 +145,7 @@ def restore_image(
         mask=painter.mask[0] if single else painter.mask,
         faces=faces,
         picked=choice.places,
+        restored=len(choice.places) - len(failed) - len(clean),
         warnings=(
             *choice.warnings,
             *misfit_notes(faces),

@@ -1,0 +1,142 @@
+"""Options that CodeFormer Restore has too do on the command line what they do in the node."""
+
+import argparse
+import io
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from codeformer_core.cli import main, restore
+from codeformer_core.cli.node_options import OPTIONS, Option
+from codeformer_core.faces import Box, Face, Faces, Landmarks, place
+from codeformer_core.images import read_picture
+
+SIDE = 192
+PLACES = (48, 144)
+"""Columns of the noses of the two faces in every picture."""
+
+
+class TwoFaces:
+    """A detector that finds the same two faces in every picture."""
+
+    name = "two faces"
+
+    def detect(self, frames, **settings):
+        height, width = frames.shape[1:3]
+        faces = tuple(self._face(column, height, width) for column in PLACES)
+        return Faces((faces,) * len(frames), height, width)
+
+    def _face(self, column: int, height: int, width: int) -> Face:
+        points = ((-10, -8), (10, -8), (0, 2), (-8, 14), (8, 14))
+        landmarks = Landmarks(*((column + across, 96 + down) for across, down in points))
+        box = Box(column - 16, 76, column + 16, 116)
+        return Face(box, 1.0, landmarks, place(landmarks, 64, height, width), 0)
+
+
+@pytest.fixture
+def photo(tmp_path, astronaut) -> Path:
+    pixels = (astronaut[32 : 32 + SIDE, 128 : 128 + SIDE] * 255).byte().numpy()
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+@pytest.fixture
+def run(monkeypatch, model, tmp_path, photo) -> Callable[..., tuple[torch.Tensor, str]]:
+    """The restored picture and what was printed."""
+    monkeypatch.setattr(restore, "load_face_detector", lambda options: TwoFaces())
+
+    def run(*arguments: str) -> tuple[torch.Tensor, str]:
+        words = [str(photo), "-o", str(tmp_path / "out"), "--model", str(model), *arguments]
+        with redirect_stdout(io.StringIO()) as out:
+            assert main(["restore", *words, "--dtype", "float32", "--device", "cpu"]) == 0
+        return read_picture(tmp_path / "out" / "a.png").pixels, out.getvalue()
+
+    return run
+
+
+def sides(picture: torch.Tensor, photo: Path) -> tuple[bool, bool]:
+    """Whether the left and the right face changed."""
+    changed = (picture != read_picture(photo).pixels).any(2).any(0)
+    return bool(changed[: SIDE // 2].any()), bool(changed[SIDE // 2 :].any())
+
+
+def test_faces_can_be_picked(run, photo):
+    assert sides(run()[0], photo) == (True, True)
+    assert sides(run("--picked", "2")[0], photo) == (False, True)
+    assert sides(run("--picked", "1-2")[0], photo) == (True, True)
+    picture, printed = run("--picked", "5")
+    assert sides(picture, photo) == (False, False)
+    assert "picked, but not found this time: face 5" in printed
+    assert "1 without a face to restore, taken over unchanged" in printed
+
+
+def test_each_face_can_have_its_own_fidelity(run):
+    whole, low = run("--fidelity", "1")[0], run("--fidelity", "0")[0]
+    mixed = run("--picked", "1,2", "--per-face", "1,0")[0]
+    middle = SIDE // 2
+    assert torch.equal(mixed[:, :middle], whole[:, :middle])
+    assert torch.equal(mixed[:, middle:], low[:, middle:])
+
+
+def test_no_opacity_changes_nothing(run, photo):
+    assert sides(run("--opacity", "0")[0], photo) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("--adain", "on"), ("--adain", "off")),
+        (("--feather", "0.3"), ()),
+        (("--colour-match", "lab"), ()),
+        (("--opacity", "0.5"), ()),
+    ],
+)
+def test_other_settings_reach_the_faces(run, first, second):
+    assert not torch.equal(run(*first)[0], run(*second)[0])
+
+
+def test_a_parser_makes_the_masks_of_the_parts_asked_for(run, monkeypatch, photo):
+    asked = []
+
+    class Parser:
+        def masks(self, crops, *, runtime=None, **parts):
+            asked.append(parts)
+            return torch.zeros(crops.shape[:3])
+
+    monkeypatch.setattr(restore, "load_face_parser", lambda options: Parser())
+    picture, _ = run("--no-restore-hair", "--restore-hat")
+    assert sides(picture, photo) == (False, False)
+    assert asked[0] == {"hair": False, "glasses": True, "hat": True, "neck": False}
+
+
+def test_a_list_that_is_none_is_one_line(photo, model, tmp_path, capsys):
+    words = [str(photo), "-o", str(tmp_path / "out"), "--model", str(model), "--picked", "nose"]
+    assert main(["restore", *words, "--device", "cpu"]) == 1
+    assert "'nose' is no number of a face" in capsys.readouterr().err
+
+
+def other(option: Option) -> str:
+    """The option with another value."""
+    name = option.name.replace("_", "-")
+    if isinstance(option.default, bool):
+        return f"--{'no-' if option.default else ''}{name}"
+    if isinstance(option.default, float):
+        return f"--{name}={sum(option.between) / 2}"
+    return f"--{name}={option.choices[-1] if option.choices else '1'}"
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_one_of_them_makes_other_results_when_resumed(option):
+    commands = argparse.ArgumentParser().add_subparsers()
+    parse = restore.add_parser(commands).parse_args
+    plain = ["a.png", "-o", "out"]
+    assert restore.settings_of(parse(plain)) != restore.settings_of(parse([*plain, other(option)]))
+
+
+def test_the_short_name_of_the_factor_stays():
+    parse = restore.add_parser(argparse.ArgumentParser().add_subparsers()).parse_args
+    assert parse(["a.png", "-o", "out", "--upscale", "2"]).upscale_by == 2
