@@ -126,14 +126,15 @@ class Sleeper:
             number, tasks = json.loads(zlib.decompress(row))
             news: list[Any] = []
             lines: list[str] = []
-            for source, result, _ in tasks:
+            size = -(-len(tasks) // 16)
+            for index, (source, result, _) in enumerate(tasks, 1):
                 time.sleep(self._seconds)
                 lines.append(json.dumps({"result": result, "result_bytes": 1, "faces": 1}) + "\n")
                 if self._seconds:
                     with written_whole(self._notes / f"{number:06}.jsonl") as path:
                         path.write_text("".join(lines))
                 news.append([source, result, 1, [], "", ""])
-                if len(news) * 16 >= len(tasks):
+                if len(news) == size and index < len(tasks):
                     yield {"news": [json.dumps([news, ""])]}
                     news = []
             yield {"news": [json.dumps([news, ""])]}
@@ -224,16 +225,16 @@ def plan(rows: int) -> dict[str, float]:
 
 def hand_out(rows: int) -> dict[str, float]:
     """Hand a job to two workers that do nothing, and hear of every picture."""
-    before, start, most, heard = resident(), 0.0, 0.0, 0
-    for when, number in simulate(rows, 2, 0):
-        start = start or when
-        heard = number + 1
-        if number % 1000 == 0:
+    news = simulate(rows, 2, 0)
+    start, heard = next(news)
+    first = most = resident()
+    for _, heard in news:
+        if heard % 1000 == 0:
             most = max(most, resident())
     return {
-        "heard of": heard,
-        "rows a second": round(heard / max(1e-9, time.monotonic() - start)),
-        "more memory, MiB": round(most - before, 1),
+        "rows a second": round(heard / (time.monotonic() - start)),
+        "memory at first, MiB": round(first),
+        "more memory, MiB": round(most - first, 1),
     }
 
 
