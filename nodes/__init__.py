@@ -28,6 +28,7 @@ class CodeFormerExtension(ComfyExtension):
             restore_image,
             select,
             variants,
+            video,
         )
         from .host.routes import register as register_routes
 
@@ -35,11 +36,14 @@ class CodeFormerExtension(ComfyExtension):
         register_folders()
         return [
             restore_image.RestoreImage,
+            video.RestoreVideo,
             loaders.CodeFormerLoader,
             loaders.FaceDetectorLoader,
             loaders.FaceParserLoader,
             blocks.DetectFaces,
             select.SelectFaces,
+            video.TrackFaces,
+            video.SmoothFaces,
             blocks.CropFaces,
             blocks.RestoreFaces,
             blocks.PasteFaces,

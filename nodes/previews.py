@@ -95,6 +95,11 @@ def drawn_frames(frames: Tensor, faces: Faces) -> list[dict[str, str]]:
     return [_saved(frame) for frame in draw_faces(frames[:DRAWN_FRAMES], first)]
 
 
+def saved_frames(pictures: Tensor) -> list[dict[str, str]]:
+    """Save (N, H, W, 3) as entries of a node's `images`."""
+    return [_saved(picture) for picture in pictures]
+
+
 def shown_steps(faces: Tensor, fidelities: Sequence[float]) -> list[dict[str, Any]]:
     """Save what each fidelity gives, for the browser.
 

@@ -54,6 +54,21 @@ def fidelity_input(default: float = 0.5) -> io.Float.Input:
     )
 
 
+def stability_input() -> io.Float.Input:
+    """How much the frames of a video help each other."""
+    return io.Float.Input(
+        "stability",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        round=0.01,
+        display_mode=io.NumberDisplay.slider,
+        tooltip="How much neighbouring frames help each other. 0 restores every frame by itself, "
+        "which flickers; 1 is the steadiest, and softens fast expressions.",
+    )
+
+
 def per_face_input() -> io.String.Input:
     """Another fidelity for each crop."""
     return io.String.Input(

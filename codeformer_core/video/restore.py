@@ -70,6 +70,8 @@ class RestoredVideo:
     """Faces of frames that were restored in this run."""
     notes: tuple[str, ...]
     """What the user should know, in the user's words."""
+    survey: Survey
+    """What the first pass found."""
 
 
 def restore_video(
@@ -145,6 +147,7 @@ def restore_video(
             *lost,
             *_about_faces(engine, job.cast, information),
         ),
+        survey,
     )
 
 

@@ -115,6 +115,15 @@ def survey_video(
     )
 
 
+def displayed(picture: Any, information: VideoInformation, height: int, width: int) -> Tensor:
+    """A decoded frame as it is displayed, upright and of a size, (height, width, 3) in 0..1."""
+    stored = (height, width) if information.orientation.transpose else (width, height)
+    small = picture.reformat(*stored, "rgb24", interpolation="AREA")
+    pixels = turned(small.to_ndarray(), information.orientation)
+    values = torch.from_numpy(np.ascontiguousarray(pixels)).float() / 255
+    return to_display(values, information.colour.transfer)
+
+
 class _Watcher:
     """Looks at frames in order and keeps what is found."""
 
@@ -136,13 +145,8 @@ class _Watcher:
 
     def look(self, picture: Any) -> Tensor:
         """A frame as it is displayed, upright and small, (h, w, 3) in 0..1."""
-        size = [max(2, round(side * self._shrink)) for side in (self.height, self.width)]
-        if self._information.orientation.transpose:
-            size.reverse()
-        small = picture.reformat(size[1], size[0], "rgb24", interpolation="AREA")
-        pixels = turned(small.to_ndarray(), self._information.orientation)
-        values = torch.from_numpy(np.ascontiguousarray(pixels)).float() / 255
-        return to_display(values, self._information.colour.transfer)
+        sides = (max(2, round(side * self._shrink)) for side in (self.height, self.width))
+        return displayed(picture, self._information, *sides)
 
     def watch(self, looks: Tensor, times: Sequence[float], runtime: Runtime) -> None:
         """Find the faces of the next frames, (B, h, w, 3), shown at these times in seconds."""

@@ -13,12 +13,15 @@ from .messages import cancelled, raise_if_cancelled, say, warn
 from .progress import ProgressBar
 from .runtime import HostRuntime, network_dtype, offload_device, operations, to_output
 from .upscaling import upscaler
+from .videos import as_video, file_of, working_folder
 
 __all__ = [
     "HostRuntime",
     "ProgressBar",
+    "as_video",
     "cancelled",
     "download_folder",
+    "file_of",
     "find_model",
     "model_files",
     "model_folders",
@@ -33,4 +36,5 @@ __all__ = [
     "to_output",
     "upscaler",
     "warn",
+    "working_folder",
 ]
