@@ -82,17 +82,19 @@ def shown_frames(
     return frames
 
 
-def drawn_frames(frames: Tensor, faces: Faces) -> list[dict[str, str]]:
+def drawn_frames(frames: Tensor, faces: Faces, *, by_track: bool = False) -> list[dict[str, str]]:
     """Save the first frames with numbered boxes, as entries of a node's `images`.
 
     Args:
         frames: (B, H, W, 3), RGB in 0..1, of the size in which the faces were found.
         faces: the faces of these frames.
+        by_track: number them by person, not by place.
     """
     from ..codeformer_core.faces.drawing import draw_faces
 
     first = dataclasses.replace(faces, frames=faces.frames[:DRAWN_FRAMES])
-    return [_saved(frame) for frame in draw_faces(frames[:DRAWN_FRAMES], first)]
+    drawn = draw_faces(frames[:DRAWN_FRAMES], first, by_track=by_track)
+    return [_saved(frame) for frame in drawn]
 
 
 def saved_frames(pictures: Tensor) -> list[dict[str, str]]:

@@ -167,7 +167,7 @@ class TrackFaces(io.ComfyNode):
         people = max((face.track or 0 for face in tracked), default=0)
         ui: dict[str, Any] = {}
         if (faces.height, faces.width) == tuple(frames.shape[1:3]):
-            ui = {"images": previews.drawn_frames(frames, tracked)}
+            ui = {"images": previews.drawn_frames(frames, tracked, by_track=True)}
         return io.NodeOutput(tracked, people, ui=ui)
 
 
@@ -244,6 +244,7 @@ def _restored(
     from ..codeformer_core.video.reading import inspect_video
     from ..codeformer_core.video.restore import restore_video
 
+    runtime = host.HostRuntime()
     with host.working_folder() as folder:
         source = host.file_of(video, folder)
         suffix = source.suffix.lower()
@@ -255,9 +256,14 @@ def _restored(
             settings,
             parser=parser,
             identity=shared.identity_network(),
-            runtime=host.HostRuntime(),
+            runtime=runtime,
         )
         faces = portraits(inspect_video(source), result.survey)
+        if len(faces):
+            # The frontends keep a run's last preview in the node: it must be what people are
+            # chosen by.
+            runtime.show(torch.cat(list(faces), 1))
+            runtime.share(1, 1).report(1, 1)
         path, _ = host.preview_file(suffix)
         return dataclasses.replace(result, path=result.path.replace(path)), faces
 

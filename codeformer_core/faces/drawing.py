@@ -14,7 +14,9 @@ from .types import Face, Faces
 GOLDEN_RATIO = 0.618
 
 
-def draw_faces(images: Tensor, faces: Faces, *, first_number: int = 1) -> Tensor:
+def draw_faces(
+    images: Tensor, faces: Faces, *, first_number: int = 1, by_track: bool = False
+) -> Tensor:
     """Return the frames with a numbered box and five points on every face.
 
     Numbers run over all frames in the order of the crops, so they are the indices to select by.
@@ -23,6 +25,7 @@ def draw_faces(images: Tensor, faces: Faces, *, first_number: int = 1) -> Tensor
         images: (B, H, W, 3) float frames, RGB, of the size in which the faces were found.
         faces: the faces of these frames.
         first_number: number of the first face.
+        by_track: number tracked faces by their person instead.
 
     Returns:
         (B, H, W, 3) like ``images``; pixels without a drawing are the same.
@@ -35,19 +38,21 @@ def draw_faces(images: Tensor, faces: Faces, *, first_number: int = 1) -> Tensor
     number = first_number
     for index, frame in enumerate(faces.frames):
         if frame:
-            result[index] = _with_drawing(images[index], frame, number)
+            tracks = (face.track if by_track else None for face in frame)
+            numbers = [track or place for place, track in enumerate(tracks, number)]
+            result[index] = _with_drawing(images[index], frame, numbers)
             number += len(frame)
     return result
 
 
-def _with_drawing(image: Tensor, faces: tuple[Face, ...], first_number: int) -> Tensor:
+def _with_drawing(image: Tensor, faces: tuple[Face, ...], numbers: list[int]) -> Tensor:
     import numpy
     from PIL import Image, ImageDraw
 
     height, width = image.shape[:2]
     sheet = Image.new("RGBA", (width, height))
     pencil = ImageDraw.Draw(sheet)
-    for number, face in enumerate(faces, first_number):
+    for number, face in zip(numbers, faces, strict=True):
         _draw_face(pencil, face, number, max(2, round(min(height, width) / 350)))
     drawing = torch.from_numpy(numpy.array(sheet, dtype=numpy.float32)) / 255.0
     drawing = drawing.to(image)

@@ -113,6 +113,27 @@ def test_video_keeps_frames_rate_duration_and_sound(
     assert not leftovers(host)
 
 
+def test_the_last_preview_shows_the_people(
+    host: SimpleNamespace,
+    tiny: Any,
+    detector: Any,
+    as_video: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The frontends keep it in the node."""
+    shown: list[Any] = []
+    monkeypatch.setattr(
+        "comfy.utils.ProgressBar.update_absolute", lambda *given: shown.append(given[1:])
+    )
+    clip = as_video(str(write_clip(tmp_path / "clip.mp4")))
+    restore(host, video=clip, model=tiny, detector=detector)
+    done, total, (_, picture, _) = shown[-1]
+    assert done == total
+    assert picture.size == (256, 256)
+    assert any(preview is not None for _, _, preview in shown[:-1])
+
+
 def test_save_video_copies_the_result(
     host: SimpleNamespace, tiny: Any, detector: Any, as_video: Any, tmp_path: Path
 ) -> None:
