@@ -7,6 +7,7 @@ of the mapped file, so that opening a model costs nothing until its numbers are 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +140,12 @@ _READERS = {
 
 
 def _load(path: Path, *, mmap: bool) -> Any:
+    load = partial(torch.load, map_location="cpu", weights_only=True)  # noqa: TID251 (the one place)
     try:
-        return torch.load(  # noqa: TID251 (the one place)
-            str(path), map_location="cpu", weights_only=True, mmap=mmap
-        )
+        if path.suffix == ".safetensors":  # PyTorch 2.14 goes by the name, but this is none inside
+            with path.open("rb") as stream:
+                return load(stream)
+        return load(str(path), mmap=mmap)
     except Exception as error:  # PyTorch raises nearly every type there is for a damaged file
         raise RefusedError(f"PyTorch cannot read it ({type(error).__name__})") from error
 
