@@ -38,7 +38,7 @@ HEIGHT, WIDTH = 640, 960
 """Of the photos: what the detectors search them at, so that faces have the sizes they see."""
 FACE_SHARE = 0.73
 """Forehead to chin, as a share of the side of an aligned crop."""
-EYES = TEMPLATE.eye_distance
+EYES = math.dist(TEMPLATE.left_eye, TEMPLATE.right_eye)
 """The largest mean distance of the five points, in a 512-pixel crop, of a face that was found."""
 TEXTURES = "brick clock coffee grass gravel hubble_deep_field moon page retina rocket text"
 """Photos of scikit-image without people, portraits of coins, or cats."""

@@ -59,7 +59,7 @@ def import_remedy(error: ImportError | OSError, package: str = "") -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"pip install {wanted}"  # of a package that is there, one of its own may be missing
     return (
-        f"{wanted or 'a package'} is here but cannot be loaded ({error}): "
+        f"{wanted.split(' ')[-1] or 'a package'} is here but cannot be loaded ({error}): "
         f"pip install --force-reinstall {wanted}".rstrip()
     )
 
