@@ -2,7 +2,7 @@
 
 import shutil
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 from torch import Tensor
@@ -20,30 +20,15 @@ from ..pipeline import restore_crops, restore_image
 from ..pipeline.notes import notes_on, sides_of
 from ..pipeline.upscaling import enlarge
 from ..runtime import Progress, Runtime
+from ..video.names import is_video
 from .outcome import Outcome
 from .places import delivered, fetched, make_place
 from .plan import Task
+from .settings import Settings
+from .videos import restore_clip
 
 Restored = tuple[Picture, int, tuple[str, ...]]
 """The result, the number of its faces, and what the user should know of it."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is asked for, the same for every picture of a job."""
-
-    fidelity: float
-    """0 (quality) to 1 (identity)."""
-    upscale: float
-    """Factor for the whole picture, 1 to 4."""
-    confidence: float
-    """Faces scored lower are left alone, 0 to 1."""
-    min_size: float
-    """Smaller faces, in pixels, are left alone."""
-    quality: int | None = None
-    """Of JPEG and WebP; None keeps what a picture's own file has."""
-    max_megapixels: float | None = None
-    """Refuse larger pictures; None takes the usual limit."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +41,13 @@ class PictureRestorer:
     settings: Settings
 
     def restore(self, task: Task, on_progress: Progress | None = None) -> Outcome:
-        """Restore one picture and put the result in its place.
+        """Restore one picture or video and put the result in its place.
 
         Raises:
-            CodeFormerError: the picture cannot be read, restored or written.
+            CodeFormerError: it cannot be read, restored or written.
         """
+        if is_video(PurePosixPath(task.result)):
+            return restore_clip(task, self.network, self.detector, self.settings, on_progress)
         with fetched(task.source) as source:
             picture = read_picture(source, max_megapixels=self.settings.max_megapixels)
             restore = self._picture if self.detector else self._aligned
