@@ -239,7 +239,7 @@ def _restored(
     """Restore among the host's temporary files; what Cancel leaves is taken away."""
     import dataclasses
 
-    from ..codeformer_core.video.encoding import CONTAINERS, FALLBACK_SUFFIX
+    from ..codeformer_core.video.names import CONTAINERS, FALLBACK_SUFFIX
     from ..codeformer_core.video.portraits import portraits
     from ..codeformer_core.video.reading import inspect_video
     from ..codeformer_core.video.restore import restore_video

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .options import number_between
 
 if TYPE_CHECKING:
-    from ..jobs.restorer import Settings
+    from ..jobs.settings import Settings
 
 Value = bool | float | str
 
@@ -84,7 +84,7 @@ def settings_from(options: argparse.Namespace) -> "Settings":
     """
     from ..faces import PasteOptions
     from ..faces.selection import parse_numbers
-    from ..jobs.restorer import Settings
+    from ..jobs.settings import Settings
     from ..pipeline.codes import parse_fidelities
 
     return Settings(
@@ -106,4 +106,7 @@ def settings_from(options: argparse.Namespace) -> "Settings":
         ),
         quality=options.quality,
         max_megapixels=options.max_megapixels,
+        stability=options.stability,
+        people=options.people,
+        resume=options.resume,
     )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Outcomes = Generator[Outcome, None, None]
 
 SETTINGS = (
-    "fidelity", "model", "dtype", "detector", "parser", "aligned", "quality",
+    "fidelity", "model", "dtype", "detector", "parser", "aligned", "quality", "stability", "people",
     *(option.name for option in OPTIONS),
 )  # fmt: skip
 """Options that change results."""
@@ -46,16 +46,16 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = commands.add_parser(
         "restore",
-        help="restore the faces of pictures and folders",
-        description="Restore the faces of pictures. Everything but the faces stays as it is, and "
-        "so do the input files. A result appears under its name only when it is whole.",
+        help="restore the faces of pictures, videos and folders",
+        description="Restore the faces of pictures and videos. Everything but the faces stays as "
+        "it is, and so do the input files. A result appears under its name only when it is whole.",
     )
     parser.add_argument(
         "inputs",
         nargs="+",
         type=_place,
         metavar="INPUT",
-        help="a picture or a folder of pictures; or its address, such as s3://bucket/photos",
+        help="a picture, a video or a folder of them; or its address, such as s3://bucket/photos",
     )
     parser.add_argument(
         "--output",
@@ -90,8 +90,9 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         choices=range(1, 101),
         metavar="1..100",
         help="of JPEG and WebP (default: a JPEG keeps its own, a WebP without loss stays without, "
-        "others get 95)",
+        "others get 95), and of videos (default: about 88, where no eye sees a difference)",
     )
+    _add_video_options(parser)
     parser.add_argument(
         "--max-megapixels",
         type=number_between(1, 1e6),
@@ -102,9 +103,9 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         "--resume",
         action="store_true",
         help="go on after an interruption: leave out pictures that an earlier run finished with "
-        "the same settings. A picture that has changed since, or whose result has, is restored "
-        "again. The output folder's hidden .codeformer-restore keeps track, with or without this "
-        "option",
+        "the same settings, and go on in the video that it was at. A picture that has changed "
+        "since, or whose result has, is restored again. The output folder's hidden "
+        ".codeformer-restore keeps track, with or without this option",
     )
     add_cluster_options(parser)
     parser.set_defaults(run=run)
@@ -135,6 +136,33 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="--cluster replaces a process that makes no progress for so long (default: 600)",
     )
+
+
+def _add_video_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stability",
+        type=number_between(0, 1),
+        metavar="0..1",
+        help="of faces in videos: 0 restores every frame by itself, 1 is the steadiest "
+        "(default: 0.5)",
+    )
+    parser.add_argument(
+        "--people",
+        type=_people,
+        default=(),
+        metavar="NUMBERS",
+        help="restore only these people of videos, such as 1,3: 1 is who is seen longest "
+        "(default: all)",
+    )
+
+
+def _people(text: str) -> tuple[int, ...]:
+    from ..faces.selection import parse_numbers
+
+    try:
+        return tuple(parse_numbers(text))
+    except SettingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(options: argparse.Namespace) -> int:

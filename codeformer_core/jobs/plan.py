@@ -12,6 +12,7 @@ from ..addresses import Place, place
 from ..errors import SettingError
 from ..files import remove_leftovers
 from ..images import WRITABLE_SUFFIXES, format_of, readable_suffixes
+from ..video.names import is_video, result_suffix
 from .left_out import LeftOut
 from .places import Status, files_below, folder_contents, status
 
@@ -189,24 +190,26 @@ def _sources(
             continue
         empty = True
         for below, seen in files_below(given, output):
-            if below.suffix.lower() in readable_suffixes():
+            if below.suffix.lower() in readable_suffixes() or is_video(below):
                 empty = False
                 yield given / below, below, seen
             else:
                 left_out.add(below)
         if empty:
-            words = "; ".join(["there is no picture in this folder", *left_out.lines()])
+            words = "; ".join(["there is no picture or video in this folder", *left_out.lines()])
             raise SettingError(f"{given}: {words}")
 
 
 def result_name(name: PurePosixPath, suffix: str = "") -> PurePosixPath:
-    """What the result of a picture is called: as itself, if that can be written.
+    """What the result of a picture or video is called: as itself, if that can be written.
 
     Args:
         name: of the picture.
-        suffix: of the result; another name of the same format stays.
+        suffix: of pictures' results; another name of the same format stays.
     """
     own = name.suffix.lower()
+    if is_video(name):
+        return name.with_suffix(result_suffix(name))
     if suffix:
         same = own in WRITABLE_SUFFIXES and format_of(Path(name)) == format_of(Path(f"a{suffix}"))
         return name if same else name.with_suffix(suffix)

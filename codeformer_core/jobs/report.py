@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from ..addresses import Place
 from ..messages import counted
+from ..video.names import is_video
 from .left_out import LeftOut
 from .outcome import Outcome
 
@@ -51,9 +53,14 @@ class Report:
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Why a picture could not be restored."""
 
+    thing: str = "picture"
+    """What the files are called; with a video among them they are just files."""
+
     def add(self, outcome: Outcome) -> None:
         """Count what became of one more picture."""
         source = str(outcome.task.source)
+        if is_video(PurePosixPath(outcome.task.result)):
+            self.thing = "file"
         if outcome.error:
             self.failures.append((source, outcome.error))
             return
@@ -74,7 +81,7 @@ class Report:
 
     def summary(self, output: Place) -> str:
         """Everything but the failures, in several lines."""
-        done = f"{self.restored} of {counted(self.total, 'picture')} restored"
+        done = f"{self.restored} of {counted(self.total, self.thing)} restored"
         lines = [f"{done} ({counted(self.faces, 'face')}): {output}"]
         if self.faceless:
             lines.append(f"{self.faceless} without a face to restore, taken over unchanged")
@@ -92,7 +99,7 @@ class Report:
         if not self.failures:
             return ""
         lines = [f"  {_about(source, message)}" for source, message in sorted(self.failures)]
-        return "\n".join([f"{counted(len(lines), 'picture')} failed:", *lines])
+        return "\n".join([f"{counted(len(lines), self.thing)} failed:", *lines])
 
 
 def _about(source: str, message: str) -> str:

@@ -1,14 +1,13 @@
 """One picture from its source to its target."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 from torch import Tensor
 
-from ..faces import FaceDetector, FaceParser, PasteOptions
+from ..faces import FaceDetector, FaceParser
 from ..images import (
     Picture,
     atomic_write,
@@ -17,43 +16,19 @@ from ..images import (
     write_picture,
 )
 from ..models.restorer import Restorer
-from ..networks import Fidelity
 from ..pipeline import restore_crops, restore_image
 from ..pipeline.notes import notes_on, sides_of
 from ..pipeline.upscaling import enlarge
 from ..runtime import Progress, Runtime
+from ..video.names import is_video
 from .outcome import Outcome
 from .places import delivered, fetched, make_place
 from .plan import Task
+from .settings import Settings
+from .videos import restore_clip
 
 Restored = tuple[Picture, int, tuple[str, ...]]
 """The result, the number of its faces, and what the user should know of it."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is asked for, the same for every picture of a job."""
-
-    fidelity: Fidelity
-    """0 (quality) to 1 (identity): one number, or one for each picked face."""
-    picked: Sequence[int]
-    """Numbers of the faces to restore, from 1; none takes all."""
-    upscale: float
-    """Factor for the whole picture, 1 to 4."""
-    confidence: float
-    """Faces scored lower are left alone, 0 to 1."""
-    min_size: float
-    """Smaller faces, in pixels, are left alone."""
-    adain: bool | None
-    """Match statistics inside the network; None takes the model's own setting."""
-    leave_clean: bool
-    """Leave faces alone that the model would only soften."""
-    paste: PasteOptions
-    """How faces are blended."""
-    quality: int | None = None
-    """Of JPEG and WebP; None keeps what a picture's own file has."""
-    max_megapixels: float | None = None
-    """Refuse larger pictures; None takes the usual limit."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +43,13 @@ class PictureRestorer:
     """Makes the masks; without one they follow the geometry."""
 
     def restore(self, task: Task, on_progress: Progress | None = None) -> Outcome:
-        """Restore one picture and put the result in its place.
+        """Restore one picture or video and put the result in its place.
 
         Raises:
-            CodeFormerError: the picture cannot be read, restored or written.
+            CodeFormerError: it cannot be read, restored or written.
         """
+        if is_video(PurePosixPath(task.result)):
+            return restore_clip(task, self.network, self.detector, self.settings, on_progress)
         with fetched(task.source) as source:
             picture = read_picture(source, max_megapixels=self.settings.max_megapixels)
             restore = self._picture if self.detector else self._aligned

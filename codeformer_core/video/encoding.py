@@ -9,31 +9,13 @@ from pathlib import Path
 from ..errors import SettingError, VideoError
 from .information import PixelFormat, VideoInformation
 from .library import FFmpegError, av
+from .names import CONTAINERS
 from .reading import describe_format
 
 DEFAULT_QUALITY = 16
 """On the scale of H.264: nobody sees a difference, and restored faces keep their texture."""
 LOSSLESS = 0
 WORST_QUALITY = 51
-
-CONTAINERS = {
-    ".mp4": ("mp4", ("h264", "hevc", "av1")),
-    ".m4v": ("mp4", ("h264", "hevc", "av1")),
-    ".mov": ("mov", ("h264", "hevc", "prores")),
-    ".mkv": ("matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores")),
-    ".webm": ("webm", ("vp9", "av1")),
-    ".ts": ("mpegts", ("h264", "hevc")),
-    ".m2ts": ("mpegts", ("h264", "hevc")),
-}
-"""FFmpeg's name of each container that results are written to, and codecs that players expect."""
-
-FALLBACK_SUFFIX = ".mkv"
-"""Of results whose own container is not written: Matroska holds nearly everything."""
-
-READABLE_SUFFIXES = frozenset(CONTAINERS) | {
-    ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".mts", ".3gp", ".ogv", ".vob", ".mxf", ".f4v",
-}  # fmt: skip
-"""Files taken for videos by their names."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +37,9 @@ class Encoder:
 
 
 ENCODERS = {
-    "h264": Encoder("libx264", {"preset": "fast"}),
+    # Without its macroblock tree, which in builds for AVX-512 reads memory that nobody has set: no
+    # two runs would give the same file. 1.5 more give the same look.
+    "h264": Encoder("libx264", {"preset": "fast", "mbtree": "0"}, offset=1.5),
     "hevc": Encoder("libx265", {"preset": "veryfast", "x265-params": "log-level=error"}, 1.0, 3.0),
     "av1": Encoder("libsvtav1", {"preset": "8"}, 1.25, 3.0),
     "vp9": Encoder(
@@ -138,10 +122,9 @@ def choose_encoding(
     return Encoding(container, name, encoder.name, shape, options, lost)
 
 
-def result_suffix(source: Path) -> str:
-    """The ending of a result's name: the source's own where such a file is written."""
-    suffix = source.suffix.lower()
-    return source.suffix if suffix in CONTAINERS else source.suffix + FALLBACK_SUFFIX
+def rate_factor(quality: int) -> float:
+    """H.264's constant rate factor for a quality of 1 (worst) to 100 (lossless), as JPEG counts."""
+    return round(WORST_QUALITY * (1 - quality / 100) ** 0.55, 1)
 
 
 def _container(target: Path) -> tuple[str, tuple[str, ...]]:
@@ -235,6 +218,8 @@ def _lost_aspect(information: VideoInformation, container: str, codec: str) -> t
 def _quality_option(encoder: Encoder, quality: float) -> dict[str, str]:
     if encoder.quality is None:
         return {}
+    if quality == LOSSLESS and encoder.name == "libx264":
+        return {"crf": "0"}
     if quality == LOSSLESS and encoder.name == "libx265":
         return {"x265-params": encoder.options["x265-params"] + ":lossless=1"}
     if quality == LOSSLESS and encoder.name == "libvpx-vp9":

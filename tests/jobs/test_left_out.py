@@ -47,17 +47,19 @@ def without_heif(monkeypatch) -> None:
 def test_a_folder_counts_what_it_leaves_out(tmp_path, without_heif):
     folder = tmp_path / "in"
     folder.mkdir()
-    for name in ("a.jpg", "b.jpe", "c.mpo", "d.pnm", "e.heic", "f.mov", ".hidden.txt"):
+    for name in ("a.jpg", "b.jpe", "c.mpo", "d.pnm", "e.heic", "f.xyz", ".hidden.txt"):
         (folder / name).touch()
     plan = Plan([folder], tmp_path / "out")
     assert len(plan) == 4
     assert plan.left_out.lines() == [
         "1 picture left out: HEIC; pip install pillow-heif",
-        "1 other file left out: no pictures (.mov)",
+        "1 other file left out: no pictures (.xyz)",
     ]
 
 
 def test_a_folder_of_such_files_alone_says_them(tmp_path, without_heif):
     (tmp_path / "a.heic").touch()
-    with pytest.raises(SettingError, match="no picture in this folder; 1 picture left out: HEIC"):
+    with pytest.raises(
+        SettingError, match="no picture or video in this folder; 1 picture left out: HEIC"
+    ):
         Plan([tmp_path], tmp_path / "out")
