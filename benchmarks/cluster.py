@@ -224,16 +224,16 @@ def plan(rows: int) -> dict[str, float]:
 
 def hand_out(rows: int) -> dict[str, float]:
     """Hand a job to two workers that do nothing, and hear of every picture."""
-    before, start, most, heard = resident(), 0.0, 0.0, 0
-    for when, number in simulate(rows, 2, 0):
-        start = start or when
-        heard = number + 1
-        if number % 1000 == 0:
+    news = simulate(rows, 2, 0)
+    start, heard = next(news)
+    first = most = resident()
+    for _, heard in news:
+        if heard % 1000 == 0:
             most = max(most, resident())
     return {
-        "heard of": heard,
-        "rows a second": round(heard / max(1e-9, time.monotonic() - start)),
-        "more memory, MiB": round(most - before, 1),
+        "rows a second": round(heard / (time.monotonic() - start)),
+        "memory at first, MiB": round(first),
+        "more memory, MiB": round(most - first, 1),
     }
 
 
