@@ -126,14 +126,15 @@ class Sleeper:
             number, tasks = json.loads(zlib.decompress(row))
             news: list[Any] = []
             lines: list[str] = []
-            for source, result, _ in tasks:
+            size = -(-len(tasks) // 16)
+            for index, (source, result, _) in enumerate(tasks, 1):
                 time.sleep(self._seconds)
                 lines.append(json.dumps({"result": result, "result_bytes": 1, "faces": 1}) + "\n")
                 if self._seconds:
                     with written_whole(self._notes / f"{number:06}.jsonl") as path:
                         path.write_text("".join(lines))
                 news.append([source, result, 1, [], "", ""])
-                if len(news) * 16 >= len(tasks):
+                if len(news) == size and index < len(tasks):
                     yield {"news": [json.dumps([news, ""])]}
                     news = []
             yield {"news": [json.dumps([news, ""])]}

@@ -96,11 +96,13 @@ class Worker:
         """
         block = block_of(row, self._orders.output)
         untold: list[Outcome] = []
-        size, failure = math.ceil(len(block.tasks) / ROWS_OF_A_BLOCK), self._failure
+        size, left = math.ceil(len(block.tasks) / ROWS_OF_A_BLOCK), len(block.tasks)
+        failure = self._failure
         try:
             for outcome in () if failure else self._outcomes(block):
                 untold.append(outcome)
-                if len(untold) == size:
+                left -= 1
+                if len(untold) == size and left:
                     yield news_row(untold)
                     untold = []
         except Exception as error:

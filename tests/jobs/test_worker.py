@@ -197,7 +197,7 @@ def test_news_come_in_as_many_rows_on_every_try(tmp_path: Path) -> None:
     first = news(worker, Block(0, tasks), output)
     again = news(worker, Block(0, tasks), output)
     assert [len(each.outcomes) for each in first] == [len(each.outcomes) for each in again]
-    assert len(first) <= ROWS_OF_A_BLOCK + 1
+    assert len(first) <= ROWS_OF_A_BLOCK
     assert [outcome.task for each in first for outcome in each.outcomes] == list(tasks)
     assert not any(each.fatal for each in first)
 
