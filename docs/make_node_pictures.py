@@ -66,6 +66,14 @@ NODES: dict[str, dict[str, Any]] = {
     "inpaint": {"type": "CodeFormerInpaintFaces", "size": [300, 190]},
     "colorize": {"type": "CodeFormerColorizeFaces", "size": [300, 340]},
     "convert": {"type": "CodeFormerConvertFile"},
+    "clip": {"type": "LoadVideo", "widgets": {"file": "codeformer_clip.mp4"}},
+    "restore_video": {"type": "CodeFormerRestoreVideo", "size": [420, 480]},
+    "save": {"type": "SaveVideo"},
+    "frames": {"type": "GetVideoComponents"},
+    "detect_frames": {"type": "CodeFormerDetectFaces"},
+    "track": {"type": "CodeFormerTrackFaces", "size": [320, 380]},
+    "smooth": {"type": "CodeFormerSmoothFaces"},
+    "select_frames": {"type": "CodeFormerSelectFaces"},
 }
 LINKS = """
 photo.IMAGE restore_all.image, photo.IMAGE detect.image, detect.faces select.faces,
@@ -75,7 +83,10 @@ restore.restored paste.crops, select.faces paste.faces, crop.crops encode.crops,
 model.model encode.model, encode.codes decode.codes, encode.codes sweep.codes,
 encode.codes codes.codes, sharp.IMAGE degrade.image, sharp.IMAGE compare.image,
 paste.image compare.other, detect.faces compare.faces, photo.IMAGE inpaint.image,
-hole.MASK inpaint.mask, model.model inpaint.model
+hole.MASK inpaint.mask, model.model inpaint.model, clip.VIDEO restore_video.video,
+restore_video.video save.video, clip.VIDEO frames.video, frames.images detect_frames.image,
+frames.images track.image, detect_frames.faces track.faces, frames.fps track.fps,
+track.faces smooth.faces, frames.fps smooth.fps, smooth.faces select_frames.faces
 """
 """`node.output node.input` of the nodes above."""
 SHOWN = {
@@ -156,7 +167,9 @@ def _write_photos(folder: Path) -> None:
 
 def _take_nodes(desk: Any, names: list[str]) -> None:
     """Build one graph of all nodes, run it, and take each node with its result."""
-    wanted = [key for key, node in NODES.items() if node["type"].startswith("CodeFormer")]
+    # The first of each kind.
+    kinds = {node["type"]: key for key, node in reversed(NODES.items())}
+    wanted = [key for kind, key in kinds.items() if kind.startswith("CodeFormer")]
     wanted = [key for key in wanted if not names or NODES[key]["type"] in names]
     if not wanted:
         return

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,10 +28,14 @@ SIDE = 512
 SMALL = 170
 """Pixels of the side that an old photo was once reduced to."""
 
+CLIP = 320
+"""Pixels of the side of the clip."""
+
 THUMBNAIL = 600
 FACE = (0.27, 0.01, 0.615, 0.355)
 """Around the face of the portrait: left, top, right, bottom in parts of its sides."""
 WIDE = (0.2425, 0.01, 0.6425, 0.355)
+UPRIGHT = (1 / 6, 0.0, 5 / 6, 1.0)
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 ICON = 400
@@ -41,6 +46,7 @@ BANNER = (1260, 540)
 def main() -> None:
     """Make all of them."""
     make_examples()
+    make_clip()
     with tempfile.TemporaryDirectory() as folder:
         host = _load_host()
         base = host.make_base(Path(folder) / "base")
@@ -86,6 +92,27 @@ def make_examples() -> None:
     _save(worn(pair), EXAMPLES / "codeformer_two_faces.jpg")
 
 
+def make_clip() -> None:
+    """Two seconds in which the old photo sways and its grain dances."""
+    import av
+    import numpy
+
+    photo = Image.open(EXAMPLES / "codeformer_old_photo.jpg")
+    noise = numpy.random.default_rng(0)
+    with av.open(EXAMPLES / "codeformer_clip.mp4", "w") as file:
+        stream = file.add_stream("libx264", rate=12, options={"crf": "26"})
+        stream.width = stream.height = CLIP
+        stream.pix_fmt = "yuv420p"
+        for turn in numpy.linspace(0, 2 * numpy.pi, 24, endpoint=False):
+            left, top = 95 + 25 * numpy.sin(turn), 10 + 10 * numpy.cos(turn)
+            window = (left, top, left + 256, top + 256)
+            part = photo.transform((CLIP, CLIP), Image.Transform.EXTENT, window)
+            grain = noise.normal(0, 8, (CLIP, CLIP, 1))
+            pixels = (numpy.asarray(part) + grain).clip(0, 255).astype(numpy.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
+        file.mux(stream.encode())
+
+
 def worn(picture: Image.Image) -> Image.Image:
     """Blurred, and enlarged from a third of its size."""
     small = picture.filter(ImageFilter.GaussianBlur(1.5))
@@ -117,6 +144,12 @@ class Run:
         """What a Preview Image shows."""
         return self._picture(self.outputs[self._nodes("PreviewImage")[place]]["images"][0])
 
+    def clips(self) -> list[Image.Image]:
+        """Three frames of what a Load Video loads, and the same of what the template saves."""
+        saved = self.outputs[self._nodes("SaveVideo")[0]]["images"][0]
+        before = (EXAMPLES / "codeformer_clip.mp4").read_bytes()
+        return [*three_frames(before), *three_frames(self.server.picture(saved))]
+
     def steps(self) -> list[Image.Image]:
         """What a Fidelity Sweep shows."""
         shown = self.outputs[self._nodes("CodeFormerFidelitySweep")[0]]["codeformer_strip"]
@@ -127,6 +160,14 @@ class Run:
 
     def _picture(self, entry: dict[str, str]) -> Image.Image:
         return Image.open(io.BytesIO(self.server.picture(entry))).convert("RGB")
+
+
+def three_frames(video: bytes) -> list[Image.Image]:
+    """From the first third of a video, so that the places differ."""
+    import av
+
+    with av.open(io.BytesIO(video)) as file:
+        return [frame.to_image() for frame in islice(file.decode(video=0), 0, 9, 4)]
 
 
 Box = tuple[float, float, float, float]
@@ -166,9 +207,11 @@ THUMBNAILS: dict[str, Callable[[Run], Image.Image]] = {
     "restore a photo": lambda run: halves(run.loaded(), run.saved(), FACE),
     "blocks": lambda run: halves(run.previewed(0), run.previewed(1), WHOLE),
     "batch": lambda run: grid([run.loaded(0), run.loaded(1), run.saved(0), run.saved(1)], 2, FACE),
+    "restore a video": lambda run: grid(run.clips(), 3, UPRIGHT),
+    "steady crops for another model": lambda run: grid(run.clips(), 3, UPRIGHT),
     "select faces": lambda run: grid([run.loaded(), run.saved()], 1, (0.1, 0.0, 0.9, 0.6)),
     "fidelity sweep": lambda run: grid(
-        [cut(run.loaded(), FACE, SIDE, SIDE), *run.steps()], 3, (1 / 6, 0.0, 5 / 6, 1.0)
+        [cut(run.loaded(), FACE, SIDE, SIDE), *run.steps()], 3, UPRIGHT
     ),
     "degrade and restore": lambda run: halves(run.previewed(), run.saved(), FACE),
 }

@@ -37,6 +37,7 @@ const STEPS = "codeformer_strip";
 const HEIGHT = 280;
 const STRIP_HEIGHT = 140;
 const DOWNLOAD_HEIGHT = 76;
+const BAR_HEIGHT = 48;
 
 const SETTING = {
   fidelity: "CodeFormer.Defaults.Fidelity",
@@ -107,8 +108,7 @@ function addCompareAndPicker(node) {
   const { picker, show } = makePicker(node, life, true);
   const parts = { compare: compare.element, choose: picker.element };
   const tabs = makeTabs(parts);
-  const fold = { type: "button", "data-do": "advanced", click: foldAdvanced(node) };
-  tabs.append(make("button", fold, t("advanced")));
+  tabs.append(foldButton(node));
   showIn(node, "codeformer_compare", HEIGHT, [tabs, ...Object.values(parts)], (output) => {
     if (!output[SHOWN]) return;
     compare.show(output[SHOWN]);
@@ -165,6 +165,12 @@ function makeTabs(parts) {
 }
 
 /** @param {LGraphNode} node */
+function foldButton(node) {
+  const click = foldAdvanced(node);
+  return make("button", { type: "button", "data-do": "advanced", click }, t("advanced"));
+}
+
+/** @param {LGraphNode} node */
 function addDownload(node) {
   const chosen = () => String(findWidget(node, "file")?.value ?? "");
   const ask = () => setting(SETTING.ask) !== false;
@@ -176,9 +182,17 @@ function addDownload(node) {
   queueMicrotask(() => void download.refresh());
 }
 
+/** @param {LGraphNode} node */
+function addFold(node) {
+  const bar = make("div", { class: "codeformer-bar codeformer-tabs" }, foldButton(node));
+  addPanel(node, "codeformer_fold", bar, () => BAR_HEIGHT);
+  addNotes(node);
+}
+
 /** @type {Record<string, (node: LGraphNode) => void>} */
 const PANELS = {
   CodeFormerRestoreImage: addCompareAndPicker,
+  CodeFormerRestoreVideo: addFold,
   CodeFormerSelectFaces: addPicker,
   CodeFormerFidelitySweep: addStrip,
   CodeFormerLoader: addDownload,
@@ -196,6 +210,7 @@ const PANELS = {
 
 const FIDELITY_NODES = new Set([
   "CodeFormerRestoreImage",
+  "CodeFormerRestoreVideo",
   "CodeFormerRestoreFaces",
   "CodeFormerDecodeFaces",
 ]);

@@ -1,4 +1,4 @@
-"""Templates bring the pictures they load."""
+"""Templates bring the pictures and the clip they load."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.name for path in (ROOT / "web" / "examples").iterdir())
-OFFERED = """() => app.graph.nodes.filter(({type}) => type === "LoadImage")
-  .flatMap(({widgets}) => widgets.find(({name}) => name === "image").options.values)"""
+OFFERED = """() => app.graph.nodes.filter(({type}) => type.startsWith("Load"))
+  .flatMap(({widgets}) => widgets[0].options.values)"""
 
 
 def template(name: str) -> Any:
@@ -19,8 +19,9 @@ def template(name: str) -> Any:
 
 
 def loaded(workflow: Any) -> list[str]:
-    """What the Load Image nodes of a workflow load."""
-    nodes = [node for node in workflow["nodes"] if node["type"] == "LoadImage"]
+    """What the nodes of a workflow load."""
+    loaders = ("LoadImage", "LoadVideo")
+    nodes = [node for node in workflow["nodes"] if node["type"] in loaders]
     return [node["widgets_values"][0] for node in nodes]
 
 
@@ -32,8 +33,9 @@ def test_templates_load_nothing_but_what_is_shipped() -> None:
 
 
 @pytest.mark.frontends("installed", "wanted")
-def test_template_brings_its_picture_once(desk: Any, server: Any) -> None:
-    page, workflow = desk.page, template("select faces")
+@pytest.mark.parametrize("named", ["select faces", "restore a video"])
+def test_template_brings_what_it_loads_once(desk: Any, server: Any, named: str) -> None:
+    page, workflow = desk.page, template(named)
     (name,) = loaded(workflow)
     (server.base / "input" / name).unlink(missing_ok=True)
     uploads: list[str] = []

@@ -68,6 +68,15 @@ def test_input_with_a_link_stays_when_a_saved_workflow_opens(desk: Any) -> None:
     assert state(desk, restore)[1] == FEW | {"confidence"}
 
 
+@pytest.mark.frontends("installed", "wanted")
+@pytest.mark.renderers("canvas")
+def test_node_without_a_result_of_its_own_has_the_button_too(desk: Any) -> None:
+    (video,) = desk.build([{"type": "CodeFormerRestoreVideo", "at": [300, 60]}], [])
+    assert "confidence" not in state(desk, video)[1]
+    desk.page.click("[data-do=advanced]")
+    assert "confidence" in state(desk, video)[1]
+
+
 def test_folded_inputs_go_into_the_prompt(desk: Any, restore: str) -> None:
     (inputs,) = [node["inputs"] for node in desk.prompt().values()]
     assert {"confidence", "feather", "picked"} < set(inputs)

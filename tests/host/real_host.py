@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 import zipfile
@@ -146,8 +147,8 @@ class Server:
 
     def picture(self, saved: dict[str, str]) -> bytes:
         """The file of one entry of a node's `images`."""
-        query = "&".join(f"{key}={saved[key]}" for key in ("filename", "subfolder", "type"))
-        return self.request(f"/view?{query}")
+        query = {key: saved[key] for key in ("filename", "subfolder", "type")}
+        return self.request(f"/view?{urllib.parse.urlencode(query)}")
 
     def tail(self) -> str:
         """End of the log."""
