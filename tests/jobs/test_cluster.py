@@ -157,6 +157,7 @@ def test_engines_go_on_with_each_others_work(
     assert contents(out) == contents(tmp_path / "whole")
 
 
+@pytest.mark.extended
 def test_a_bucket_is_worked_through_by_several_processes(
     ray: str,
     s3: str,
@@ -226,6 +227,7 @@ def run_moody(ray: str, faces: Path, out: Path, model: Path, diary: Path) -> lis
         return list(outcomes)
 
 
+@pytest.mark.extended
 def test_killed_and_stopped_workers_cost_nothing(
     ray: str, faces: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +252,7 @@ def test_killed_and_stopped_workers_cost_nothing(
     assert (diary / "frame_0007").read_text() == "begun\n" * 2 + "done\n"
 
 
+@pytest.mark.extended
 def test_a_full_disk_ends_the_job_and_it_goes_on(
     ray: str, faces: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,6 +279,7 @@ def test_a_full_disk_ends_the_job_and_it_goes_on(
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+@pytest.mark.extended
 def test_a_dead_foreman_is_said_and_the_job_goes_on(
     ray: str, faces: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -315,6 +319,7 @@ def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("victim", ["command", "all of Ray"])
 def test_a_killed_job_takes_its_ray_along_and_goes_on(
     victim: str, faces: Path, model: Path, tmp_path: Path
