@@ -189,6 +189,8 @@ def _write_photos(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     face = data.astronaut()
     Image.fromarray(numpy.concatenate([face, face[:, ::-1]], 1)).save(folder / "two.png")
+    three = numpy.concatenate([face, face[:, ::-1], face], 1)
+    Image.fromarray(three).save(folder / "three.png")
     Image.new("RGB", (1024, 512), "gray").save(folder / "none.png")
 
 

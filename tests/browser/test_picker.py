@@ -8,7 +8,7 @@ import pytest
 
 FACE = ".codeformer-face[data-number='{}']"
 LOADERS = [
-    {"type": "LoadImage", "at": [40, 100], "widgets": {"image": "two.png"}},
+    {"type": "LoadImage", "at": [40, 100], "widgets": {"image": "three.png"}},
     {"type": "CodeFormerDetectFaces", "at": [40, 520], "widgets": {"confidence": 0}},
 ]
 
