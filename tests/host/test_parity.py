@@ -25,6 +25,8 @@ ONLY_COMMAND = {
     "weights_dir": "the host has its folders",
     "device": "the host decides",
     "dtype": "an input of Load CodeFormer",
+    "stability": "CodeFormer Restore Video has it",
+    "people": "the same",
     "resume": "the host keeps what is done",
     "cluster": "the host is one process",
     "workers": "the same",
