@@ -194,7 +194,7 @@ def _read_network(cv2: Any) -> Any:
     with _quiet(cv2):
         try:
             return cv2.FaceDetectorYN.create("onnx", model, np.zeros(0, np.uint8), *settings)
-        except cv2.error:  # before 4.10 it reads only files, whose names Windows may garble
+        except (cv2.error, TypeError):  # before 4.10 it reads only files, and some names not at all
             return cv2.FaceDetectorYN.create(str(MODEL_FILE), "", *settings)
 
 

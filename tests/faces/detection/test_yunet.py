@@ -223,7 +223,7 @@ def test_an_opencv_that_reads_only_files_is_given_the_file(monkeypatch, astronau
 
     def old(model, config, *options):
         if isinstance(config, np.ndarray):
-            raise cv2.error("Can't convert object to 'str' for 'config'")
+            raise TypeError("Can't convert object to 'str' for 'config'")
         return create(model, config, *options)
 
     monkeypatch.setattr(cv2.FaceDetectorYN, "create", old)
