@@ -1,4 +1,4 @@
-"""Options of `codeformer restore` that CodeFormer Restore in ComfyUI has under the same names."""
+"""Options of `codeformer restore` that the nodes in ComfyUI have under the same names."""
 
 import argparse
 from dataclasses import dataclass
@@ -34,6 +34,13 @@ OPTIONS = (
     Option("upscale_by", 1.0, "enlarge the whole picture, 1 to 4", (1, 4), also=("--upscale",)),
     Option("confidence", 0.8, "leave faces alone that are less certain, 0 to 1"),
     Option("min_size", 16.0, "leave faces alone that are smaller, in pixels", (0, 8192)),
+    Option(
+        "search_size",
+        0.0,
+        "search at so many pixels of the shorter side, which finds smaller faces where there are "
+        "more and takes longer; 0 takes the detector's own size, mostly 640",
+        (0, 4096),
+    ),
     Option("feather", 0.12, "soft edge of the masks, as a share of a face's side", (0, 0.5)),
     Option("opacity", 1.0, "strength of the restored faces, 0 to 1"),
     Option(
@@ -56,7 +63,8 @@ OPTIONS = (
     Option("picked", "", "numbers of the faces to restore, such as 1,3-5, in every picture"),
     Option("per_face", "", "a fidelity for each of these faces, such as 0.3,1"),
 )
-"""All but those that say which model and detector, which other commands have too."""
+"""Of CodeFormer Restore and, for the search size, of Detect Faces: all but those that say which
+model and detector, which other commands have too."""
 
 
 def add_node_options(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +101,7 @@ def settings_from(options: argparse.Namespace) -> "Settings":
         upscale=options.upscale_by,
         confidence=options.confidence,
         min_size=options.min_size,
+        search_size=round(options.search_size) or None,
         adain={"automatic": None, "on": True, "off": False}[options.adain],
         leave_clean=options.leave_clean,
         paste=PasteOptions(

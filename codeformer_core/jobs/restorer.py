@@ -79,6 +79,7 @@ class PictureRestorer:
             paste=settings.paste,
             confidence=settings.confidence,
             min_size=settings.min_size,
+            search_size=settings.search_size,
             upscale=settings.upscale,
             adain=settings.adain,
             leave_clean=settings.leave_clean,

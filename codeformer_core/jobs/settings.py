@@ -21,6 +21,8 @@ class Settings:
     """Faces scored lower are left alone, 0 to 1."""
     min_size: float
     """Smaller faces, in pixels, are left alone."""
+    search_size: int | None
+    """Pixels of the shorter side when faces are searched; None takes the detector's own."""
     adain: bool | None
     """Match statistics inside the network; None takes the model's own setting."""
     leave_clean: bool

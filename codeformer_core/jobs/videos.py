@@ -65,6 +65,7 @@ def _video_settings(settings: Settings) -> "VideoSettings":
         settings.people,
         settings.confidence,
         settings.min_size,
+        settings.search_size,
         quality=DEFAULT_QUALITY if settings.quality is None else rate_factor(settings.quality),
     )
 

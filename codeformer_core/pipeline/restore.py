@@ -61,6 +61,7 @@ def restore_image(
     paste: PasteOptions | None = None,
     confidence: float = DEFAULT_CONFIDENCE,
     min_size: float = DEFAULT_MIN_SIZE,
+    search_size: int | None = None,
     upscale: float = 1.0,
     upscaler: Upscaler | None = None,
     face_upscaler: Upscaler | None = None,
@@ -85,6 +86,8 @@ def restore_image(
         paste: feather, opacity and colour match of the blend.
         confidence: faces scored lower are left alone, 0 to 1.
         min_size: smaller faces, in pixels, are left alone.
+        search_size: pixels of the shorter side at which faces are searched; None takes the
+            detector's own size.
         upscale: enlarge the whole picture, 1 to 4; faces are pasted at the new size.
         upscaler: enlarges the background instead of bicubic interpolation.
         face_upscaler: enlarges the restored faces before they are pasted, where a face of the
@@ -113,7 +116,11 @@ def restore_image(
         if detector is None:
             raise SettingError("give a face detector, or the faces")
         faces = detector.detect(
-            colours, confidence=confidence, min_size=min_size, runtime=searching
+            colours,
+            confidence=confidence,
+            min_size=min_size,
+            search_size=search_size,
+            runtime=searching,
         )
     check_frames(colours, faces)
     choice = pick(faces, picked, fidelity)

@@ -48,6 +48,8 @@ class VideoSettings:
     """How sure the detector must be of a face, 0 to 1."""
     min_size: float = DEFAULT_MIN_SIZE
     """Smaller faces, in pixels, are left alone."""
+    search_size: int | None = None
+    """Pixels of the shorter side when faces are searched; None takes the usual ones."""
     codec: str = "auto"
     """auto keeps the source's where that is possible."""
     quality: float = DEFAULT_QUALITY
@@ -122,6 +124,7 @@ def restore_video(
             detector,
             confidence=settings.confidence,
             min_size=settings.min_size,
+            search_size=settings.search_size,
             identity=identity,
             runtime=runtime.share(0, SURVEY_SHARE),
         )

@@ -70,6 +70,7 @@ def survey_video(
     *,
     confidence: float = DEFAULT_CONFIDENCE,
     min_size: float = DEFAULT_MIN_SIZE,
+    search_size: int | None = None,
     identity: IdentityNetwork | None = None,
     runtime: Runtime | None = None,
 ) -> Survey:
@@ -80,6 +81,7 @@ def survey_video(
         detector: finds the faces.
         confidence: how sure it must be of a new face, 0 to 1.
         min_size: faces whose longer side is shorter are left alone, in pixels of the frame.
+        search_size: frames are looked at with at most so many pixels of their shorter side.
         identity: tells people apart where two of them come close; without it they are told apart
             by place and size alone.
         runtime: takes the progress.
@@ -90,7 +92,7 @@ def survey_video(
     """
     runtime = runtime or Runtime()
     reading, seconds = Reading(), float(information.time_base)
-    watcher = _Watcher(information, detector, confidence, min_size, identity)
+    watcher = _Watcher(information, detector, confidence, min_size, search_size, identity)
     starts: list[int] = []
     damaged: list[int] = []
     frames = read_frames(information, reading)
@@ -133,6 +135,7 @@ class _Watcher:
         detector: FaceDetector,
         confidence: float,
         min_size: float,
+        search_size: int | None,
         identity: IdentityNetwork | None,
     ) -> None:
         self._information, self._detector = information, detector
@@ -140,7 +143,9 @@ class _Watcher:
         self.cuts, self.findings = CutFinder(), Findings()
         aspect = float(information.sample_aspect)
         self.height, self.width = information.height, max(1, round(information.width * aspect))
-        self._shrink = min(1.0, LOOK_SIZE / min(self.height, self.width))
+        self._search_size = search_size
+        look_size = search_size or LOOK_SIZE
+        self._shrink = min(1.0, look_size / min(self.height, self.width))
         self._described: list[tuple[float, float, float]] = []
 
     def look(self, picture: Any) -> Tensor:
@@ -154,6 +159,7 @@ class _Watcher:
             looks,
             confidence=self._confidence * CERTAIN_ENOUGH,
             min_size=self._min_size * self._shrink,
+            search_size=self._search_size,
             runtime=runtime,
         )
         grow = self.height / looks.shape[1]

@@ -1,4 +1,4 @@
-"""Options that CodeFormer Restore has too do on the command line what they do in the node."""
+"""Options that the nodes have too do on the command line what they do there."""
 
 import argparse
 import io
@@ -25,7 +25,8 @@ class TwoFaces:
 
     name = "two faces"
 
-    def detect(self, frames, **settings):
+    def detect(self, frames, *, confidence, min_size, search_size, runtime):
+        self.search_size = search_size
         height, width = frames.shape[1:3]
         faces = tuple(self._face(column, height, width) for column in PLACES)
         return Faces((faces,) * len(frames), height, width)
@@ -80,6 +81,15 @@ def test_each_face_can_have_its_own_fidelity(run):
     middle = SIDE // 2
     assert torch.equal(mixed[:, :middle], whole[:, :middle])
     assert torch.equal(mixed[:, middle:], low[:, middle:])
+
+
+def test_the_search_size_reaches_the_detector(run, monkeypatch):
+    detector = TwoFaces()
+    monkeypatch.setattr(restore, "load_face_detector", lambda options: detector)
+    run()
+    assert detector.search_size is None
+    run("--search-size", "1280")
+    assert detector.search_size == 1280
 
 
 def test_no_opacity_changes_nothing(run, photo):

@@ -1,4 +1,4 @@
-"""The command line has the all-in-one node's widgets under the same names, and the other way."""
+"""The command line has the nodes' widgets under the same names, and the other way."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ ONLY_COMMAND = {
     "quality": "the same",
     "max_megapixels": "another node has read them",
     "aligned": "Restore Faces does that",
+    "search_size": "Detect Faces has it",
     "weights_dir": "the host has its folders",
     "device": "the host decides",
     "dtype": "an input of Load CodeFormer",
@@ -53,6 +54,8 @@ def test_each_has_what_the_other_has(widgets, options) -> None:
 
 
 def test_defaults_ranges_and_choices_are_the_same(widgets, host) -> None:
+    detecting = host.nodes["CodeFormerDetectFaces"].GET_SCHEMA().inputs
+    widgets |= {each.id: each for each in detecting if each.id == "search_size"}
     for option in host.core("cli.node_options").OPTIONS:
         widget = widgets[option.name]
         assert widget.default == option.default, option.name

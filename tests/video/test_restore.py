@@ -379,3 +379,16 @@ def test_a_missing_folder_is_named(tmp_path, same, detector):
     (tmp_path / "file").touch()
     with pytest.raises((PictureError, VideoError), match="file"):
         restore_video(source, tmp_path / "file" / "result.mp4", same, detector)
+
+
+@pytest.mark.parametrize(("search_size", "seen"), [(None, (96, 160)), (48, (48, 80))])
+def test_frames_are_searched_at_the_size_asked_for(search_size, seen, tmp_path, same, detector):
+    class Recorded(type(detector)):
+        def detect(self, frames, *, search_size=None, **settings):
+            self.seen = (*frames.shape[1:3], search_size)
+            return super().detect(frames, **settings)
+
+    source = Clip(96, 160, count=2).write(tmp_path / "clip.mkv")
+    detector = Recorded()
+    restored(source, tmp_path, same, detector, VideoSettings(search_size=search_size))
+    assert detector.seen == (*seen, search_size)
