@@ -54,6 +54,7 @@ NODES: dict[str, dict[str, Any]] = {
         "size": [420, 640],
         "widgets": {"rule": "picked", "picked": "1"},
     },
+    "match": {"type": "CodeFormerMatchPeople", "size": [320, 420]},
     "crop": {"type": "CodeFormerCropFaces"},
     "restore": {"type": "CodeFormerRestoreFaces", "size": [280, 130]},
     "paste": {"type": "CodeFormerPasteFaces"},
@@ -85,7 +86,8 @@ encode.codes codes.codes, sharp.IMAGE degrade.image, sharp.IMAGE compare.image,
 paste.image compare.other, detect.faces compare.faces, photo.IMAGE inpaint.image,
 hole.MASK inpaint.mask, model.model inpaint.model, clip.VIDEO restore_video.video,
 restore_video.video save.video, clip.VIDEO frames.video, frames.images detect_frames.image,
-frames.images track.image, detect_frames.faces track.faces, frames.fps track.fps,
+frames.images track.image, photo.IMAGE match.image, sharp.IMAGE match.references,
+detect.faces match.faces, detect_frames.faces track.faces, frames.fps track.fps,
 track.faces smooth.faces, frames.fps smooth.fps, smooth.faces select_frames.faces
 """
 """`node.output node.input` of the nodes above."""

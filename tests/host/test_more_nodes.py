@@ -334,3 +334,19 @@ def test_new_fidelity_does_not_run_the_encoder_again(server: Any) -> None:
     assert set(cached) == {"1", "2", "3"}
     shown = [server.picture(entry["outputs"]["5"]["images"][0]) for entry in (first, second)]
     assert shown[0] != shown[1]
+
+
+# ------------------------------------------------------------------------------------------ people
+
+
+def test_a_known_person_is_found(host: SimpleNamespace, astronaut: torch.Tensor) -> None:
+    pair = torch.cat([astronaut.flip(1), torch.zeros_like(astronaut)], dim=1)[None]
+    matching, others, numbers, text, count = run(
+        host, "MatchPeople", image=pair, references=astronaut[None]
+    )
+    assert (matching.count, others.count, numbers, count) == (1, 0, "1", 1)
+    assert "face 1: person 1" in text
+    matching, others, numbers, _, _ = run(
+        host, "MatchPeople", image=pair, references=astronaut[None], faces=matching, person=2
+    )
+    assert (matching.count, others.count, numbers) == (0, 1, "")

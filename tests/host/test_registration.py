@@ -17,6 +17,7 @@ NODE_IDS = {
     "CodeFormerRestoreImage",
     "CodeFormerRestoreVideo",
     "CodeFormerSelectFaces",
+    "CodeFormerMatchPeople",
     "CodeFormerTrackFaces",
     "CodeFormerSmoothFaces",
     "CodeFormerEncodeFaces",
