@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 INTERRUPTED = 130
-STAGES = (1, 2, 3)
 SHOWN = ("L_1", "L_per", "L_id", "L_code_token", "accuracy", "codes used", "pictures per second")
 """Numbers beside the progress, as far as the stage has them."""
 SAID_EVERY = 20.0
@@ -24,6 +23,7 @@ SAID_EVERY = 20.0
 EVALUATION_SECONDS = 45.0
 """Kept back of a recipe's time for the evaluation at its end, or a tenth of the time if less."""
 EVALUATED_FACES = 48
+PARCELS_MB = 60
 
 
 def add_parser(commands: Commands) -> argparse.ArgumentParser:
@@ -81,6 +81,14 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         help="of all stages: leave the run there too, in files of at most 16 MiB",
     )
     parser.add_argument(
+        "--parcels-mb",
+        type=number_between(1, 1e6),
+        default=PARCELS_MB,
+        metavar="MB",
+        help="moments of its optimiser are left out where the parcels would grow larger, in MiB "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--print", action="store_true", help="only print all settings, as a TOML file"
     )
     parser.set_defaults(run=run)
@@ -90,8 +98,9 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..training import to_toml
+    from ..training.toml import stages_of
 
-    stages = STAGES if options.stage == "all" else (int(options.stage),)
+    stages = stages_of(options.config) if options.stage == "all" else (int(options.stage),)
     configs = [_read_settings(options, stage) for stage in stages]
     if options.print:
         print("\n".join(to_toml(config) for config in configs))
@@ -198,10 +207,10 @@ def _train_all(configs: "list[RunConfig]", options: argparse.Namespace) -> int:
     seconds -= min(EVALUATION_SECONDS, seconds / 10)
     done = run_recipe(configs, out, seconds, _Teller())
     if options.parcels is not None:
-        for path in write_parcels(out, options.parcels):
+        for path in write_parcels(out, options.parcels, int(options.parcels_mb) << 20):
             print(f"{path}: {path.stat().st_size:,} bytes")
     if done:
-        _evaluate(configs[0], out, options.parcels)
+        _evaluate(configs[-1], out, options.parcels)
     return 0 if done else INTERRUPTED
 
 
@@ -232,6 +241,7 @@ def _evaluate(config: "RunConfig", out: Path, also: Path | None) -> None:
     """Measure what the last stage has learnt on the faces packed for it, and write samples."""
     import torch
 
+    from ..degradation import STAGE_TWO
     from ..evaluation.evaluate import evaluate
     from ..evaluation.report import as_markdown, write_report
     from ..images import make_folder
@@ -244,14 +254,18 @@ def _evaluate(config: "RunConfig", out: Path, also: Path | None) -> None:
     if not (data / EVALUATION).is_dir() or not weights.is_file():
         return
     device = "cuda" if config.device == "auto" and torch.cuda.is_available() else "cpu"
+    network = load_codeformer(weights, device=device)
+    restores = network.variant == "restoration"
     evaluation = evaluate(
-        load_codeformer(weights, device=device),
+        network,
         data / EVALUATION,
         measures_that_can_be_had(data / WEIGHTS),
         fidelities=(0.0, 0.5, 1.0),
+        ranges=STAGE_TWO if restores else config.strong,
         limit=EVALUATED_FACES,
     )
-    about = {"model": str(weights), "data": str(data / EVALUATION), "degradation": "strong"}
+    damage = "strong" if restores else network.variant
+    about = {"model": str(weights), "data": str(data / EVALUATION), "degradation": damage}
     print(as_markdown(evaluation, about))
     for folder in filter(None, (out / EVALUATION, also)):
         make_folder(folder)

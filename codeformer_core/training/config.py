@@ -98,6 +98,9 @@ class RunConfig:
     1 is the published recipe. With less, high w learns what is closest and low w what looks best
     (Y. Blau, T. Michaeli, "The Perception-Distortion Tradeoff", 2018).
     """
+    train_transformer: bool = True
+    """Stage III: a variant for another damage may share the transformer of the model it is made
+    from, as it shares codebook and generator; then encoder and fusion alone are its own."""
     mild_share: float = 0.0
     """Share of mildly degraded faces; the rest is degraded as in stage II."""
     clean_share: float = 0.0

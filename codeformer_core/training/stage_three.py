@@ -18,13 +18,18 @@ from .data import Batch
 from .stage import Score, StepResult
 from .stage_two import CodePredictionStage
 
+TRANSFORMER = ("position_emb", "feat_emb", "ft_layers", "idx_pred_layer")
+"""The parts that predict codes from latents."""
+
 
 class FusionStage(CodePredictionStage):
-    """Trains fusion, encoder and transformer of a CodeFormer."""
+    """Trains fusion, encoder and, unless the settings say no, transformer of a CodeFormer."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
         self.network.fuse_convs_dict.requires_grad_(True)
+        for name in TRANSFORMER:
+            getattr(self.network, name).requires_grad_(config.train_transformer)
 
     def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
         assert batch.degraded is not None

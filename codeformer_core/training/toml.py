@@ -22,6 +22,7 @@ Table = dict[str, Any]
 
 CONFIGS = Path(__file__).parent / "configs"
 """Settings that come with the package: a folder a family, a file a stage."""
+STAGES = (1, 2, 3)
 
 
 def load_config(path: Path, changes: Mapping[str, Any] | None = None) -> RunConfig:
@@ -58,6 +59,15 @@ def _refuse_two_meanings(values: Table, path: Path) -> None:
             f"{path}: losses.commitment is stage I's alone; the weight of L_code_feat' in stages "
             "II and III is called 'code_feature' now: rename it"
         )
+
+
+def stages_of(name: str) -> tuple[int, ...]:
+    """The stages that a folder or a family has settings for; all of them if there is no such.
+
+    A variant made from a trained model has the last stage alone.
+    """
+    folder = Path(name) if Path(name).is_dir() else CONFIGS / name
+    return tuple(s for s in STAGES if (folder / f"stage{s}.toml").is_file()) or STAGES
 
 
 def find_config(stage: int, name: str) -> Path:
