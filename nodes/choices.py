@@ -36,11 +36,14 @@ class Choices:
     """Entries that name no file."""
     former: tuple[str, ...] = ()
     """Such entries of before: no longer listed, but they still run."""
+    graphs: bool = False
+    """Whether ONNX graphs are models of this list."""
 
     def options(self) -> list[str]:
         """Entries of the list: special ones, the user's files, known downloads."""
         downloads = [_label(file) for file in self.downloads()]
-        return [*self.special, *host.model_files(self.folders), *downloads]
+        graphs = host.graph_files(self.folders) if self.graphs else []
+        return [*self.special, *sorted([*host.model_files(self.folders), *graphs]), *downloads]
 
     def problem(self, entry: str) -> str | None:
         """What is wrong with an entry and what to do about it; None if nothing is."""
@@ -127,7 +130,7 @@ class Choices:
         return next((path for path in paths if path is not None), None)
 
 
-RESTORERS = Choices("restorer", ("facerestore_models",), (BUILT_IN,))
+RESTORERS = Choices("restorer", ("facerestore_models",), (BUILT_IN,), graphs=True)
 DETECTORS = Choices(
     "detector",
     ("facedetection_models", "facedetection"),

@@ -1,7 +1,9 @@
 """Fixtures for all tests: small networks, their weight files, and a real photo."""
 
 import importlib.util
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -104,3 +106,52 @@ def legacy_file(published_state: dict[str, torch.Tensor], tmp_path: Path) -> Pat
     prefixed = {f"module.{key}": value for key, value in published_state.items()}
     torch.save(prefixed, path, _use_new_zipfile_serialization=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def write_graph() -> Callable[..., Path]:
+    """Write an ONNX graph: a picture goes through a 3x3 convolution, and a weight is added."""
+
+    def write(
+        path: Path,
+        shape: Sequence[int | str] = (1, 3, 256, 256),
+        *,
+        weight: Sequence[int | str] | None = None,
+        opset: int = 17,
+        dtype: str = "FLOAT",
+        **more: Any,
+    ) -> Path:
+        onnx = pytest.importorskip("onnx")
+        helper, kind = onnx.helper, getattr(onnx.TensorProto, dtype)
+        kernel = torch.randn(3, 3, 3, 3, generator=torch.Generator().manual_seed(3)).numpy() / 9
+        last = shape[-1] == 3
+        nodes = [
+            *([helper.make_node("Transpose", ["input"], ["nchw"], perm=[0, 3, 1, 2])] * last),
+            helper.make_node("Conv", ["nchw" if last else "input", "kernel"], ["a"], pads=[1] * 4),
+            helper.make_node(
+                "Transpose", ["a"], ["b"], perm=[0, 2, 3, 1] if last else [0, 1, 2, 3]
+            ),
+        ]
+        if weight is not None:
+            nodes.append(helper.make_node("Cast", ["weight"], ["added"], to=kind))
+            nodes.append(helper.make_node("Add", ["b", "added"], ["output"]))
+        else:
+            nodes.append(helper.make_node("Identity", ["b"], ["output"]))
+        inputs = [helper.make_tensor_value_info("input", kind, shape)]
+        if weight is not None:
+            inputs.append(helper.make_tensor_value_info("weight", onnx.TensorProto.DOUBLE, weight))
+        outputs = [helper.make_tensor_value_info("output", kind, more.get("output", shape))]
+        kernel = kernel.astype(helper.tensor_dtype_to_np_dtype(kind))
+        graph = helper.make_graph(
+            [*nodes, *more.get("nodes", ())],
+            "restorer",
+            inputs + more.get("inputs", []),
+            more.get("outputs", []) + outputs,
+            [onnx.numpy_helper.from_array(kernel, "kernel"), *more.get("tensors", ())],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        model.ir_version = min(model.ir_version, 10)
+        onnx.save_model(model, path, **more.get("save", {}))
+        return path
+
+    return write

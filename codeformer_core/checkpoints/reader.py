@@ -1,5 +1,7 @@
 """Read a weight file into a flat dict of tensors: safetensors, or PyTorch's own two formats.
 
+Of an ONNX graph, which is more than weights, the shapes are read.
+
 What a file is, is read from its first bytes and not from its name. Nothing in a file is ever run,
 and no more memory is taken than the file has bytes. Where the format allows it, tensors are views
 of the mapped file, so that opening a model costs nothing until its numbers are used.
@@ -16,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError, MissingModelError
+from .onnx_graph import OnnxGraph, read_graph
 from .pickled import RefusedError
 from .preflight import LEGACY_MAGIC, check_archive, check_legacy, refuse
 
@@ -28,6 +31,8 @@ MAX_HEADER_BYTES = 8 << 20
 """Longest safetensors header taken for a model's; CodeFormer's has about 60 kB."""
 WRAPPERS = ("params_ema", "params", "state_dict")
 """Keys under which training code stores the network, best first."""
+ONNX_SECOND = frozenset((0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x72))
+"""Keys of the fields that may come second in an ONNX file."""
 NOT_WEIGHTS = {
     b"<!do": "it is a web page, not weights: the download went to a page about the file",
     b"<htm": "it is a web page, not weights: the download went to a page about the file",
@@ -47,14 +52,16 @@ class WeightFile:
     path: Path = Path("weights")
     """Where it lies."""
     container: str = "memory"
-    """Its format: safetensors, archive or legacy."""
+    """Its format: safetensors, archive, legacy or onnx."""
+    graph: OnnxGraph | None = None
+    """What goes in and out, if it is an ONNX graph; its `state` then has shapes only."""
 
 
 def read_weights(path: str | Path) -> WeightFile:
     """Read the tensors of a weight file.
 
     Args:
-        path: .safetensors, or .pth, .pt, .ckpt of PyTorch.
+        path: .safetensors, or .pth, .pt, .ckpt of PyTorch, or .onnx.
 
     Returns:
         The flat state dict, unwrapped (`params_ema`, `params`, `state_dict`) and without the
@@ -68,6 +75,9 @@ def read_weights(path: str | Path) -> WeightFile:
     path = Path(path)
     container = container_of(path)
     try:
+        if container == "onnx":
+            graph = read_graph(path)
+            return WeightFile(graph.weights, _about(graph), path, container, graph)
         state, metadata = _READERS[container](path)
     except RefusedError as error:
         raise refuse(path, str(error)) from error
@@ -83,7 +93,7 @@ def read_state(path: str | Path) -> tuple[State, Metadata]:
 
 
 def container_of(path: Path) -> str:
-    """Format of a file by its first bytes: "safetensors", "archive" or "legacy".
+    """Format of a file by its first bytes: "safetensors", "archive", "legacy" or "onnx".
 
     Raises:
         MissingModelError: there is no such file.
@@ -104,8 +114,19 @@ def container_of(path: Path) -> str:
         return "legacy"
     if start[8:9] == b"{":
         return "safetensors"
+    if _begins_onnx(start):
+        return "onnx"
     reason = "it is empty" if not start else "it is not a file of weights"
     raise refuse(path, NOT_WEIGHTS.get(start[:4].lower(), reason))
+
+
+def _begins_onnx(start: bytes) -> bool:
+    """Whether bytes begin as ONNX does: the version of the format, then a producer or a graph."""
+    return len(start) > 2 and start[0] == 0x08 and 0 < start[1] < 64 and start[2] in ONNX_SECOND
+
+
+def _about(graph: OnnxGraph) -> Metadata:
+    return {"opset": str(graph.opset), "producer": graph.producer or "not stated"}
 
 
 def _read_safetensors(path: Path) -> tuple[State, Metadata]:

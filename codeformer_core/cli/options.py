@@ -29,8 +29,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         default="builtin",
         metavar="NAME",
         help="builtin, the path of a weight file (CodeFormer; GFPGAN and RestoreFormer with the "
-        "package spandrel), or the name of a downloaded one such as codeformer.pth "
-        "(default: builtin)",
+        "package spandrel; ONNX graphs with onnxruntime), or the name of a downloaded one such as "
+        "codeformer.pth (default: builtin)",
     )
     add_dtype_option(parser)
     add_detector_options(parser)

@@ -43,6 +43,11 @@ def convert(
     if target.exists() and not overwrite:
         raise CheckpointError(f"{target}: exists already; choose another name or overwrite it")
     file = read_weights(source)
+    if file.graph is not None:
+        raise CheckpointError(
+            f"{source.name}: is an ONNX graph, which is a network and not only its weights: it "
+            "runs as it is and cannot be converted"
+        )
     described = _described(file)
     state = file.state if dtype is None else _rounded(file.state, dtype, source)
     return write_state(target, state, {**file.metadata, **described})

@@ -15,6 +15,7 @@ CONTAINERS = {
     "safetensors": "safetensors",
     "archive": "PyTorch zip archive",
     "legacy": "PyTorch before 1.6",
+    "onnx": "ONNX graph",
 }
 """Names of the formats before a person."""
 MAX_METADATA = 50
@@ -64,7 +65,7 @@ def describe(path: str | Path) -> FileReport:
     """Read a weight file and say what it is and whether it can be used.
 
     Args:
-        path: .safetensors or .pth.
+        path: .safetensors, .pth or .onnx.
 
     Raises:
         MissingModelError: there is no such file.

@@ -23,7 +23,7 @@ from ..faces.detection import retinaface
 from ..networks import CodeFormerConfig, VQGANConfig
 from ..networks.layers import Operations
 from ..runtime import check_device
-from . import layout, spandrel_restorer
+from . import layout, onnx_restorer, spandrel_restorer
 from .build import NETWORK_DTYPES, build_codeformer, build_vqgan, check_complete
 from .empty import build_empty
 
@@ -55,6 +55,8 @@ class ModelKind:
     """Makes of a file what the role says; None if nothing here does."""
     config: Callable[[WeightFile], Config] | None = None
     """Reads the sizes, for the networks of this library."""
+    check: Callable[[WeightFile], None] | None = None
+    """Raises a CheckpointError if a file is not what it looks like, where `config` says nothing."""
     elsewhere: str = ""
     """Where it belongs, as one sentence, if it has no role."""
 
@@ -65,6 +67,14 @@ class ModelKind:
 
 
 KINDS: tuple[ModelKind, ...] = (
+    ModelKind(
+        "onnx",
+        "a face restorer as an ONNX graph",
+        onnx_restorer.is_graph,
+        "restorer",
+        onnx_restorer.build_onnx,
+        check=onnx_restorer.check_graph,
+    ),
     ModelKind(
         "codeformer",
         "a CodeFormer",
@@ -222,8 +232,12 @@ def check_whole(file: WeightFile, kind: ModelKind, config: Config | None) -> Non
     """Check that a file has all tensors of a network of this library and no other.
 
     Raises:
-        CheckpointError: tensors are missing, left over or of another shape.
+        CheckpointError: tensors are missing, left over or of another shape, or it is an ONNX graph
+            that does something else.
     """
+    if kind.check is not None:
+        with _misfits(kind, file):
+            kind.check(file)
     if config is not None:
         with _misfits(kind, file):
             check_complete(build_empty(config), from_published(file.state))

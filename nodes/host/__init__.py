@@ -3,6 +3,7 @@
 from .folders import (
     download_folder,
     find_model,
+    graph_files,
     model_files,
     model_folders,
     preview_file,
@@ -23,6 +24,7 @@ __all__ = [
     "download_folder",
     "file_of",
     "find_model",
+    "graph_files",
     "model_files",
     "model_folders",
     "network_dtype",

@@ -19,6 +19,8 @@ FOLDERS = {
 
 EXTENSIONS = frozenset({".safetensors", ".sft", ".pth", ".pt", ".ckpt"})
 """Weight files we list."""
+GRAPH = ".onnx"
+"""Graphs, which the lists of the restorers have too."""
 
 
 def register_folders() -> None:
@@ -36,6 +38,16 @@ def model_files(keys: Iterable[str]) -> list[str]:
     """Weight files below the folders of these keys, as names relative to them, without repeats."""
     names = {name for key in keys for name in folder_paths.get_filename_list(key)}
     return sorted(name for name in names if Path(name).suffix.lower() in EXTENSIONS)
+
+
+def graph_files(keys: Iterable[str]) -> list[str]:
+    """ONNX graphs there; the host lists them only if who named a folder first has said so."""
+    found = (folder_paths.recursive_search(str(folder), [".git"])[0] for folder in _there(keys))
+    return sorted({name for names in found for name in names if name.lower().endswith(GRAPH)})
+
+
+def _there(keys: Iterable[str]) -> list[Path]:
+    return [folder for folder in model_folders(keys) if folder.is_dir()]
 
 
 def find_model(keys: Iterable[str], name: str) -> Path | None:

@@ -8,6 +8,7 @@ import comfy.cli_args
 import comfy.model_management as memory
 import comfy.model_patcher
 import comfy.ops
+import comfy.patcher_extension
 import torch
 from torch import Tensor
 
@@ -86,7 +87,21 @@ def _new_patcher(network: torch.nn.Module) -> comfy.model_patcher.ModelPatcher:
         archive_dtypes(network)
     newest = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     make = newest if casts(network) else comfy.model_patcher.ModelPatcher
-    return make(network, load_device=memory.get_torch_device(), offload_device=offload_device())
+    patcher = make(
+        network,
+        load_device=memory.get_torch_device(),
+        offload_device=offload_device(),
+        size=getattr(network, "weight_bytes", 0),  # of weights that are no tensors of PyTorch's
+    )
+    if hasattr(network, "release"):
+        patcher.add_callback(comfy.patcher_extension.CallbacksMP.ON_DETACH, _release)
+    return patcher
+
+
+def _release(patcher: comfy.model_patcher.ModelPatcher, evicted: bool) -> None:
+    """Give back what a network holds besides its weights; every load detaches it for a moment."""
+    if evicted:
+        patcher.model.release()
 
 
 def operations() -> Any:

@@ -84,6 +84,8 @@ def read_weights(path: Path) -> object:
     from codeformer_core.models.registry import read_config, recognise
 
     file = read_weights(path)
+    if file.graph is not None and path.name == "graph.onnx":
+        assert file.graph.weight_bytes == 24
     size = sum(tensor.numel() * tensor.element_size() for tensor in file.state.values())
     assert size <= 2 * path.stat().st_size
     return read_config(recognise(file), file)

@@ -288,9 +288,37 @@ def weights(folder: Path) -> Samples:
         "code-legacy.pth": samples["legacy.pth"][:15] + pickle.dumps(_Code()),
         "code-archive.pth": with_pickle(samples["archive.pth"], pickle.dumps(_Code())),
         "bomb.pth": _zip_bomb(),
+        **_graphs(),
         "header.safetensors": struct.pack("<Q", 2**40) + b"{" * 100,
         "deep.safetensors": struct.pack("<Q", 100_002) + b'{"' + b"[" * 100_000,
     }  # fmt: skip
+
+
+def _graphs() -> Samples:
+    """ONNX graphs, written by hand: field by field, as the format numbers them."""
+    name, lengths = _field(8, b"a"), b"\x08\x02\x08\x03"  # 2 x 3
+    numbers = _field(9, bytes(24))
+    picture = _field(1, b"x") + _field(
+        2, _field(1, b"\x08\x01" + _field(2, _field(1, b"\x08\x40")))
+    )
+    node = _field(1, b"x") + _field(2, b"y") + _field(4, b"Relu")
+    inner = _field(1, node + _field(5, _field(6, _field(1, node))))
+
+    def whole(tensor: bytes) -> bytes:
+        graph = inner + _field(5, tensor) + _field(11, picture) + _field(12, picture)
+        return b"\x08\x08" + _field(7, graph) + _field(8, b"\x10\x11")
+
+    outside = _field(13, _field(1, b"location") + _field(2, b"../" + WITNESS.encode()))
+    return {
+        "graph.onnx": whole(lengths + b"\x10\x01" + numbers + name),
+        "false.onnx": whole(b"\x08\xff\xff\xff\x7f" + b"\x10\x01" + numbers + name),
+        "outside.onnx": whole(lengths + b"\x10\x01" + outside + b"\x70\x01" + name),
+    }
+
+
+def _field(number: int, body: bytes) -> bytes:
+    assert number < 16 and len(body) < 128
+    return bytes([number << 3 | 2, len(body)]) + body
 
 
 class _Code:
