@@ -46,11 +46,14 @@ def any_of(*layouts: Fits) -> Fits:
 def filled(network: Network, state: State, target: Target) -> Network:
     """Give a network the tensors of a file, strictly, for inference.
 
+    A network on the meta device takes the very tensors, after their shapes were compared.
+
     Raises:
         CheckpointError: they do not fit.
     """
+    is_empty = any(weights.is_meta for weights in network.parameters())
     try:
-        network.load_state_dict(state, strict=True)
+        network.load_state_dict(state, strict=True, assign=is_empty)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"does not fit its network ({reason}); get it again") from error

@@ -19,7 +19,7 @@ from ..checkpoints.names import from_published
 from ..checkpoints.reader import WeightFile, read_weights
 from ..errors import CheckpointError, SettingError
 from ..faces import parsing
-from ..faces.detection import retinaface
+from ..faces.detection import retinaface, yolov5_face
 from ..networks import CodeFormerConfig, VQGANConfig
 from ..networks.layers import Operations
 from ..runtime import check_device
@@ -107,6 +107,13 @@ KINDS: tuple[ModelKind, ...] = (
         )
         for backbone, fits in retinaface.FITS.items()
     ),
+    ModelKind(
+        "yolov5-face",
+        "a YOLOv5 face detector",
+        yolov5_face.FITS,
+        "detector",
+        yolov5_face.build_yolov5_face,
+    ),
     *(
         ModelKind(
             kind,
@@ -138,12 +145,6 @@ KINDS: tuple[ModelKind, ...] = (
         elsewhere="load it with Load Upscale Model and connect it as upscale_model",
     ),
     ModelKind(
-        "yolov5-face",
-        "a YOLOv5 face detector",
-        has_keys("model.0.stem_1."),
-        elsewhere="this library does not run it; choose retinaface_resnet50",
-    ),
-    ModelKind(
         "discriminator",
         "a GAN discriminator",
         has_keys("main.0.weight", "main.2.weight"),
@@ -159,8 +160,8 @@ KINDS: tuple[ModelKind, ...] = (
         "unknown",
         "a network this library does not know",
         has_keys(),
-        elsewhere="choose a file of CodeFormer, GFPGAN, RestoreFormer, RetinaFace, ParseNet or "
-        "BiSeNet",
+        elsewhere="choose a file of CodeFormer, GFPGAN, RestoreFormer, RetinaFace, YOLOv5-face, "
+        "ParseNet or BiSeNet",
     ),
 )
 """Every kind that is recognised; the first that fits counts, and the last fits all."""

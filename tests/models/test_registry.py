@@ -155,7 +155,6 @@ def test_detectors_and_parsers_are_recognised(kind: str) -> None:
         ("restoreformer", ["vqvae.encoder.conv_in.weight", "vqvae.quantize.embedding.weight"]),
         ("esrgan", ["conv_first.weight", "body.0.rdb1.conv1.weight"]),
         ("esrgan", ["model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight"]),
-        ("yolov5-face", ["model.0.stem_1.conv.weight"]),
         ("stable-diffusion", ["model.diffusion_model.input_blocks.0.0.weight"]),
         ("unknown", ["fc.other"]),
     ],

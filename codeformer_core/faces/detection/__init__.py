@@ -2,6 +2,7 @@
 
 from .base import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, FaceDetector
 from .retinaface import RetinaFaceDetector, build_retinaface
+from .yolov5_face import YoloFaceDetector
 from .yunet import YuNetDetector
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "DEFAULT_MIN_SIZE",
     "FaceDetector",
     "RetinaFaceDetector",
+    "YoloFaceDetector",
     "YuNetDetector",
     "build_retinaface",
 ]
