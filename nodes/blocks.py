@@ -14,6 +14,7 @@ from .schema import (
     FacesSocket,
     adain_input,
     adain_setting,
+    auto_fidelity_input,
     detection_inputs,
     detector_input,
     fidelity_input,
@@ -23,6 +24,7 @@ from .schema import (
     part_inputs,
     paste_inputs,
     per_face_input,
+    references_input,
     schema,
     upscale_inputs,
 )
@@ -206,6 +208,8 @@ class RestoreFaces(io.ComfyNode):
                 model_input("From Load CodeFormer. Without one: the built-in model."),
                 adain_input(),
                 per_face_input(),
+                auto_fidelity_input(),
+                references_input(),
             ],
             outputs=[
                 io.Image.Output(
@@ -224,16 +228,17 @@ class RestoreFaces(io.ComfyNode):
         model: Restorer | None = None,
         adain: str = "automatic",
         per_face: str = "",
+        auto_fidelity: bool = False,
+        references: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         """Restore."""
         from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import try_restore_crops
-        from ..codeformer_core.pipeline.codes import parse_fidelities
 
         result = try_restore_crops(
             shared.restorer_or_default(model),
             as_images(crops)[..., :3],
-            parse_fidelities(per_face) or fidelity,
+            shared.fidelity_choice(auto_fidelity, fidelity, per_face, references),
             adain=adain_setting(adain),
             keep_gray=True,
             runtime=host.HostRuntime(),

@@ -13,9 +13,11 @@ from .schema import (
     FaceCodesSocket,
     adain_input,
     adain_setting,
+    auto_fidelity_input,
     fidelity_input,
     model_input,
     per_face_input,
+    references_input,
     schema,
 )
 
@@ -74,6 +76,8 @@ class DecodeFaces(io.ComfyNode):
                 fidelity_input(),
                 per_face_input(),
                 adain_input(),
+                auto_fidelity_input(),
+                references_input(),
             ],
             outputs=[
                 io.Image.Output(
@@ -91,13 +95,15 @@ class DecodeFaces(io.ComfyNode):
         fidelity: float | Sequence[float],
         per_face: str = "",
         adain: str = "automatic",
+        auto_fidelity: bool = False,
+        references: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         """Decode."""
-        from ..codeformer_core.pipeline.codes import decode_crops, parse_fidelities
+        from ..codeformer_core.pipeline.codes import decode_crops
 
         result = decode_crops(
             codes,
-            parse_fidelities(per_face) or fidelity,
+            shared.fidelity_choice(auto_fidelity, fidelity, per_face, references),
             adain=adain_setting(adain),
             keep_gray=True,
             runtime=host.HostRuntime(),

@@ -13,6 +13,7 @@ from .schema import (
     adain_input,
     adain_setting,
     advanced,
+    auto_fidelity_input,
     detection_inputs,
     detector_input,
     fidelity_input,
@@ -23,6 +24,7 @@ from .schema import (
     part_inputs,
     paste_inputs,
     picking_inputs,
+    references_input,
     schema,
     upscale_inputs,
 )
@@ -71,6 +73,8 @@ class RestoreImage(io.ComfyNode):
                     # Last: saved workflows list the values in order.
                     leave_clean_input(),
                 ),
+                auto_fidelity_input(),
+                references_input(),
             ],
             outputs=[
                 io.Image.Output("restored", display_name="image", tooltip="The restored pictures."),
@@ -103,6 +107,8 @@ class RestoreImage(io.ComfyNode):
         leave_clean: bool = True,
         picked: str = "",
         per_face: str = "",
+        auto_fidelity: bool = False,
+        references: torch.Tensor | None = None,
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -110,14 +116,13 @@ class RestoreImage(io.ComfyNode):
         from ..codeformer_core.faces.selection import parse_numbers
         from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import restore_image
-        from ..codeformer_core.pipeline.codes import parse_fidelities
 
         image, enlarge = as_images(image), host.upscaler(upscale_model)
         result = restore_image(
             image,
             shared.restorer_or_default(model),
             shared.detector_or_default(detector) if faces is None else None,
-            fidelity=parse_fidelities(per_face) or fidelity,
+            fidelity=shared.fidelity_choice(auto_fidelity, fidelity, per_face, references),
             faces=faces,
             picked=parse_numbers(picked),
             parser=parser,

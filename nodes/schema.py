@@ -80,6 +80,30 @@ def per_face_input() -> io.String.Input:
     )
 
 
+def auto_fidelity_input() -> io.Boolean.Input:
+    """A fidelity for each face by itself."""
+    return io.Boolean.Input(
+        "auto_fidelity",
+        default=False,
+        optional=True,
+        display_name="automatic fidelity",
+        tooltip="Try several fidelities and take the one that suits each face: as much as keeps "
+        "the person, no more than the damage allows. The node says which. The slider is then "
+        "without effect, numbers in per_face are not.",
+    )
+
+
+def references_input() -> io.Image.Input:
+    """Photos of people who are in the picture."""
+    return io.Image.Input(
+        "references",
+        optional=True,
+        tooltip="Clean photos of people in the picture, one to five of each: automatic fidelity "
+        "then compares their faces with these instead of with the damaged ones. Who is who is "
+        "found by itself.",
+    )
+
+
 def adain_input() -> io.Combo.Input:
     """Statistics matching inside the network."""
     return io.Combo.Input(

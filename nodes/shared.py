@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
@@ -10,9 +10,12 @@ from weakref import WeakValueDictionary
 from . import choices, host
 
 if TYPE_CHECKING:
+    import torch
+
     from ..codeformer_core.faces import FaceDetector, FaceParser
     from ..codeformer_core.metrics import IdentityNetwork, PerceptualDistance
     from ..codeformer_core.models.restorer import Restorer
+    from ..codeformer_core.pipeline.automatic import FidelityChoice
 
 Model = TypeVar("Model")
 
@@ -95,6 +98,39 @@ def identity_network() -> IdentityNetwork:
     from ..codeformer_core.metrics import IdentityNetwork
 
     return _keep("identity", IdentityNetwork)
+
+
+def fidelity_choice(
+    automatic: bool,
+    fidelity: float | Sequence[float],
+    per_face: str,
+    references: torch.Tensor | None = None,
+) -> FidelityChoice:
+    """What the fidelity widgets of a node say.
+
+    Args:
+        automatic: whether it is chosen face by face.
+        fidelity: what all faces get otherwise, or a list.
+        per_face: numbers that come before both; may be empty.
+        references: (B, H, W, 3) photos of people in the pictures.
+
+    Raises:
+        PictureError: a reference photo without a face.
+        SettingError: a list that cannot be read.
+    """
+    from ..codeformer_core.people import known_people
+    from ..codeformer_core.pipeline.automatic import Automatic
+    from ..codeformer_core.pipeline.codes import parse_fidelities
+
+    listed = parse_fidelities(per_face)
+    if listed or not automatic:
+        return listed or fidelity
+    identity = identity_network()
+    if references is None:
+        return Automatic(identity)
+    runtime = host.HostRuntime(previews=False).silent()
+    detector = detector_or_default(None)
+    return Automatic(identity, known_people([references], detector, identity, runtime=runtime))
 
 
 def perceptual_distance() -> PerceptualDistance:

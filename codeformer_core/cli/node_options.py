@@ -1,13 +1,16 @@
 """Options of `codeformer restore` that the nodes in ComfyUI have under the same names."""
 
 import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .options import number_between
+from .options import AUTO, number_between
 
 if TYPE_CHECKING:
     from ..jobs.settings import Settings
+    from ..people import Person
+    from ..pipeline.automatic import FidelityChoice
 
 Value = bool | float | str
 
@@ -62,6 +65,7 @@ OPTIONS = (
     Option("leave_clean", True, "leave faces alone that the model would only soften"),
     Option("picked", "", "numbers of the faces to restore, such as 1,3-5, in every picture"),
     Option("per_face", "", "a fidelity for each of these faces, such as 0.3,1"),
+    Option("auto_fidelity", False, "choose the fidelity of each face, as --fidelity auto does"),
 )
 """Of CodeFormer Restore and, for the search size, of Detect Faces: all but those that say which
 model and detector, which other commands have too."""
@@ -84,8 +88,14 @@ def _kind(option: Option) -> dict[str, Any]:
     return {"choices": option.choices} if option.choices else {"metavar": "LIST"}
 
 
-def settings_from(options: argparse.Namespace) -> "Settings":
+def settings_from(
+    options: argparse.Namespace, people: "Callable[[], Sequence[Person]]" = tuple
+) -> "Settings":
     """What a job needs of the options.
+
+    Args:
+        options: of `codeformer restore`.
+        people: looks at the reference photos, if the fidelity is to be automatic.
 
     Raises:
         SettingError: a list of faces or fidelities cannot be read.
@@ -93,10 +103,9 @@ def settings_from(options: argparse.Namespace) -> "Settings":
     from ..faces import PasteOptions
     from ..faces.selection import parse_numbers
     from ..jobs.settings import Settings
-    from ..pipeline.codes import parse_fidelities
 
     return Settings(
-        fidelity=parse_fidelities(options.per_face) or options.fidelity,
+        fidelity=_fidelity_choice(options, people),
         picked=parse_numbers(options.picked),
         upscale=options.upscale_by,
         confidence=options.confidence,
@@ -119,3 +128,16 @@ def settings_from(options: argparse.Namespace) -> "Settings":
         people=options.people,
         resume=options.resume,
     )
+
+
+def _fidelity_choice(
+    options: argparse.Namespace, people: "Callable[[], Sequence[Person]]"
+) -> "FidelityChoice":
+    from ..metrics import IdentityNetwork
+    from ..pipeline.automatic import Automatic
+    from ..pipeline.codes import parse_fidelities
+
+    listed = parse_fidelities(options.per_face)
+    if listed or not (options.auto_fidelity or options.fidelity == AUTO):
+        return listed or options.fidelity
+    return Automatic(IdentityNetwork(), people())

@@ -15,14 +15,24 @@ Commands = Any
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Options that say what restores the faces and how."""
+AUTO = "auto"
+"""In place of a fidelity: each face gets its own."""
+
+
+def add_model_options(parser: argparse.ArgumentParser, *, automatic: bool = False) -> None:
+    """Options that say what restores the faces and how.
+
+    Args:
+        parser: of the command.
+        automatic: whether the fidelity may be "auto".
+    """
+    or_auto = ", or auto: what suits each face" if automatic else ""
     parser.add_argument(
         "--fidelity",
-        type=number_between(0, 1),
+        type=_fidelity if automatic else number_between(0, 1),
         default=0.5,
         metavar="W",
-        help="0 for the best quality to 1 for the closest likeness (default: 0.5)",
+        help=f"0 for the best quality to 1 for the closest likeness{or_auto} (default: 0.5)",
     )
     parser.add_argument(
         "--model",
@@ -81,6 +91,11 @@ def number_between(low: float, high: float) -> Any:
         return value
 
     return parse
+
+
+def _fidelity(text: str) -> float | str:
+    """Argparse type: a fidelity, or "auto"."""
+    return AUTO if text == AUTO else number_between(0, 1)(text)
 
 
 def load_network(options: argparse.Namespace) -> "Restorer":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..addresses import Place, place
-from ..errors import CodeFormerError, SettingError
+from ..errors import CodeFormerError, PictureError, SettingError
 from .node_options import OPTIONS, add_node_options, settings_from
 from .options import (
     Commands,
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from ..jobs.record import Record
     from ..jobs.report import Report
     from ..jobs.restorer import PictureRestorer
+    from ..people import Person
 
     Outcomes = Generator[Outcome, None, None]
 
 SETTINGS = (
     "fidelity", "model", "dtype", "detector", "parser", "aligned", "quality", "stability", "people",
+    "references",
     *(option.name for option in OPTIONS),
 )  # fmt: skip
 """Options that change results."""
@@ -66,7 +68,7 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         help="folder for the results, or its address; pictures keep their names and their places "
         "in folders",
     )
-    add_model_options(parser)
+    add_model_options(parser, automatic=True)
     parser.add_argument(
         "--parser",
         metavar="NAME",
@@ -79,6 +81,15 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         help="the inputs are aligned square faces: no search; the result has the model's size",
     )
     add_node_options(parser)
+    parser.add_argument(
+        "--references",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="PHOTO",
+        help="clean photos of people in the pictures: --fidelity auto compares their faces with "
+        "these",
+    )
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -214,12 +225,17 @@ def settings_of(options: argparse.Namespace) -> str:
 
     Raises:
         MissingModelError: a model file is not there.
+        PictureError: a reference photo is not there.
     """
     from .. import __version__
 
+    for photo in options.references:
+        if not photo.is_file():
+            raise PictureError(f"{photo}: there is no such reference photo")
+
     values: list[object] = [__version__, *(getattr(options, name) for name in SETTINGS)]
     # What a name stands for changes with an upgrade, a download and the folders looked through.
-    for path in weight_files(options):
+    for path in [*weight_files(options), *options.references]:
         values += [path.stat().st_size, path.stat().st_mtime_ns] if path else [None]
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
@@ -230,15 +246,28 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
     Raises:
         MissingModelError: a model file or a package is not there.
         CheckpointError: a model file is damaged, or of another kind.
+        PictureError: a reference photo that cannot be read, or without a face.
         SettingError: the device cannot be used.
     """
     from ..jobs.restorer import PictureRestorer
 
-    settings = settings_from(options)
+    settings = settings_from(options, partial(_known_people, options))
     if options.aligned:
         return PictureRestorer(load_network(options), None, settings)
     detector, parser = load_face_detector(options), load_face_parser(options)
     return PictureRestorer(load_network(options), detector, settings, parser)
+
+
+def _known_people(options: argparse.Namespace) -> "tuple[Person, ...]":
+    """Those on the reference photos."""
+    from ..images import read_picture
+    from ..metrics import IdentityNetwork
+    from ..people import known_people
+
+    if not options.references:
+        return ()
+    photos = [read_picture(path).pixels for path in options.references]
+    return known_people(photos, load_face_detector(options), IdentityNetwork())
 
 
 def _start(plan: "Plan", record: "Record", options: argparse.Namespace) -> "Outcomes":

@@ -16,8 +16,8 @@ from ..images import (
     write_picture,
 )
 from ..models.restorer import Restorer
-from ..pipeline import restore_crops, restore_image
-from ..pipeline.notes import notes_on, sides_of
+from ..pipeline import restore_image, try_restore_crops
+from ..pipeline.crops import all_finite
 from ..pipeline.upscaling import enlarge
 from ..runtime import Progress, Runtime
 from ..video.names import is_video
@@ -88,17 +88,15 @@ class PictureRestorer:
         return _changed(picture, restored.image), restored.restored, restored.warnings
 
     def _aligned(self, picture: Picture, on_progress: Progress | None) -> Restored:
-        crops = picture.pixels[None]
-        runtime = Runtime(on_progress)
-        settings = self.settings
-        restored = restore_crops(
+        crops, settings, runtime = picture.pixels[None], self.settings, Runtime(on_progress)
+        found = try_restore_crops(
             self.network, crops, settings.fidelity, adain=settings.adain, runtime=runtime
         )
-        restored = enlarge(restored, settings.upscale)[0]
+        restored = enlarge(all_finite(found).crops, settings.upscale)[0]
         if picture.alpha is not None:
             alpha = resize(picture.alpha[None, ..., None], *restored.shape[:2])[0]
             restored = torch.cat([restored, alpha], dim=2)
-        return _changed(picture, restored), 1, notes_on(self.network, sides_of(crops), ())
+        return _changed(picture, restored), 1, found.warnings
 
 
 def _changed(picture: Picture, image: Tensor) -> Picture:

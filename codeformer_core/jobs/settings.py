@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..faces import PasteOptions
-from ..networks import Fidelity
+from ..pipeline.automatic import FidelityChoice
 
 
 @dataclass(frozen=True)
 class Settings:
     """What is asked for."""
 
-    fidelity: Fidelity
-    """0 (quality) to 1 (identity): one number, or one for each picked face."""
+    fidelity: FidelityChoice
+    """0 (quality) to 1 (identity): one number, one for each picked face, or what chooses them."""
     picked: Sequence[int]
     """Numbers of the faces of a picture to restore, from 1; none takes all."""
     upscale: float

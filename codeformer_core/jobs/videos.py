@@ -58,7 +58,10 @@ def _video_settings(settings: Settings) -> "VideoSettings":
     from ..video.steady import Steadiness
 
     if settings.picked or not isinstance(settings.fidelity, int | float):
-        raise SettingError("--picked and --per-face are for pictures; videos take --people")
+        raise SettingError(
+            "--picked, --per-face and --fidelity auto are for pictures; videos take --people and "
+            "one fidelity"
+        )
     steadiness = Steadiness() if settings.stability is None else Steadiness.of(settings.stability)
     return VideoSettings(
         FaceSettings(settings.fidelity, steadiness, settings.paste),

@@ -11,6 +11,7 @@ from ..images import from_network, resize, to_network
 from ..models.restorer import Restorer
 from ..networks import Fidelity
 from ..runtime import Runtime
+from .automatic import Automatic, Generated, PerFace, decoder
 from .clean import clean_faces
 
 
@@ -28,6 +29,8 @@ class Batch:
     """Places, among all faces, of those whose result held NaN or infinity."""
     clean: tuple[int, ...] = ()
     """Places of those that were clean, and not to be made worse."""
+    fidelity: tuple[float, ...] = ()
+    """Of each of its faces, where it was chosen by itself; else empty."""
 
     @property
     def sound(self) -> list[int]:
@@ -44,7 +47,8 @@ class Batch:
 def restored_batches(
     network: Restorer,
     crops: Callable[[slice], Tensor],
-    fidelity: Tensor,
+    fidelity: PerFace,
+    count: int,
     *,
     adain: bool | None = None,
     keep_gray: bool = False,
@@ -56,7 +60,8 @@ def restored_batches(
         network: restores them.
         crops: makes the (n, H, H, 3) crops of some places, RGB in 0..1; resized to the network's
             size if they differ.
-        fidelity: (N,) one for each face.
+        fidelity: one for each face, or what chooses them.
+        count: number of faces.
         adain: match colours in the network; None takes its own setting.
         keep_gray: faces of gray and toned pictures stay so, unless the network gives colour.
         runtime: where the network runs.
@@ -66,19 +71,19 @@ def restored_batches(
     """
     device = runtime.device(network)
 
-    def restore(part: slice, inputs: Tensor) -> Tensor:
+    def restore(part: slice, inputs: Tensor) -> Generated:
         faces = to_network(inputs.clamp(0, 1)).to(device)
-        return network(faces, shortest(fidelity[part]), adain)
+        if isinstance(fidelity, Automatic):
+            return fidelity.choose(inputs, decoder(network, faces, adain), runtime)
+        return Generated(network(faces, shortest(fidelity[part]), adain))
 
-    return finished_batches(
-        network, crops, restore, len(fidelity), keep_gray=keep_gray, runtime=runtime
-    )
+    return finished_batches(network, crops, restore, count, keep_gray=keep_gray, runtime=runtime)
 
 
 def finished_batches(
     network: Restorer,
     crops: Callable[[slice], Tensor],
-    generate: Callable[[slice, Tensor], Tensor],
+    generate: Callable[[slice, Tensor], Generated],
     count: int,
     *,
     keep_gray: bool = False,
@@ -89,7 +94,7 @@ def finished_batches(
     Args:
         network: what `generate` runs.
         crops: as of `restored_batches`.
-        generate: (n, 3, S, S) in -1..1 of places and their (n, S, S, 3) crops.
+        generate: makes faces, of their places and (n, S, S, 3) crops.
         count: number of faces.
         keep_gray: as of `restored_batches`.
         runtime: where the network runs; shows the last face of every batch.
@@ -102,14 +107,15 @@ def finished_batches(
     def finish(part: slice) -> Batch:
         inputs = crops(part)
         resized = resize(inputs.float(), network.size, network.size)
-        outputs = generate(part, resized).to(inputs.device)
+        generated = generate(part, resized)
+        outputs = generated.pictures.to(inputs.device)
         # Before the clamp of `from_network`, which makes a plain 1 of an infinity.
         finite = outputs.isfinite().flatten(1).all(1)
         pictures = torch.where(finite[:, None, None, None], from_network(outputs), resized)
         if keep_gray:
             pictures = match_gray(pictures, inputs)
         failed = (part.start + int(index) for index in (~finite).nonzero())
-        return Batch(part, inputs, pictures, tuple(failed))
+        return Batch(part, inputs, pictures, tuple(failed), fidelity=generated.fidelity)
 
     for _, batch in runtime.batches(network, count, finish, bytes_per_item=network.bytes_per_face):
         runtime.show(batch.crops[-1])

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -10,11 +11,12 @@ from torch import Tensor
 from ..errors import SettingError
 from ..images import resize, to_network
 from ..models.restorer import Restorer
-from ..networks import CodeFormer, FaceCodes, Fidelity, fidelity_per_face
+from ..networks import CodeFormer, FaceCodes
 from ..runtime import Runtime
+from .automatic import Automatic, FidelityChoice, Generated, per_face
 from .batches import finished_batches, shortest
 from .crops import RestoredCrops, check_crops, new_crops
-from .notes import failure_notes, notes_on, sides_of
+from .notes import failure_notes, fidelity_notes, notes_on, sides_of
 
 CodeSource = Literal["transformer", "nearest"]
 """Codes as the transformer predicts them, or those nearest to the latents (paper, figure 3)."""
@@ -74,7 +76,7 @@ def encode_crops(
 
 def decode_crops(
     encoded: EncodedCrops,
-    fidelity: Fidelity = 0.5,
+    fidelity: FidelityChoice = 0.5,
     *,
     adain: bool | None = None,
     keep_gray: bool = False,
@@ -84,7 +86,7 @@ def decode_crops(
 
     Args:
         encoded: what `encode_crops` returned.
-        fidelity: 0 (quality) to 1 (identity), one number or one a face.
+        fidelity: 0 (quality) to 1 (identity), one number or one a face, or an `Automatic`.
         adain: match colours in the network; None takes the variant's own setting.
         keep_gray: faces of gray and toned pictures stay gray or toned, unless the network is to
             colour them.
@@ -99,19 +101,23 @@ def decode_crops(
     """
     runtime = runtime or Runtime()
     network, crops, count = encoded.network, encoded.crops, len(encoded)
-    weights, device = fidelity_per_face(fidelity, count), runtime.device(network)
+    weights, device = per_face(fidelity, count), runtime.device(network)
 
-    def decode(part: slice, _: Tensor) -> Tensor:
+    def decode(part: slice, inputs: Tensor) -> Generated:
         codes = encoded.codes.take(part).to(device)
-        return network.decode(codes, shortest(weights[part]), adain)
+        if isinstance(weights, Automatic):
+            return weights.choose(inputs, partial(network.decode, codes, adain=adain), runtime)
+        return Generated(network.decode(codes, shortest(weights[part]), adain))
 
-    restored, failed = new_crops(crops, network.size), list[int]()
+    restored, failed, chosen = new_crops(crops, network.size), list[int](), list[float]()
     for batch in finished_batches(
         network, crops.__getitem__, decode, count, keep_gray=keep_gray, runtime=runtime
     ):
         restored[batch.part] = batch.crops
         failed += batch.failed
-    return RestoredCrops(restored, tuple(failed), failure_notes(failed, count))
+        chosen += batch.fidelity
+    notes = (*fidelity_notes(chosen), *failure_notes(failed, count))
+    return RestoredCrops(restored, tuple(failed), notes, tuple(chosen))
 
 
 def parse_fidelities(text: str) -> list[float]:

@@ -67,6 +67,7 @@ def colorize(
         network,
         lambda part: as_gray(crops(part)),
         fidelity_per_face(fidelity, count),
+        count,
         adain=adain,
         runtime=runtime,
     )
@@ -75,7 +76,7 @@ def colorize(
     if faces is None:
         return _coloured_crops(network, images, batches)
     painter = Painter(images.clone(), faces, network.size, paste or PasteOptions(), parser)
-    failed, _ = painter.paste_batches(batches, faces, runtime)
+    failed = painter.paste_batches(batches, faces, runtime).failed
     notes = notes_on(network, sides_of(images, faces), failed, variant=VARIANT)
     return PaintedPictures(painter.pictures, painter.mask, notes)
 

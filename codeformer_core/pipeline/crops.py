@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ..errors import PictureError
 from ..models.restorer import Restorer
-from ..networks import Fidelity, fidelity_per_face
 from ..runtime import Runtime
+from .automatic import FidelityChoice, per_face
 from .batches import restored_batches
-from .notes import notes_on, numbered, sides_of
+from .notes import fidelity_notes, notes_on, numbered, sides_of
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class RestoredCrops:
     """Indices of the faces whose result held NaN or infinity."""
     warnings: tuple[str, ...] = ()
     """What the user should know, in the user's words."""
+    fidelity: tuple[float, ...] = ()
+    """Of each face, where it was chosen by itself; else empty."""
 
 
 def restore_crops(
     network: Restorer,
     crops: Tensor,
-    fidelity: Fidelity = 0.5,
+    fidelity: FidelityChoice = 0.5,
     *,
     adain: bool | None = None,
     keep_gray: bool = False,
@@ -40,7 +42,7 @@ def restore_crops(
         network: a CodeFormer or another restorer; crops are brought to its device, results back.
         crops: (N, H, H, 3) RGB in 0..1, aligned to the five-point template; resized to the
             network's own size S if they differ.
-        fidelity: 0 (quality) to 1 (identity), one number or one a face.
+        fidelity: 0 (quality) to 1 (identity), one number or one a face, or an `Automatic`.
         adain: match colours in the network; None takes the variant's own setting.
         keep_gray: faces of gray and toned pictures stay gray or toned, unless the network is to
             colour them.
@@ -58,18 +60,27 @@ def restore_crops(
     restored = try_restore_crops(
         network, crops, fidelity, adain=adain, keep_gray=keep_gray, runtime=runtime
     )
+    return all_finite(restored).crops
+
+
+def all_finite(restored: RestoredCrops) -> RestoredCrops:
+    """Raise unless every face came out.
+
+    Raises:
+        PictureError: one did not.
+    """
     if restored.failed:
         raise PictureError(
             f"the model gave no finite pixels for {numbered(restored.failed)}: check the pictures "
             "for NaN, or load the model as float32"
         )
-    return restored.crops
+    return restored
 
 
 def try_restore_crops(
     network: Restorer,
     crops: Tensor,
-    fidelity: Fidelity = 0.5,
+    fidelity: FidelityChoice = 0.5,
     *,
     adain: bool | None = None,
     keep_gray: bool = False,
@@ -82,17 +93,21 @@ def try_restore_crops(
     check_crops(crops)
     restored = new_crops(crops, network.size)
     failed: list[int] = []
+    chosen: tuple[float, ...] = ()
     for batch in restored_batches(
         network,
         crops.__getitem__,
-        fidelity_per_face(fidelity, len(crops)),
+        per_face(fidelity, len(crops)),
+        len(crops),
         adain=adain,
         keep_gray=keep_gray,
         runtime=runtime or Runtime(),
     ):
         restored[batch.part] = batch.crops
         failed += batch.failed
-    return RestoredCrops(restored, tuple(failed), notes_on(network, sides_of(crops), failed))
+        chosen += batch.fidelity
+    notes = (*fidelity_notes(chosen), *notes_on(network, sides_of(crops), failed))
+    return RestoredCrops(restored, tuple(failed), notes, chosen)
 
 
 def new_crops(crops: Tensor, side: int) -> Tensor:

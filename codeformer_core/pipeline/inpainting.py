@@ -80,6 +80,7 @@ def _fill_crops(
         network,
         lambda part: hide(colours[part], masks[part]),
         fidelity_per_face(fidelity, len(crops)),
+        len(crops),
         adain=adain,
         runtime=runtime,
     ):
@@ -112,6 +113,7 @@ def _fill_pictures(
         network,
         crops_of(hidden, wanted, network.size),
         fidelity_per_face(fidelity, faces.count)[touched],
+        len(touched),
         adain=adain,
         runtime=runtime,
     ):

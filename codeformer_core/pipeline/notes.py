@@ -10,6 +10,8 @@ from ..models.restorer import Restorer
 
 LARGEST_FACE = 1.25
 """A face this many times larger than the model's crops is visibly softened by them."""
+LISTED = 20
+"""Faces whose fidelity a note names."""
 
 
 def notes_on(
@@ -39,6 +41,15 @@ def misfit_notes(faces: Faces) -> tuple[str, ...]:
         f"left alone, because the points of eyes, nose and mouth fit no face: {faces.misfits} of "
         f"{faces.misfits + faces.count} findings",
     )
+
+
+def fidelity_notes(chosen: Sequence[float]) -> tuple[str, ...]:
+    """The fidelity of each face, where it was chosen by itself."""
+    if not chosen:
+        return ()
+    listed = ", ".join(f"{fidelity:g}" for fidelity in chosen[:LISTED])
+    more = f" and {len(chosen) - LISTED} more" if len(chosen) > LISTED else ""
+    return (f"fidelity chosen for each face: {listed}{more}",)
 
 
 def clean_notes(clean: Sequence[int], count: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +29,17 @@ class PaintedPictures:
     """(B, H, W): how much of each pixel is new."""
     warnings: tuple[str, ...] = ()
     """What the user should know, in the user's words."""
+
+
+class Pasted(NamedTuple):
+    """What became of restored faces; places count from 0."""
+
+    failed: tuple[int, ...]
+    """Places of those without finite pixels, which were left alone."""
+    clean: tuple[int, ...]
+    """Places of those that were clean, and left alone."""
+    fidelity: tuple[float, ...]
+    """Of each face, where it was chosen by itself; else empty."""
 
 
 class Painter:
@@ -68,22 +80,18 @@ class Painter:
             share = runtime.share(start / count, min(1.0, part.stop / count))
             self._paste(crops[part], faces.take(range(start, part.stop)), share)
 
-    def paste_batches(
-        self, batches: Iterable[Batch], faces: Faces, runtime: Runtime
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Paste restored `faces`, each batch before the next is made; return those left alone.
-
-        Returns:
-            Places of the failed ones, and of the clean ones.
-        """
+    def paste_batches(self, batches: Iterable[Batch], faces: Faces, runtime: Runtime) -> Pasted:
+        """Paste restored `faces`, each batch before the next is made; say which were left alone."""
         failed: list[int] = []
         clean: list[int] = []
+        fidelity: list[float] = []
         for batch in batches:
             share = runtime.share(batch.part.start / faces.count, batch.part.stop / faces.count)
             self.paste(batch.sound_crops, faces.take(batch.sound), share)
             failed += batch.failed
             clean += batch.clean
-        return tuple(failed), tuple(clean)
+            fidelity += batch.fidelity
+        return Pasted(tuple(failed), tuple(clean), tuple(fidelity))
 
     def _paste(self, crops: Tensor, faces: Faces, runtime: Runtime) -> None:
         masks = None

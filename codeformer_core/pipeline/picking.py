@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from ..faces import Faces
-from ..networks import Fidelity, fidelity_per_face
+from .automatic import Automatic, FidelityChoice, PerFace, per_face
 
 LISTED = 10
 """Missing faces that a note names."""
@@ -18,19 +16,19 @@ class Picked:
 
     places: tuple[int, ...]
     """Of the chosen faces that are there, counted from 0, in order."""
-    fidelity: Tensor
-    """(N,) one for each of them."""
+    fidelity: PerFace
+    """(N,) one for each of them, or what chooses them."""
     warnings: tuple[str, ...] = ()
     """Which are not there."""
 
 
-def pick(faces: Faces, numbers: Sequence[int], fidelity: Fidelity) -> Picked:
+def pick(faces: Faces, numbers: Sequence[int], fidelity: FidelityChoice) -> Picked:
     """Choose faces by the numbers that `draw_faces` gives them.
 
     Args:
         faces: what was found.
         numbers: of the wanted ones, from 1, in any order; none takes all.
-        fidelity: one for all, or one for each of `numbers` in their order.
+        fidelity: one for all, one for each of `numbers` in their order, or what chooses them.
 
     Raises:
         SettingError: a fidelity outside 0..1, or not as many as numbers.
@@ -38,9 +36,10 @@ def pick(faces: Faces, numbers: Sequence[int], fidelity: Fidelity) -> Picked:
     wanted = list(dict.fromkeys(numbers)) or list(range(1, faces.count + 1))
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
     kept = [place for place in order if is_there(wanted[place], faces)]
+    weights = per_face(fidelity, len(wanted))
     return Picked(
         tuple(wanted[place] - 1 for place in kept),
-        fidelity_per_face(fidelity, len(wanted))[kept],
+        weights if isinstance(weights, Automatic) else weights[kept],
         missing_notes(wanted, faces),
     )
 

@@ -17,10 +17,10 @@ from ..faces import (
 from ..faces.crop import check_frames
 from ..images import Pixels, as_images
 from ..models.restorer import Restorer
-from ..networks import Fidelity
 from ..runtime import Runtime
+from .automatic import FidelityChoice
 from .batches import crops_of, leaving_clean, restored_batches
-from .notes import clean_notes, misfit_notes, notes_on, sides_of
+from .notes import clean_notes, fidelity_notes, misfit_notes, notes_on, sides_of
 from .painting import Painter
 from .picking import pick
 from .upscaling import Upscaler, check_upscale, enlarged_copy
@@ -47,6 +47,8 @@ class RestoredImage:
     """How many of these were; the others are named in the warnings."""
     warnings: tuple[str, ...] = ()
     """What the user should know, in the user's words."""
+    fidelity: tuple[float, ...] = ()
+    """Of each picked face, where it was chosen by itself; else empty."""
 
 
 def restore_image(
@@ -54,7 +56,7 @@ def restore_image(
     network: Restorer,
     detector: FaceDetector | None = None,
     *,
-    fidelity: Fidelity = 0.5,
+    fidelity: FidelityChoice = 0.5,
     faces: Faces | None = None,
     picked: Sequence[int] = (),
     parser: FaceParser | None = None,
@@ -77,7 +79,7 @@ def restore_image(
             gray is accepted, and a fourth channel is kept as opacity.
         network: a CodeFormer or another restorer.
         detector: finds the faces; not needed if `faces` are given.
-        fidelity: 0 (quality) to 1 (identity), one number or one a face.
+        fidelity: 0 (quality) to 1 (identity), one number or one a face, or an `Automatic`.
         faces: faces found or chosen before.
         picked: numbers of the faces to restore, from 1 as `draw_faces` numbers them, which the
             fidelities then belong to in this order; one that is not there is named in the
@@ -138,13 +140,14 @@ def restore_image(
         network,
         crops_of(colours, wanted, network.size),
         choice.fidelity,
+        wanted.count,
         adain=adain,
         keep_gray=keep_gray,
         runtime=restoring,
     )
     if leave_clean and upscale == 1:
         batches = leaving_clean(batches)
-    failed, clean = painter.paste_batches(batches, wanted, restoring)
+    pasted = painter.paste_batches(batches, wanted, restoring)
     restoring.report(1, 1)
     single = image.ndim < 4
     return RestoredImage(
@@ -152,13 +155,15 @@ def restore_image(
         mask=painter.mask[0] if single else painter.mask,
         faces=faces,
         picked=choice.places,
-        restored=len(choice.places) - len(failed) - len(clean),
+        restored=len(choice.places) - len(pasted.failed) - len(pasted.clean),
         warnings=(
             *choice.warnings,
             *misfit_notes(faces),
-            *clean_notes(clean, wanted.count),
-            *notes_on(network, sides_of(colours, wanted), failed),
+            *fidelity_notes(pasted.fidelity),
+            *clean_notes(pasted.clean, wanted.count),
+            *notes_on(network, sides_of(colours, wanted), pasted.failed),
         ),
+        fidelity=pasted.fidelity,
     )
 
 

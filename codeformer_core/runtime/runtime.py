@@ -167,6 +167,12 @@ class Runtime:
         part._start, part._stop = self._start + length * start, self._start + length * stop
         return part
 
+    def silent(self) -> Self:
+        """The same runtime for what is done within a step: it tells no progress of its own."""
+        part = copy(self)
+        part._on_progress = None
+        return part
+
     def show(self, picture: Tensor) -> None:
         """Show (H, W, 3) in 0..1, what was made last, beside the progress."""
 

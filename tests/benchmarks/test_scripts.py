@@ -51,6 +51,16 @@ def test_bfloat16_is_judged_on_degraded_faces_at_three_fidelities(rows_of: Run):
     assert all(30 < row["PSNR, dB"] < 80 for row in rows)
 
 
+def test_the_automatic_fidelity_is_measured_and_fitted(rows_of: Run):
+    automatic, *fixed = rows_of("fidelity")
+    assert automatic["fidelity"] == "automatic"
+    assert float(automatic["worse than automatic by"]) == 0
+    assert len(fixed) == 11
+    assert all(0 < row["perceptual"] < 2 and 0 < row["identity"] < 2 for row in fixed)
+    (constants,) = rows_of("fidelity", "--fit")
+    assert len(constants) == 3
+
+
 def test_the_gpu_benchmark_runs_on_any_machine(rows_of: Run):
     first, *rows = rows_of("gpu")
     assert (first["what"], first["type"], first["faces"]) == ("official code", "float32", 1)

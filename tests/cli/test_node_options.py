@@ -12,6 +12,7 @@ from PIL import Image
 
 from codeformer_core.cli import main, restore
 from codeformer_core.cli.node_options import OPTIONS, Option
+from codeformer_core.errors import PictureError
 from codeformer_core.faces import Box, Face, Faces, Landmarks, place
 from codeformer_core.images import read_picture
 
@@ -25,7 +26,7 @@ class TwoFaces:
 
     name = "two faces"
 
-    def detect(self, frames, *, confidence, min_size, search_size, runtime):
+    def detect(self, frames, *, confidence=0.8, min_size=16, search_size=None, runtime=None):
         self.search_size = search_size
         height, width = frames.shape[1:3]
         faces = tuple(self._face(column, height, width) for column in PLACES)
@@ -90,6 +91,22 @@ def test_the_search_size_reaches_the_detector(run, monkeypatch):
     assert detector.search_size is None
     run("--search-size", "1280")
     assert detector.search_size == 1280
+
+
+def test_the_fidelity_can_be_left_to_the_command(run, tmp_path, astronaut):
+    """Both ways to say so; with reference photos the result may be another, and is kept apart."""
+    auto, printed = run("--fidelity", "auto")
+    assert "fidelity chosen for each face: " in printed
+    assert torch.equal(run("--auto-fidelity")[0], auto)
+    photo = tmp_path / "her.png"
+    Image.fromarray((astronaut * 255).byte().numpy()).save(photo)
+    assert "fidelity chosen" in run("--fidelity", "auto", "--references", str(photo))[1]
+    parse = restore.add_parser(argparse.ArgumentParser().add_subparsers()).parse_args
+    plain = ["a.png", "-o", "out", "--fidelity", "auto"]
+    with_her = parse([*plain, "--references", str(photo)])
+    assert restore.settings_of(parse(plain)) != restore.settings_of(with_her)
+    with pytest.raises(PictureError, match="no such reference photo"):
+        restore.settings_of(parse([*plain, "--references", "nobody.png"]))
 
 
 def test_no_opacity_changes_nothing(run, photo):

@@ -350,3 +350,21 @@ def test_a_known_person_is_found(host: SimpleNamespace, astronaut: torch.Tensor)
         host, "MatchPeople", image=pair, references=astronaut[None], faces=matching, person=2
     )
     assert (matching.count, others.count, numbers) == (0, 1, "")
+
+
+def test_the_fidelity_of_each_face_can_be_left_to_the_node(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor, astronaut: torch.Tensor
+) -> None:
+    node = host.nodes["CodeFormerRestoreFaces"]
+    result = node.execute(crops=crops, fidelity=0.3, model=tiny, auto_fidelity=True)
+    (note,) = result.ui["codeformer_notes"]
+    chosen = note.removeprefix("fidelity chosen for each face: ")
+    assert len(chosen.split(", ")) == len(crops)
+    (listed,) = run(host, "RestoreFaces", crops=crops, fidelity=0.3, model=tiny, per_face=chosen)
+    torch.testing.assert_close(result.args[0], listed, atol=1e-5, rtol=0)
+    (codes,) = run(host, "EncodeFaces", crops=crops, model=tiny)
+    references = astronaut[None]
+    (decoded,) = run(
+        host, "DecodeFaces", codes=codes, fidelity=0.3, auto_fidelity=True, references=references
+    )
+    torch.testing.assert_close(decoded, listed, atol=1e-5, rtol=0)
