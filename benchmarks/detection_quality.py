@@ -2,13 +2,21 @@
 
 Every photo is composed: aligned faces on a mottled ground, at known places, of one size, turned or
 degraded. A face is found where a crop lies on the true one; whatever else is found is false. Photos
-without people tell what is taken for a face.
+without people tell what is taken for a face. Another revision may be searched beside this one, in
+processes of its own.
+
+    python benchmarks/detection_quality.py --faces FOLDER --weights FILE --other CHECKOUT
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +32,14 @@ from codeformer_core import load_detector
 from codeformer_core.degradation import Degradation, degrade
 from codeformer_core.faces import (
     TEMPLATE,
+    Box,
     Face,
-    FaceDetector,
     Faces,
+    Landmarks,
     affine,
     crop_faces,
     paste_faces,
+    place,
     square_mask,
 )
 from codeformer_core.images import as_images, read_picture
@@ -59,7 +69,7 @@ class Scene:
 ALL_OF_IT = Degradation(blur_x=2.0, downsample=2.0, gaussian_noise=10.0, jpeg_quality=30)
 SCENES = (
     *(Scene(f"{size} px", size) for size in (12, 16, 24, 32, 64, 128, 256, 512)),
-    *(Scene(f"up to {turn} degrees", turn=turn) for turn in (15, 30, 45)),
+    *(Scene(f"up to {turn} degrees", turn=turn) for turn in (15, 30, 45, 180)),
     Scene("up to 30 degrees, 24 px", 24.0, 30.0),
     Scene("up to 30 degrees, 256 px", 256.0, 30.0),
     Scene("blur 3 px", degradation=Degradation(blur_x=3.0)),
@@ -71,30 +81,108 @@ SCENES = (
 )
 
 
+SEARCH = """
+import json, sys
+import numpy, torch
+from codeformer_core import load_detector
+detector = load_detector(sys.argv[1])
+print(detector.name, flush=True)
+for line in sys.stdin:
+    photo = torch.from_numpy(numpy.load(line.rstrip()))
+    faces = detector.detect(photo, min_size=0.0)
+    print(json.dumps([face.landmarks.points for face in faces]), flush=True)
+"""
+"""Runs with the code of any revision: paths of photos in, landmarks out."""
+
+
+class Searcher:
+    """A detector of a revision, in a process of its own."""
+
+    def __init__(self, checkout: Path, detector: str) -> None:
+        """Start it."""
+        environment = {**os.environ, "PYTHONPATH": str(checkout.resolve())}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SEARCH, detector],
+            cwd=checkout,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdin and self._process.stdout
+        self._asked, self._answers = self._process.stdin, self._process.stdout
+        self.name = self._answers.readline().strip()
+
+    def detect(self, photo: Tensor) -> Faces:
+        """Search a photo, (1, H, W, 3)."""
+        height, width = photo.shape[1:3]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "photo.npy"
+            np.save(path, photo.numpy())
+            print(path, file=self._asked, flush=True)
+            found = [Landmarks(*points) for points in json.loads(self._answers.readline())]
+        faces = (Face(_box(each), 1.0, each, place(each, 512, height, width)) for each in found)
+        return Faces((tuple(faces),), height, width)
+
+    def close(self) -> None:
+        """End it."""
+        self._asked.close()
+        self._process.wait()
+
+
 def main() -> None:
     """Measure and report."""
     options = parser(__doc__)
     options.add_argument("--weights", type=Path, help="file of another detector")
     options.add_argument("--faces", type=Path, help="folder with aligned faces")
     options.add_argument("--people", type=int, default=120, help="faces of every kind of photo")
+    options.add_argument("--other", type=Path, help="checkout of another revision, searched too")
     arguments = options.parse_args()
     scenes, people = SCENES, arguments.people
     if arguments.quick:
         scenes, people = (Scene("64 px"), Scene("256 px, turned", 256.0, 30.0)), 2
     crops = aligned_faces(arguments.faces)
     rows: list[Row] = []
-    for name, detector in detectors(arguments.weights).items():
-        rows += [{"detector": name} | searched(detector, s, crops, people) for s in scenes]
-        rows.append({"detector": name, "photos": "nobody", "false": false_finds(detector)})
+    searchers = detectors(arguments.weights, arguments.other)
+    for scene in scenes:
+        made = list(photos(scene, crops, people))
+        for name, detector in searchers.items():
+            rows.append({"detector": name, "photos": scene.name} | searched(detector, made))
+    empty = list(photos_of_nobody())
+    for name, detector in searchers.items():
+        false = sum(detector.detect(photo).count for photo in empty)
+        rows.append({"detector": name, "photos": "nobody", "false": false})
+        detector.close()
+    rows.sort(key=lambda row: list(searchers).index(row["detector"]))
     report("Faces found", rows, arguments.out)
+    report("Found, missed, false", side_by_side(rows))
 
 
-def detectors(weights: Path | None) -> dict[str, FaceDetector]:
-    """The detectors at hand, by name."""
-    found = [load_detector("yunet")]
-    if weights is not None:
-        found.append(load_detector(weights))
-    return {detector.name: detector for detector in found}
+def detectors(weights: Path | None, other: Path | None) -> dict[str, Searcher]:
+    """The detectors at hand, by name: a revision's default, and what the weights are."""
+    here, found = Path(__file__).parent.parent, {}
+    checkouts = [here] if other is None else [here, other]
+    # "auto" is the one that needs no file, as long as no model folder holds another.
+    names = ["auto"] if weights is None else ["auto", str(weights.resolve())]
+    for checkout, name in itertools.product(checkouts, names):
+        searcher = Searcher(checkout, name)
+        where = "" if checkout == here else f" of {checkout.name}"
+        found[searcher.name + where] = searcher
+    return found
+
+
+def side_by_side(rows: list[Row]) -> list[Row]:
+    """One row a kind of photo, one column a detector: found, missed and false."""
+    kinds = dict.fromkeys(row["photos"] for row in rows)
+    return [
+        {"photos": kind}
+        | {
+            row["detector"]: f"{row.get('found', 0)}, {row.get('missed', 0)}, {row['false']}"
+            for row in rows
+            if row["photos"] == kind
+        }
+        for kind in kinds
+    ]
 
 
 def aligned_faces(folder: Path | None) -> list[Tensor]:
@@ -105,20 +193,21 @@ def aligned_faces(folder: Path | None) -> list[Tensor]:
     return [*crop_faces(photo, load_detector("yunet").detect(photo), 512)]
 
 
-def searched(detector: FaceDetector, scene: Scene, crops: list[Tensor], people: int) -> Row:
+def searched(detector: Searcher, photos: list[tuple[Tensor, list[Face]]]) -> Row:
     """Search all photos of a kind."""
     off: list[float] = []
-    false = 0
-    for photo, truth in photos(scene, crops, people):
-        found = detector.detect(photo[None], min_size=0.0)
+    people = false = 0
+    for photo, truth in photos:
+        found = detector.detect(photo[None])
         distances = of_those_found(found, truth)
         off += distances
         false += found.count - len(distances)
+        people += len(truth)
     shares = [100 * distance / EYES for distance in off] or [math.nan]
     return {
-        "photos": scene.name,
         "people": people,
         "found": len(off),
+        "missed": people - len(off),
         "false": false,
         "off by, % of the eyes' distance": float(np.median(shares)),
         "a tenth by": float(np.percentile(shares, 90)),
@@ -177,17 +266,20 @@ def of_those_found(found: Faces, truth: list[Face]) -> list[float]:
     return distances
 
 
-def false_finds(detector: FaceDetector) -> int:
-    """Count what is taken for a face in photos without people, as they are and degraded."""
+def photos_of_nobody() -> Iterator[Tensor]:
+    """Photos without people, (1, H, W, 3), as they are and degraded."""
     from skimage import data
 
-    count = 0
     for name in TEXTURES.split():
-        photo = as_images(np.asarray(getattr(data, name)()))[..., :3]
-        photo = photo.expand(-1, -1, -1, 3)
-        for picture in (photo, degrade(photo, ALL_OF_IT, 0)):
-            count += detector.detect(picture, min_size=0.0).count
-    return count
+        photo = as_images(np.asarray(getattr(data, name)()))[..., :3].expand(-1, -1, -1, 3)
+        yield photo.contiguous()
+        yield degrade(photo, ALL_OF_IT, 0)
+
+
+def _box(landmarks: Landmarks) -> Box:
+    """The box of the points, which says nothing of the face's size."""
+    across, down = zip(*landmarks.points, strict=True)
+    return Box(min(across), min(down), max(across), max(down))
 
 
 def _distance(face: Face, truth: Face) -> float:

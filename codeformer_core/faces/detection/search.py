@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import torch
@@ -25,10 +26,10 @@ from .base import (
 from .judge import (
     TURNED_SCORE,
     centre,
-    is_better,
     is_doubtful,
     is_face,
     residual,
+    seen_again,
     side,
     without_repeats,
 )
@@ -89,7 +90,7 @@ def search(
     """Find the faces of every frame; arguments and errors as of `FaceDetector.detect`.
 
     Long frames, and searches at a large size, go tile by tile. What was found badly is looked at
-    again in turned copies, and so is a picture in which nothing was found.
+    again, upright and in turned copies, and so is a picture in which nothing was found.
     """
     check_request(frames, confidence, min_size)
     runtime = runtime or Runtime()
@@ -105,7 +106,7 @@ def search(
             ]
     if total <= MOST_TURNED_FRAMES:
         _look_turned(frames, found, plans[0][0], find, runtime.share(1.0, 1.0))
-    _look_again(frames, found, find, runtime.share(1.0, 1.0))
+    found = _look_again(frames, found, find, runtime.share(1.0, 1.0))
     faces = [without_repeats(filter(is_face, findings)) for findings in found]
     return Faces(
         tuple(faces_of_frame(each, height, width, min_size) for each in faces),
@@ -212,9 +213,12 @@ def _look_turned(
             found[window.frame] += [each for each in findings if each.score >= TURNED_SCORE]
 
 
-def _look_again(frames: Tensor, found: list[list[Finding]], find: Find, runtime: Runtime) -> None:
-    """Put what turned copies show better in the place of what was found badly."""
+def _look_again(
+    frames: Tensor, found: list[list[Finding]], find: Find, runtime: Runtime
+) -> list[list[Finding]]:
+    """What is left of what was found, after a second look at what was found badly."""
     height, width = int(frames.shape[1]), int(frames.shape[2])
+    judged: list[list[Finding | None]] = [list(findings) for findings in found]
     for frame, findings in enumerate(found):
         doubtful = sorted(
             (index for index, finding in enumerate(findings) if is_doubtful(finding)),
@@ -223,7 +227,8 @@ def _look_again(frames: Tensor, found: list[list[Finding]], find: Find, runtime:
         for index in doubtful[:MOST_SECOND_LOOKS]:
             window = _around(findings[index], frame, height, width)
             if window is not None:
-                findings[index] = _best_turn(frames, findings[index], window, find, runtime)
+                judged[frame][index] = _second_look(frames, findings[index], window, find, runtime)
+    return [[each for each in findings if each is not None] for findings in judged]
 
 
 def _around(finding: Finding, frame: int, height: int, width: int) -> Window | None:
@@ -239,17 +244,20 @@ def _around(finding: Finding, frame: int, height: int, width: int) -> Window | N
     return Window(frame, left, top, columns, rows, size)
 
 
-def _best_turn(
-    frames: Tensor, upright: Finding, window: Window, find: Find, runtime: Runtime
-) -> Finding:
-    """What was found, or what a turned copy of its window shows better."""
-    best = upright
-    for turns in TURNS:
-        for _, findings in _look(frames, [window._replace(turns=turns)], find, runtime):
-            for finding in findings:
-                if _is_there(finding, upright) and is_better(finding, best):
-                    best = finding
-    return best
+def _second_look(
+    frames: Tensor, finding: Finding, window: Window, find: Find, runtime: Runtime
+) -> Finding | None:
+    """What a finding is, seen in its own window; None if it is nothing."""
+    upright, *turned = (
+        [
+            each
+            for _, findings in _look(frames, [window._replace(turns=turns)], find, runtime)
+            for each in findings
+            if _is_there(each, finding)
+        ]
+        for turns in (0, *TURNS)
+    )
+    return seen_again(finding, upright, list(chain.from_iterable(turned)))
 
 
 def _is_there(finding: Finding, upright: Finding) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 from codeformer_core.errors import SettingError
 from codeformer_core.faces import TEMPLATE, Box, Landmarks, affine
 from codeformer_core.faces.detection.base import Finding, WorkingCopy, in_picture
-from codeformer_core.faces.detection.judge import is_face, residual, without_repeats
+from codeformer_core.faces.detection.judge import is_face, residual, seen_again, without_repeats
 from codeformer_core.faces.detection.search import (
     MOST_PIXELS,
     OVERLAP,
@@ -56,6 +56,34 @@ def test_points_outside_their_box_are_no_face():
     face = _face(100, 100, 200)
     assert is_face(face)
     assert not is_face(face._replace(box=Box(400, 400, 500, 500)))
+
+
+def test_points_that_fit_badly_are_a_face_only_when_the_score_is_sure():
+    face = _squeezed(_face(0, 0, 200), 0.5)
+    assert 22 < residual(face.landmarks) < 35
+    assert is_face(face._replace(score=0.97))
+    assert not is_face(face._replace(score=0.9))
+
+
+def _scores(*scores: float) -> list[Finding]:
+    return [_face(0, 0, 200, score) for score in scores]
+
+
+@pytest.mark.parametrize(
+    ("found", "upright", "turned", "judged"),
+    [
+        pytest.param(0.935, [0.949], [0.967, 0.979, 0.925], 0.979, id="a turned head"),
+        pytest.param(0.92, [0.975], [0.959], 0.92, id="an upright face, badly seen"),
+        pytest.param(0.90, [], [0.92], 0.90, id="turned it is no surer"),
+        pytest.param(0.96, [], [0.963], 0.96, id="turned it is hardly better"),
+        pytest.param(0.97, [], [], 0.97, id="sure from the first"),
+        pytest.param(0.82, [], [], None, id="not found again"),
+    ],
+)
+def test_a_second_look_judges_what_was_found_badly(found, upright, turned, judged):
+    (finding,) = _scores(found)
+    result = seen_again(finding, _scores(*upright), _scores(*turned))
+    assert (result and result.score) == judged
 
 
 def test_a_close_up_found_twice_is_one_face():

@@ -17,6 +17,7 @@ from codeformer_core.errors import MissingModelError
 from codeformer_core.faces import TEMPLATE, Face, Landmarks, Placement, YuNetDetector, affine, place
 from codeformer_core.faces.detection import yunet
 from codeformer_core.faces.warp import warp
+from codeformer_core.images import resize
 from codeformer_core.runtime import Runtime
 
 RETINAFACE = Landmarks(
@@ -113,6 +114,16 @@ def test_degraded_faces_are_found_where_they_are(detector, portrait, degradation
     assert crop_error(face.placement, sharp.placement) < 25
 
 
+@pytest.mark.parametrize(("size", "seed"), [(96, 4), (96, 5), (150, 5)])
+def test_an_upright_face_stays_upright_however_badly_it_is_seen(detector, astronaut, size, seed):
+    """Turned copies of these three score higher than the face as it was found."""
+    small = resize(astronaut[None, :300, 70:370], size, size)
+    degradation = Degradation(blur_x=2.0, downsample=2.0, gaussian_noise=10.0, jpeg_quality=30)
+    (clean,) = detector.detect(small)
+    (face,) = detector.detect(degrade(small, degradation, seed))
+    assert crop_error(face.placement, clean.placement) < 90
+
+
 def test_one_face_is_found_once_at_any_search_size(detector, portrait):
     """The close-up, whose parts look like faces to the network at the largest sizes."""
     close = portrait[:, 50:160, 75:180].contiguous()
@@ -124,7 +135,12 @@ def test_one_face_is_found_once_at_any_search_size(detector, portrait):
 def test_two_looks_that_end_at_one_face_are_one_face(detector, astronaut, monkeypatch):
     found = detector._candidates(astronaut)
     beside = found[0]._replace(box=yunet.Box(0.0, 0.0, 20.0, 20.0), score=0.5)
-    monkeypatch.setattr(detector, "_candidates", lambda pixels: [*found, beside])
+    seen = detector._candidates
+    monkeypatch.setattr(
+        detector,
+        "_candidates",
+        lambda pixels: [*found, beside] if pixels.shape == astronaut.shape else seen(pixels),
+    )
     assert detector.detect(astronaut[None]).count == 1
 
 
