@@ -163,18 +163,18 @@ class CropFaces(io.ComfyNode):
     def execute(
         cls,
         image: torch.Tensor,
-        faces: Faces | None = None,
+        faces: Faces | str | None = None,
         size: int = 512,
         model: Restorer | None = None,
     ) -> io.NodeOutput:
-        """Crop."""
+        """Crop; in the place of `faces` a replaced node may name a detector."""
         from ..codeformer_core.faces import crop_faces
         from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline.notes import large_face_notes, sides_of
 
         frames = as_images(image)[..., :3]
-        if faces is None:
-            detector = shared.detector_or_default(None)
+        if faces is None or isinstance(faces, str):
+            detector = shared.detector_or_default(faces)
             faces = detector.detect(frames, runtime=host.HostRuntime())
         notes: tuple[str, ...] = ()
         if model is not None:

@@ -113,11 +113,15 @@ class Choices:
         return " or ".join(map(str, host.model_folders(self.folders)))
 
     def _as_download(self, entry: str) -> KnownFile | None:
-        """The known file an entry offers; its size and licence may have been reworded since."""
+        """The known file an entry offers, or is the short name of.
+
+        Its size and licence may have been reworded since a workflow was saved.
+        """
+        files = self.downloads()
         if not entry.startswith(DOWNLOAD):
-            return None
+            return next((file for file in files if entry in file.aliases), None)
         name = entry.removeprefix(DOWNLOAD).split(" | ")[0]
-        return next((file for file in self.downloads() if file.name == name), None)
+        return next((file for file in files if file.name == name), None)
 
     def _local(self, entry: str) -> Path | None:
         """The file behind an entry, if it is there, under any of its names."""
@@ -149,12 +153,13 @@ def known_downloads() -> list[tuple[Choices, KnownFile]]:
 def best_detector() -> Path | None:
     """Detector weights in the user's folders, also converted ones; the better network first."""
     from ..codeformer_core.models.folders import find_known
+    from ..codeformer_core.models.load import automatic_detectors
 
     folders = host.model_folders(DETECTORS.folders)
     paths = (
         DETECTORS._local(file.name)  # pyright: ignore[reportPrivateUsage]
         or find_known(file, folders)
-        for file in DETECTORS.downloads()
+        for file in automatic_detectors()
     )
     return next((path for path in paths if path is not None), None)
 

@@ -42,7 +42,8 @@ class CodeFormerLoader(_Loader):
             node_id="CodeFormerLoader",
             display_name="Load CodeFormer",
             description="Load a CodeFormer: the built-in model, a file of your own, or a known "
-            "download. Restoration, inpainting and colorization files of any size are recognised.",
+            "download. Restoration, inpainting and colorization files of any size are recognised, "
+            "and face restorers of others, also as ONNX graphs.",
             search_aliases=["face restore model", "codeformer model", "facerestore loader"],
             inputs=[
                 io.Combo.Input(
@@ -77,8 +78,8 @@ class FaceDetectorLoader(_Loader):
         return schema(
             node_id="CodeFormerFaceDetectorLoader",
             display_name="Load Face Detector",
-            description="Load what finds the faces: YuNet (comes with the pack) or RetinaFace "
-            "(files of your own, or a download).",
+            description="Load what finds the faces: YuNet (comes with the pack), RetinaFace or "
+            "YOLOv5-face (files of your own, or a download).",
             search_aliases=["retinaface", "yunet", "face detection model", "dlib"],
             inputs=[
                 io.Combo.Input(

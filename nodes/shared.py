@@ -80,13 +80,17 @@ def restorer_or_default(model: Restorer | None) -> Restorer:
     return model or _keep(choices.BUILT_IN, lambda: restorer(choices.BUILT_IN))
 
 
-def detector_or_default(connected: FaceDetector | None) -> FaceDetector:
+def detector_or_default(connected: FaceDetector | str | None) -> FaceDetector:
     """What is connected, or the best detector that is there.
+
+    Args:
+        connected: also a name, where a prompt of facerestore_cf was replaced (host/legacy.py).
 
     Raises:
         MissingModelError: there is none; the message names the choices.
+        CodeFormerError: a named one cannot be loaded.
     """
-    return connected or _best_detector()
+    return detector(connected) if isinstance(connected, str) else connected or _best_detector()
 
 
 def identity_network() -> IdentityNetwork:

@@ -6,6 +6,7 @@ import { NodeChoice, behind, nextWith } from "./lib/choice.js";
 import { Compare } from "./lib/compare.js";
 import { Download } from "./lib/downloads.js";
 import { bringExamples } from "./lib/examples.js";
+import { hearDetector } from "./lib/forerunners.js";
 import { lastResults, nodeNamed } from "./lib/history.js";
 import { Notes, addNotes } from "./lib/notes.js";
 import {
@@ -215,6 +216,9 @@ const FIDELITY_NODES = new Set([
   "CodeFormerDecodeFaces",
 ]);
 
+/** @type {Record<string, "detector" | "faces">} Where a named detector belongs. */
+const NAMED_DETECTORS = { CodeFormerRestoreImage: "detector", CodeFormerCropFaces: "faces" };
+
 /** @type {any[]} The host's own type knows only the host's ids. */
 const SETTINGS = [
   {
@@ -251,6 +255,7 @@ app.registerExtension({
     // A saved workflow then sets what it saved.
     if (FIDELITY_NODES.has(kind)) setWidget(ours, "fidelity", setting(SETTING.fidelity));
     PANELS[kind]?.(ours);
+    if (kind in NAMED_DETECTORS) hearDetector(ours, NAMED_DETECTORS[kind]);
     if (kind in PANELS) noticePlace(ours);
   },
 

@@ -8,6 +8,7 @@ from .detection import (
     DEFAULT_MIN_SIZE,
     FaceDetector,
     RetinaFaceDetector,
+    YoloFaceDetector,
     YuNetDetector,
     build_retinaface,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Placement",
     "RetinaFaceDetector",
     "Selection",
+    "YoloFaceDetector",
     "YuNetDetector",
     "build_parser",
     "build_retinaface",

@@ -37,6 +37,11 @@ def known_files(role: Role) -> list[KnownFile]:
     return [file for kind in kinds for file in catalogue.KNOWN_FILES if file.kind == kind]
 
 
+def automatic_detectors() -> list[KnownFile]:
+    """The detectors that "auto" looks for: not YOLOv5-face, which nobody measured against YuNet."""
+    return [file for file in known_files("detector") if file.kind.startswith("retinaface")]
+
+
 # -------------------------------------------------------------------------------- restorers
 
 
@@ -230,7 +235,7 @@ def find_detector(name: str | Path | None = AUTO, folders: Sequence[Path] = ()) 
 
 def best_detector(folders: Sequence[Path]) -> Path | None:
     """The best known detector in the folders, also a converted one."""
-    found = (find_known(file, folders) for file in known_files("detector"))
+    found = (find_known(file, folders) for file in automatic_detectors())
     return next((path for path in found if path is not None), None)
 
 

@@ -25,9 +25,10 @@ REPLACEMENTS: tuple[dict[str, Any], ...] = (
         "old_node_id": "FaceRestoreCFWithModel",
         "new_node_id": "CodeFormerRestoreImage",
         "old_widget_ids": ["facedetection", "codeformer_fidelity"],
-        # The detector is the best one there is, without a choice by name.
+        # Of a detector's name: see `shared.detector_or_default`, and web/lib/forerunners.js.
         "input_mapping": [
             {"new_id": "image", "old_id": "image"},
+            {"new_id": "detector", "old_id": "facedetection"},
             {"new_id": "model", "old_id": "facerestore_model"},
             {"new_id": "fidelity", "old_id": "codeformer_fidelity"},
         ],
@@ -37,7 +38,10 @@ REPLACEMENTS: tuple[dict[str, Any], ...] = (
         "old_node_id": "CropFace",
         "new_node_id": "CodeFormerCropFaces",
         "old_widget_ids": ["facedetection"],
-        "input_mapping": [{"new_id": "image", "old_id": "image"}],
+        "input_mapping": [
+            {"new_id": "image", "old_id": "image"},
+            {"new_id": "faces", "old_id": "facedetection"},
+        ],
         "output_mapping": [{"new_idx": 0, "old_idx": 0}],
     },
 )

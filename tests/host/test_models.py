@@ -333,3 +333,43 @@ def test_an_old_file_is_converted_beside_itself_and_never_over_another(
         node.execute(file="gone.pth")
     old.unlink()
     old.with_suffix(".safetensors").unlink()
+
+
+NAMES = ("retinaface_resnet50", "retinaface_mobile0.25", "YOLOv5l", "YOLOv5n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_detectors_of_facerestore_cf_are_files_or_downloads(
+    host: SimpleNamespace, name: str
+) -> None:
+    problem = host.choices.DETECTORS.problem(name)
+    assert "is not on this computer" in problem
+    assert "Press Download" in problem
+
+
+@pytest.mark.parametrize(
+    ("node", "slot"), [("CodeFormerRestoreImage", "detector"), ("CodeFormerCropFaces", "faces")]
+)
+def test_a_replaced_node_uses_the_detector_that_the_old_one_named(
+    host: SimpleNamespace, node: str, slot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yolo, found = host.core("networks.yolo_face"), []
+    config = yolo.YoloFaceConfig(8, (8, 16, 16), (2, 1, 3), True, ((8, 8, 1),) * 4)
+    path = host.base / "models" / "facedetection" / "yolov5n-face.pth"
+    torch.save(yolo.YoloFace(config).state_dict(), path)
+    original = host.core("faces").YoloFaceDetector.detect
+
+    def spy(detector: Any, *args: Any, **more: Any) -> Any:
+        found.append(host.patcher(detector.network))
+        return original(detector, *args, **more)
+
+    monkeypatch.setattr(host.core("faces").YoloFaceDetector, "detect", spy)
+    with torch.inference_mode():
+        inputs = {"image": torch.rand(1, 64, 64, 3), slot: "YOLOv5n"}
+        more = {"fidelity": 0.5} if slot == "detector" else {}
+        host.nodes[node].execute(**inputs, **more)
+    assert len(found) == 1
+    assert found[0] in host.memory.loaded_models(), "under the memory manager"
+    assert host.choices.best_detector() != path, "automatic does not take it"
+    path.unlink()
+    host.memory.unload_all_models()
