@@ -33,6 +33,10 @@ SAME_DOUBTFUL_FACE = 0.45
 """The same, where the points of one of the two fit badly."""
 SAME_SCALE = 2.0
 """Beyond this ratio of sizes they are two all the same: a child before an adult."""
+PART_SCALE = 0.7
+"""A finding smaller than this share of a face, about whose eyes or mouth it is, is none."""
+PART_REACH = 0.22
+"""From the centre of a face to its eyes and mouth, as a share of the aligned square."""
 
 
 def residual(landmarks: Landmarks) -> float:
@@ -86,11 +90,22 @@ def is_face(finding: Finding) -> bool:
     return inside and residual(finding.landmarks) <= largest
 
 
+def same_face(first: Finding, second: Finding) -> bool:
+    """Whether two findings are one face."""
+    smaller, larger = sorted((side(first.landmarks), side(second.landmarks)))
+    if not smaller or larger > SAME_SCALE * smaller:
+        return False
+    apart = math.dist(centre(first.landmarks), centre(second.landmarks))
+    worse = max(residual(first.landmarks), residual(second.landmarks))
+    reach = SAME_FACE if worse <= DOUBTFUL_RESIDUAL else SAME_DOUBTFUL_FACE
+    return apart < reach * larger
+
+
 def without_repeats(findings: Iterable[Finding]) -> list[Finding]:
-    """Each face once, as it was found best."""
+    """Each face once, as it was found best, and no part of a face."""
     kept: list[Finding] = []
     for finding in sorted(findings, key=_goodness, reverse=True):
-        if not any(_same_face(finding, other) for other in kept):
+        if not any(same_face(finding, other) or _is_part(finding, other) for other in kept):
             kept.append(finding)
     return kept
 
@@ -118,11 +133,8 @@ def _goodness(finding: Finding) -> float:
     return finding.score - residual(finding.landmarks) / 100
 
 
-def _same_face(first: Finding, second: Finding) -> bool:
-    smaller, larger = sorted((side(first.landmarks), side(second.landmarks)))
-    if not smaller or larger > SAME_SCALE * smaller:
-        return False
-    apart = math.dist(centre(first.landmarks), centre(second.landmarks))
-    worse = max(residual(first.landmarks), residual(second.landmarks))
-    reach = SAME_FACE if worse <= DOUBTFUL_RESIDUAL else SAME_DOUBTFUL_FACE
-    return apart < reach * larger
+def _is_part(finding: Finding, face: Finding) -> bool:
+    """Whether a finding is what a close-up shows about eyes or mouth of a face found better."""
+    apart = math.dist(centre(finding.landmarks), centre(face.landmarks))
+    whole = side(face.landmarks)
+    return apart < PART_REACH * whole and side(finding.landmarks) < PART_SCALE * whole

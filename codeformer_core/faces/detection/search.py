@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ...errors import SettingError
 from ...runtime import Runtime
@@ -29,6 +30,7 @@ from .judge import (
     is_doubtful,
     is_face,
     residual,
+    same_face,
     seen_again,
     side,
     without_repeats,
@@ -38,6 +40,8 @@ TILE_PIXELS = 4_000_000
 """Working pixels of one window; what has more is searched in tiles."""
 MOST_PIXELS = 40_000_000
 """Working pixels of all tiles of a frame: the cost stays bounded, whatever size is asked for."""
+LARGEST_STEP = 1.5
+"""A search at a size that is so much larger needs another one at the usual size."""
 LARGEST_ENLARGING = 2.0
 """Of tiles: in more there is nothing to see."""
 OVERLAP = 0.25
@@ -52,6 +56,8 @@ SECOND_LOOK_SIDE = 192
 """Working pixels of the window around such a face."""
 SECOND_LOOK_REACH = 1.5
 """Side of that window as a multiple of the face's aligned square."""
+USUAL_SIDE = 640
+"""Working pixels of the shorter side at which large faces are found, if as many are asked for."""
 
 
 class Window(NamedTuple):
@@ -90,7 +96,8 @@ def search(
     """Find the faces of every frame; arguments and errors as of `FaceDetector.detect`.
 
     Long frames, and searches at a large size, go tile by tile. What was found badly is looked at
-    again, upright and in turned copies, and so is a picture in which nothing was found.
+    again, upright and in turned copies, and so is a picture in which nothing was found. A picture
+    that shows less than a face is seen from afar.
     """
     check_request(frames, confidence, min_size)
     runtime = runtime or Runtime()
@@ -107,6 +114,9 @@ def search(
     if total <= MOST_TURNED_FRAMES:
         _look_turned(frames, found, plans[0][0], find, runtime.share(1.0, 1.0))
     found = _look_again(frames, found, find, runtime.share(1.0, 1.0))
+    if total <= MOST_TURNED_FRAMES:
+        afar = _afar(height, width, min(search_size, USUAL_SIDE))
+        _look_from_afar(frames, found, afar, find, runtime.share(1.0, 1.0))
     faces = [without_repeats(filter(is_face, findings)) for findings in found]
     return Faces(
         tuple(faces_of_frame(each, height, width, min_size) for each in faces),
@@ -135,7 +145,11 @@ def windows_of(height: int, width: int, search_size: int) -> list[list[Window]]:
     longest = (TILE_PIXELS**0.5) / scale  # of a tile, in pixels of the frame
     is_long = max(height, width) > LARGEST_ASPECT * min(height, width)
     if not is_long and height * width <= longest**2:
-        return [[Window(0, 0, 0, width, height, working_size(height, width, search_size))]]
+        whole = [
+            [Window(0, 0, 0, width, height, working_size(height, width, side))]
+            for side in (USUAL_SIDE, search_size)
+        ]
+        return whole if search_size >= LARGEST_STEP * USUAL_SIDE else whole[1:]
     rows, columns = (round(min(length, longest)) for length in (height, width))
     size = (max(1, round(rows * scale)), max(1, round(columns * scale)))
     tiles = [
@@ -144,8 +158,8 @@ def windows_of(height: int, width: int, search_size: int) -> list[list[Window]]:
         for left in _starts(width, columns)
     ]
     # The whole frame too: a face may be larger than what the tiles have in common.
-    side = min(search_size, round(TILE_PIXELS**0.5 / LARGEST_ASPECT**0.5))
-    return [[Window(0, 0, 0, width, height, working_size(height, width, side))], tiles]
+    side = working_size(height, width, min(search_size, USUAL_SIDE))
+    return [[Window(0, 0, 0, width, height, side)], tiles]
 
 
 def _starts(length: int, tile: int) -> list[int]:
@@ -170,13 +184,24 @@ def _look(
 
 
 def _copy_of(frames: Tensor, window: Window) -> WorkingCopy:
-    """The working copy of a window, which must lie inside its frame."""
+    """The working copy of a window, which lies inside its frame or has a margin around it."""
     rows = slice(window.top, window.top + window.height)
     columns = slice(window.left, window.left + window.width)
+    if min(window.left, window.top) < 0:
+        return _copy_from_afar(frames, window)
     copy = working_copy(frames[window.frame, rows, columns], window.size)
     to_frame = affine.compose(affine.translation(window.left, window.top), copy.to_picture)
     turned = torch.rot90(copy.pixels, window.turns, (1, 2))
     return WorkingCopy(turned, affine.compose(to_frame, _turn_back(window.size, window.turns)))
+
+
+def _copy_from_afar(frames: Tensor, window: Window) -> WorkingCopy:
+    """The working copy of a whole frame and its margin, which repeats the frame's edges."""
+    rows, columns = window.size
+    across, down = columns // 4, rows // 4
+    copy = working_copy(frames[window.frame], (rows - 2 * down, columns - 2 * across))
+    pixels = functional.pad(copy.pixels[None], (across, across, down, down), mode="replicate")[0]
+    return WorkingCopy(pixels, affine.compose(copy.to_picture, affine.translation(-across, -down)))
 
 
 def _turn_back(size: tuple[int, int], turns: int) -> Affine:
@@ -229,6 +254,31 @@ def _look_again(
             if window is not None:
                 judged[frame][index] = _second_look(frames, findings[index], window, find, runtime)
     return [[each for each in findings if each is not None] for findings in judged]
+
+
+def _afar(height: int, width: int, side: int) -> Window:
+    """A whole frame in the middle of a margin as wide as half of it."""
+    size = working_size(2 * height, 2 * width, side)
+    return Window(0, -(width // 2), -(height // 2), 2 * width, 2 * height, size)
+
+
+def _look_from_afar(
+    frames: Tensor, found: list[list[Finding]], afar: Window, find: Find, runtime: Runtime
+) -> None:
+    """Add faces larger than their frames, in which nothing was found, or a face as large."""
+    shorter = min(int(frames.shape[1]), int(frames.shape[2]))
+    windows = [
+        afar._replace(frame=frame)
+        for frame, findings in enumerate(found)
+        if not findings or max(side(each.landmarks) for each in findings) >= shorter
+    ]
+    for window, findings in _look(frames, windows, find, runtime):
+        known = list(found[window.frame])
+        found[window.frame] += [
+            each
+            for each in findings
+            if side(each.landmarks) >= shorter and not any(same_face(each, k) for k in known)
+        ]
 
 
 def _around(finding: Finding, frame: int, height: int, width: int) -> Window | None:

@@ -53,6 +53,7 @@ def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "is_face", lambda finding: True)
     monkeypatch.setattr(search, "is_doubtful", lambda finding: False)
     monkeypatch.setattr(search, "without_repeats", list)
+    monkeypatch.setattr(search, "_look_from_afar", lambda *arguments: None)
 
 
 def _confidence(reference: nn.Module, image: torch.Tensor, candidates: int) -> float:

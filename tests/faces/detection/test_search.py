@@ -96,7 +96,12 @@ def test_heads_cheek_to_cheek_stay_two():
 
 
 def test_a_child_before_an_adult_stays():
-    assert len(without_repeats([_face(0, 0, 400), _face(150, 180, 150)])) == 2
+    assert len(without_repeats([_face(0, 0, 400), _face(150, 250, 150)])) == 2
+
+
+def test_an_eye_taken_for_a_face_is_part_of_one():
+    whole, eye = _face(0, 0, 400), _face(100, 100, 200, 0.98)
+    assert without_repeats([eye, whole]) == [whole]
 
 
 # -------------------------------------------------------------------------------------- windows
@@ -208,6 +213,24 @@ def test_empty_frames_of_a_clip_are_not_searched_turned():
 def test_a_face_of_a_panorama_is_found_once_where_it_is(x):
     (face,) = _search(_picture(640, 8000, 320, x), _Marks(0, confidence=0.0))
     assert face.box.centre == pytest.approx((x - 0.5, 324.5), abs=6)
+
+
+def test_a_face_larger_than_its_picture_is_seen_from_afar():
+    class CloseUp(_Marks):
+        """Sees a part of a face where it is; the whole one only with something around it."""
+
+        def _findings(self, copy):
+            left, _ = affine.apply(copy.to_picture, (0.0, 0.0))
+            face = _face(-120, -120, 640) if left < -50 else _face(0, 0, 420, 0.98)
+            yield in_picture(face, affine.IDENTITY)
+
+    (face,) = _search(torch.zeros(1, 400, 400, 3), CloseUp(0, confidence=0.0))
+    assert face.landmarks == _face(-120, -120, 640).landmarks
+
+
+@pytest.mark.parametrize(("search_size", "sides"), [(640, [640]), (1280, [640, 1280])])
+def test_a_large_search_finds_large_faces_too(search_size, sides):
+    assert [min(plan[0].size) for plan in windows_of(3000, 3000, search_size)] == sides
 
 
 def test_findings_that_are_no_face_are_counted():

@@ -91,6 +91,7 @@ def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "is_face", lambda finding: True)
     monkeypatch.setattr(search, "is_doubtful", lambda finding: False)
     monkeypatch.setattr(search, "without_repeats", list)
+    monkeypatch.setattr(search, "_look_from_afar", lambda *arguments: None)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
