@@ -221,11 +221,11 @@ def test_a_face_larger_than_its_picture_is_seen_from_afar():
 
         def _findings(self, copy):
             left, _ = affine.apply(copy.to_picture, (0.0, 0.0))
-            face = _face(-120, -120, 640) if left < -50 else _face(0, 0, 420, 0.98)
+            face = _face(-170, -170, 640) if left < -50 else _face(0, 0, 310, 0.98)
             yield in_picture(face, affine.IDENTITY)
 
-    (face,) = _search(torch.zeros(1, 400, 400, 3), CloseUp(0, confidence=0.0))
-    assert face.landmarks == _face(-120, -120, 640).landmarks
+    (face,) = _search(torch.zeros(1, 300, 300, 3), CloseUp(0, confidence=0.0))
+    assert face.landmarks == _face(-170, -170, 640).landmarks
 
 
 @pytest.mark.parametrize(("search_size", "sides"), [(640, [640]), (1280, [640, 1280])])
