@@ -22,6 +22,8 @@ are lost by it, and a third of the ears, flowers and curls that are taken for fa
 SURE_SCORE = 0.95
 """A face found with this score is one. Turned faces are believed from here on: of 250 doubtful
 upright faces, sharp to badly degraded, 2 come out turned; of 840 turned ones 93% upright."""
+DOUBTFUL_SCORE = 0.97
+"""What scores less is looked at again: heads on their heads score up to 0.964 as upright ones."""
 CLEARLY_BETTER = 0.005
 """By which a face must look more like one when it is turned."""
 TURNED_SCORE = 0.9
@@ -56,7 +58,7 @@ def residual(landmarks: Landmarks) -> float:
 
 def is_doubtful(finding: Finding) -> bool:
     """Whether a second look, also at turned copies, is worth it."""
-    return finding.score < SURE_SCORE or residual(finding.landmarks) > DOUBTFUL_RESIDUAL
+    return finding.score < DOUBTFUL_SCORE or residual(finding.landmarks) > DOUBTFUL_RESIDUAL
 
 
 def seen_again(
