@@ -17,7 +17,7 @@ from scenes import placed_faces, published_codeformer, sides
 from side_by_side import Row, parser, report
 
 from codeformer_core.checkpoints import save_network
-from codeformer_core.models import BUILTIN_PATH, load_codeformer
+from codeformer_core.models import find_restorer, load_codeformer
 from codeformer_core.pipeline import restore_image
 from codeformer_core.runtime import Runtime
 
@@ -37,7 +37,7 @@ def main() -> None:
     frames = partial(restored_frames, device=arguments.device)
     jobs: list[Job] = [partial(faces, "builtin", 0.1, count, 8) for count in (1, 16)]
     jobs += [partial(frames, count) for count in (1, 4)]
-    jobs += [partial(loaded, BUILTIN_PATH, arguments.device)]
+    jobs += [partial(loaded, find_restorer("builtin"), arguments.device)]
     if not arguments.quick:
         jobs = [partial(faces, "builtin", 8, count, 8) for count in (1, 8, 64)]
         jobs += [partial(frames, count) for count in (1, 64, 512)]

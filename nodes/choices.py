@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ..codeformer_core.models.registry import Role
 
 BUILT_IN = "built-in"
+"""The model that comes with the pack."""
+BUILT_IN_COLORIZATION = "built-in colorization"
+BUILT_IN_MODELS = {BUILT_IN: "builtin", BUILT_IN_COLORIZATION: "builtin_colorization"}
+"""That and its variant, by the library's names."""
 AUTOMATIC = "automatic"
 OWN_DETECTOR = "yunet"
 """The detector that comes with the pack."""
@@ -134,7 +138,7 @@ class Choices:
         return next((path for path in paths if path is not None), None)
 
 
-RESTORERS = Choices("restorer", ("facerestore_models",), (BUILT_IN,), graphs=True)
+RESTORERS = Choices("restorer", ("facerestore_models",), tuple(BUILT_IN_MODELS), graphs=True)
 DETECTORS = Choices(
     "detector",
     ("facedetection_models", "facedetection"),

@@ -31,10 +31,10 @@ def restorer(entry: str) -> Restorer:
     Raises:
         CodeFormerError: no such file or package, not a restorer, damaged, or a failed download.
     """
-    from ..codeformer_core.models.load import BUILTIN, find_restorer, load_restorer
+    from ..codeformer_core.models.load import find_restorer, load_restorer
 
-    built_in = entry == choices.BUILT_IN
-    path = find_restorer(BUILTIN) if built_in else choices.RESTORERS.path_of(entry)
+    built_in = choices.BUILT_IN_MODELS.get(entry)
+    path = find_restorer(built_in) if built_in else choices.RESTORERS.path_of(entry)
 
     def load() -> Restorer:
         return load_restorer(
@@ -75,9 +75,9 @@ def parser(entry: str) -> FaceParser:
     return _share(path, lambda: load_parser(path, device=device, dtype=dtype))
 
 
-def restorer_or_default(model: Restorer | None) -> Restorer:
-    """What is connected, or the built-in model."""
-    return model or _keep(choices.BUILT_IN, lambda: restorer(choices.BUILT_IN))
+def restorer_or_default(model: Restorer | None, entry: str = choices.BUILT_IN) -> Restorer:
+    """What is connected, or a built-in model."""
+    return model or _keep(entry, lambda: restorer(entry))
 
 
 def detector_or_default(connected: FaceDetector | str | None) -> FaceDetector:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from comfy_api.latest import io
 
-from . import host, shared
+from . import choices, host, shared
 from .schema import (
     FacesSocket,
     adain_input,
@@ -44,7 +44,7 @@ class InpaintFaces(io.ComfyNode):
                     tooltip="White where to fill, one for all or one for each picture; any size.",
                 ),
                 fidelity_input(default=1.0),
-                model_input("An inpainting model. Without one: the built-in model."),
+                model_input("An inpainting model. Without one: the built-in, which only restores."),
                 _faces(),
                 adain_input(),
             ],
@@ -105,7 +105,7 @@ class ColorizeFaces(io.ComfyNode):
                     tooltip="Take only the colours from the model and every detail from the "
                     "picture.",
                 ),
-                model_input("A colorization model. Without one: the built-in model."),
+                model_input("A colorization model. Without one: the built-in one."),
                 _faces(),
                 parser_input(),
                 adain_input(),
@@ -140,7 +140,7 @@ class ColorizeFaces(io.ComfyNode):
         from ..codeformer_core.pipeline import colorize
 
         result = colorize(
-            shared.restorer_or_default(model),
+            shared.restorer_or_default(model, choices.BUILT_IN_COLORIZATION),
             as_images(image),
             fidelity,
             faces=faces,

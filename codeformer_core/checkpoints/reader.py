@@ -8,7 +8,7 @@ of the mapped file, so that opening a model costs nothing until its numbers are 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ WRAPPERS = ("params_ema", "params", "state_dict")
 """Keys under which training code stores the network, best first."""
 ONNX_SECOND = frozenset((0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x72))
 """Keys of the fields that may come second in an ONNX file."""
+REST, REST_PARTS = "rest", "rest_parts"
+"""Metadata keys under which a file names another beside it, which holds what it leaves out, and how
+the names of such tensors begin, apart by spaces; all of them if it does not say."""
 NOT_WEIGHTS = {
     b"<!do": "it is a web page, not weights: the download went to a page about the file",
     b"<htm": "it is a web page, not weights: the download went to a page about the file",
@@ -72,7 +75,11 @@ def read_weights(path: str | Path) -> WeightFile:
         MissingModelError: there is no such file.
         CheckpointError: the file is damaged, holds more than tensors, or is no weight file.
     """
-    path = Path(path)
+    file = _read(Path(path))
+    return _completed(file) if REST in file.metadata else file
+
+
+def _read(path: Path) -> WeightFile:
     container = container_of(path)
     try:
         if container == "onnx":
@@ -84,6 +91,25 @@ def read_weights(path: str | Path) -> WeightFile:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     return WeightFile(_without_prefix(state, "module."), metadata, path, container)
+
+
+def _completed(file: WeightFile) -> WeightFile:
+    """A file with what it shares with another one of its folder.
+
+    Raises:
+        CheckpointError: it names no file of its folder, or one that is not whole itself.
+        MissingModelError: that file is not there.
+    """
+    name = file.metadata[REST]
+    if name != Path(name).name or name == file.path.name:
+        raise refuse(file.path, f"it names {name[:60]!r} as the rest of it")
+    rest = _read(file.path.with_name(name))
+    if REST in rest.metadata:
+        raise refuse(file.path, f"the rest of it, {name}, is not whole either")
+    parts = tuple(file.metadata.get(REST_PARTS, "").split()) or ""
+    shared = {key: each for key, each in rest.state.items() if key.startswith(parts)}
+    described = {k: each for k, each in file.metadata.items() if k not in (REST, REST_PARTS)}
+    return replace(file, state=shared | file.state, metadata=rest.metadata | described)
 
 
 def read_state(path: str | Path) -> tuple[State, Metadata]:

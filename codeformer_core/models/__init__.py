@@ -4,7 +4,9 @@ from .convert import convert
 from .describe import FileReport, describe
 from .load import (
     BUILTIN,
-    BUILTIN_PATH,
+    BUILTIN_FOLDER,
+    BUILTINS,
+    find_restorer,
     load_codeformer,
     load_detector,
     load_network,
@@ -17,12 +19,14 @@ from .registry import KINDS, ModelKind, recognise
 
 __all__ = [
     "BUILTIN",
-    "BUILTIN_PATH",
+    "BUILTINS",
+    "BUILTIN_FOLDER",
     "KINDS",
     "FileReport",
     "ModelKind",
     "convert",
     "describe",
+    "find_restorer",
     "load_codeformer",
     "load_detector",
     "load_network",

@@ -19,10 +19,10 @@ from .restorer import Restorer
 
 log = logging.getLogger("CodeFormer")
 
-BUILTIN = "builtin"
-"""The name of the model that comes with the package."""
-BUILTIN_PATH = Path(__file__).parent.parent / "weights" / "builtin.safetensors"
-"""Where it lies."""
+BUILTIN, BUILTIN_COLORIZATION = BUILTINS = ("builtin", "builtin_colorization")
+"""The names of the models that come with the package."""
+BUILTIN_FOLDER = Path(__file__).parent.parent / "weights"
+"""Where they lie."""
 AUTO = "auto"
 """The name of the best detector that is there."""
 OWN_DETECTOR = "yunet"
@@ -56,7 +56,8 @@ def load_codeformer(
 
     Args:
         path_or_name: a weight file, the name of a known one such as "codeformer.pth", or "builtin"
-            for the model that comes with the package.
+            for the model that comes with the package ("builtin_colorization": its
+            variant that gives colours).
         folders: where known files are looked for; none means `model_folders()`.
         device: where the weights go; "auto" takes the fastest.
         dtype: float32, float16 or bfloat16; None keeps the file's own.
@@ -174,13 +175,12 @@ def find_restorer(name: str | Path, folders: Sequence[Path] = ()) -> Path:
     Raises:
         MissingModelError: there is no such file; the message names the choices.
     """
-    if str(name) != BUILTIN:
-        return find_file(name, folders, [BUILTIN, *_names("restorer")])
-    if not BUILTIN_PATH.exists():
-        raise MissingModelError(
-            f"{BUILTIN_PATH}: the built-in model is missing; install the package again"
-        )
-    return BUILTIN_PATH
+    if str(name) not in BUILTINS:
+        return find_file(name, folders, [*BUILTINS, *_names("restorer")])
+    path = BUILTIN_FOLDER / f"{name}.safetensors"
+    if not path.exists():
+        raise MissingModelError(f"{path}: the built-in model is missing; install the package again")
+    return path
 
 
 # -------------------------------------------------------------------------------- detectors

@@ -12,14 +12,14 @@ ENCODER = "encoder.blocks."
 
 @torch.no_grad()
 def grow(network: CodeFormer, small: Mapping[str, Tensor]) -> list[str]:
-    """Take over what fits of a network of half the size, or a quarter.
+    """Take over what fits of a network of half the size, or a quarter, or of the same.
 
     Levels are counted from the codes outwards: the outer levels of the larger network are new, and
     the stem of the smaller one falls away. Fusions that are new begin as no change at all.
 
     Args:
         network: the larger one, changed in place.
-        small: tensors of the smaller one by our names.
+        small: tensors of the other one by our names.
 
     Returns:
         Names of the tensors that are still new.
@@ -42,7 +42,7 @@ def grow(network: CodeFormer, small: Mapping[str, Tensor]) -> list[str]:
 
 def _counted_inwards(name: str, more: int) -> str:
     """Name of the same tensor in an encoder that has so many blocks more at its outer end."""
-    if not name.startswith(ENCODER):
+    if not more or not name.startswith(ENCODER):
         return name
     block, _, rest = name.removeprefix(ENCODER).partition(".")
     # The stem, which is number 0, has another task in the larger network.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from codeformer_core.checkpoints import read_state
+from codeformer_core.checkpoints import read_state, write_state
 from codeformer_core.errors import CheckpointError, MissingModelError
 
 State = dict[str, torch.Tensor]
@@ -33,6 +33,34 @@ def test_a_wrapped_state_is_unwrapped(wrapper: str, tmp_path: Path) -> None:
     state, metadata = read_state(path)
     assert state.keys() == {"weight"}
     assert metadata == {"iter": "5", "variant": "inpainting"}
+
+
+def test_a_file_is_completed_by_the_one_it_names(tmp_path: Path) -> None:
+    whole = {name: torch.zeros(1) for name in ("encoder.a", "generator.a", "ft_layers.a")}
+    write_state(tmp_path / "whole.safetensors", whole, {"heads": "4", "variant": "restoration"})
+    about = {"rest": "whole.safetensors", "variant": "colorization"}
+    own = {"encoder.a": torch.ones(1)}
+    write_state(tmp_path / "part.safetensors", own, about)
+    state, metadata = read_state(tmp_path / "part.safetensors")
+    assert {name: float(each) for name, each in state.items()} == {
+        "encoder.a": 1.0,
+        "generator.a": 0.0,
+        "ft_layers.a": 0.0,
+    }
+    assert (metadata["heads"], metadata["variant"]) == ("4", "colorization")
+    write_state(tmp_path / "some.safetensors", own, {**about, "rest_parts": "quantize. generator."})
+    assert read_state(tmp_path / "some.safetensors")[0].keys() == {"encoder.a", "generator.a"}
+
+
+@pytest.mark.parametrize("rest", ["../whole.safetensors", "part.safetensors", "other.safetensors"])
+def test_what_completes_a_file_lies_beside_it_and_is_whole(rest: str, tmp_path: Path) -> None:
+    tensors = {"encoder.a": torch.ones(1)}
+    (tmp_path / "in").mkdir()
+    write_state(tmp_path / "whole.safetensors", tensors)
+    write_state(tmp_path / "in" / "part.safetensors", tensors, {"rest": rest})
+    write_state(tmp_path / "in" / "other.safetensors", tensors, {"rest": "part.safetensors"})
+    with pytest.raises(CheckpointError, match="rest of it"):
+        read_state(tmp_path / "in" / "part.safetensors")
 
 
 def test_the_moving_average_wins_over_the_raw_weights(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def replace_weights(path: Path) -> None:
 def test_an_upgrade_of_the_builtin_model_is_another_model(monkeypatch, tmp_path: Path) -> None:
     shipped = tmp_path / "builtin.safetensors"
     shipped.write_bytes(b"weights")
-    monkeypatch.setattr(load, "BUILTIN_PATH", shipped)
+    monkeypatch.setattr(load, "BUILTIN_FOLDER", tmp_path)
     before = digest("--aligned")
     assert digest("--aligned") == before
     replace_weights(shipped)

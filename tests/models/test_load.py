@@ -179,7 +179,7 @@ def test_a_known_file_that_is_not_there_comes_with_its_download(tmp_path: Path) 
 
 
 def test_an_unknown_name_comes_with_the_choices() -> None:
-    with pytest.raises(MissingModelError, match=r"builtin, codeformer\.pth"):
+    with pytest.raises(MissingModelError, match=r"builtin, builtin_colorization, codeformer\.pth"):
         find_restorer("sharper.pth")
 
 
