@@ -92,7 +92,8 @@ def run(options: argparse.Namespace) -> int:
     baseline = None
     if options.autoencoder is not None:
         device = next(network.parameters()).device
-        baseline = NearestNeighbour(load_vqgan(options.autoencoder, device=device))
+        autoencoder = load_vqgan(options.autoencoder, device=device, dtype=network.dtype)
+        baseline = NearestNeighbour(autoencoder)
     measures = measures_that_can_be_had()
     # Asked for: not having it is an error.
     if options.landmarks:

@@ -83,6 +83,8 @@ class RunConfig:
     """First step with the adversarial loss."""
     adversarial_share: float = 0.6
     """Share of its time after which a run that has been given a time has it."""
+    discriminator_lead: float = 0.0
+    """Share of the run before the adversarial loss in which the discriminator learns alone."""
     discriminator_channels: int = 64
     """Channels of the discriminator's first layer."""
     fidelity: float = 1.0
@@ -189,6 +191,7 @@ SHARES = (
     "ema",
     "final_rate",
     "adversarial_share",
+    "discriminator_lead",
     "mild_share",
     "clean_share",
     "full_fidelity_share",

@@ -181,7 +181,7 @@ class Trainer:
         self.optimizer.step()
         self.stage.after_step(self.step)
         self.ema.update()
-        if adversarial:
+        if self.schedule.trains_discriminator(self.step, progress):
             self._train_discriminator(parts, results)
         return results
 

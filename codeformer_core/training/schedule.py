@@ -47,6 +47,16 @@ class Schedule:
         """Whether a step has the adversarial loss."""
         if not self.config.losses.adversarial:
             return False
+        return self._since_adversarial(step, progress) >= 0
+
+    def trains_discriminator(self, step: int, progress: float) -> bool:
+        """Whether the discriminator learns in a step, with an adversarial loss or ahead of it."""
+        if not self.config.losses.adversarial:
+            return False
+        return self._since_adversarial(step, progress) >= -self.config.discriminator_lead
+
+    def _since_adversarial(self, step: int, progress: float) -> float:
+        """Share of the run since the adversarial loss joined, below 0 before."""
         if self.seconds is None:
-            return step >= self.config.adversarial_after
-        return progress >= self.config.adversarial_share
+            return (step - self.config.adversarial_after) / self.config.steps
+        return progress - self.config.adversarial_share

@@ -127,6 +127,14 @@ def test_schedule_follows_the_clock_where_there_is_one(
         rates.append(timed.learning_rate(step, timed.progress(step)) / config.learning_rate)
     assert rates == pytest.approx([0.25, 1.0, 0.55, 0.1])
     assert [timed.is_adversarial(70, progress) for progress in (0.5, 0.6)] == [False, True]
+    assert not timed.trains_discriminator(70, 0.5)
+    ahead = Schedule(replace(config, discriminator_lead=0.2), seconds=20.0)
+    assert [ahead.trains_discriminator(70, each) for each in (0.35, 0.45, 0.7)] == [
+        False,
+        True,
+        True,
+    ]
+    assert not ahead.is_adversarial(70, 0.45)
     assert [timed.is_over(70, progress) for progress in (0.9, 1.0)] == [False, True]
     stepped = Schedule(config)
     assert stepped.progress(5) == 0.5
