@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,10 +34,10 @@ from codeformer_core.images import from_network, read_picture, resize, to_networ
 from codeformer_core.metrics import EVALUATION_BACKBONE, IdentityNetwork, PerceptualDistance
 from codeformer_core.networks import CodeFormer
 from codeformer_core.pipeline.automatic import LADDER, Automatic, best_steps
-from codeformer_core.runtime import Runtime
+from codeformer_core.runtime import Runtime, fastest_dtype
 
 STRENGTHS = {"strong": STAGE_TWO, "mild": STAGE_THREE_MILD}
-FINE = tuple(step / 10 for step in range(11))
+FINE = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The fixed fidelities to compare with; every one of LADDER is among them."""
 SEED = 7
 
@@ -75,7 +76,7 @@ def main() -> None:
 
 def look(arguments: argparse.Namespace) -> Iterator[Seen]:
     """Degrade faces and restore them at all fidelities."""
-    network = load_codeformer(arguments.model)
+    network = load_codeformer(arguments.model, dtype=fastest_dtype("cpu"))
     automatic = Automatic(IdentityNetwork())
     perceptual = PerceptualDistance(EVALUATION_BACKBONE)
     ends = time.monotonic() + 60 * arguments.minutes
@@ -84,6 +85,8 @@ def look(arguments: argparse.Namespace) -> Iterator[Seen]:
         if time.monotonic() > ends:
             break
         strength = [*STRENGTHS][number % 2]
+        if number % 20 == 0:
+            print(f"{number} faces", file=sys.stderr, flush=True)
         with torch.no_grad():
             yield _look(network, automatic, perceptual, clean[None], strength, number)
 
@@ -98,7 +101,7 @@ def _look(
 ) -> Seen:
     degraded = degrade_faces(clean, STRENGTHS[strength], SEED, number)
     codes = network.encode(to_network(degraded))
-    pictures = torch.stack([network.decode(codes, fidelity) for fidelity in FINE])
+    pictures = torch.stack([network.decode(codes, fidelity).float() for fidelity in FINE])
     faces = from_network(pictures[:, 0])
     truth = automatic.identity.embed(clean)
     likeness = automatic.distances(

@@ -67,6 +67,8 @@ NODES: dict[str, dict[str, Any]] = {
     "inpaint": {"type": "CodeFormerInpaintFaces", "size": [300, 190]},
     "colorize": {"type": "CodeFormerColorizeFaces", "size": [300, 340]},
     "convert": {"type": "CodeFormerConvertFile"},
+    "personalize": {"type": "CodeFormerPersonalize", "size": [320, 200]},
+    "apply_person": {"type": "CodeFormerApplyPerson", "size": [320, 180]},
     "clip": {"type": "LoadVideo", "widgets": {"file": "codeformer_clip.mp4"}},
     "restore_video": {"type": "CodeFormerRestoreVideo", "size": [420, 480]},
     "save": {"type": "SaveVideo"},
@@ -87,10 +89,13 @@ paste.image compare.other, detect.faces compare.faces, photo.IMAGE inpaint.image
 hole.MASK inpaint.mask, model.model inpaint.model, clip.VIDEO restore_video.video,
 restore_video.video save.video, clip.VIDEO frames.video, frames.images detect_frames.image,
 frames.images track.image, photo.IMAGE match.image, sharp.IMAGE match.references,
-detect.faces match.faces, detect_frames.faces track.faces, frames.fps track.fps,
+detect.faces match.faces, sharp.IMAGE personalize.photos,
+model.model apply_person.model, detect_frames.faces track.faces, frames.fps track.fps,
 track.faces smooth.faces, frames.fps smooth.fps, smooth.faces select_frames.faces
 """
 """`node.output node.input` of the nodes above."""
+NOT_RUN = ("convert", "personalize", "apply_person")
+"""Nodes that are shown without a result: they want files, or minutes."""
 SHOWN = {
     "crop": "crops",
     "restore": "restored",
@@ -114,6 +119,7 @@ WANTED = (
     "facerestore_models/codeformer_inpainting.pth",
     "facerestore_models/codeformer_colorization.pth",
     "facerestore_models/my_codeformer.pth",
+    "facerestore_adapters/anna.safetensors",
     "upscale_models/RealESRGAN_x2plus.pth",
 )
 """Model files that the loaders and Convert File list here, without their contents."""
@@ -191,9 +197,11 @@ def _take_nodes(desk: Any, names: list[str]) -> None:
         (start, output), (end, slot) = source.split("."), target.rsplit(".", 1)
         links.append([order.index(start), output, order.index(end), slot])
     ids = dict(zip(order, desk.build(entries, links), strict=True))
-    desk.page.evaluate(MUTE, [ids["convert"], True])
+    for key in NOT_RUN:
+        desk.page.evaluate(MUTE, [ids[key], True])
     desk.run()
-    desk.page.evaluate(MUTE, [ids["convert"], False])
+    for key in NOT_RUN:
+        desk.page.evaluate(MUTE, [ids[key], False])
     desk.page.wait_for_timeout(3000)
     for key in wanted:
         beside = ids.get(f"{key} shown")

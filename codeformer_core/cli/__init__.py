@@ -8,9 +8,33 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..messages import describe_error
-from . import convert, demo, download, evaluate, inspect, pack, prepare, restore, train, unpack
+from . import (
+    convert,
+    demo,
+    download,
+    evaluate,
+    inspect,
+    pack,
+    personalize,
+    prepare,
+    restore,
+    train,
+    unpack,
+)
 
-COMMANDS = (demo, restore, inspect, convert, download, prepare, pack, unpack, train, evaluate)
+COMMANDS = (
+    demo,
+    restore,
+    personalize,
+    inspect,
+    convert,
+    download,
+    prepare,
+    pack,
+    unpack,
+    train,
+    evaluate,
+)
 """Each offers `add_parser(commands)`, which sets `run`; heavy imports wait until it runs."""
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130

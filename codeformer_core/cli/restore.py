@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..addresses import Place, place
-from ..errors import CodeFormerError, PictureError, SettingError
+from ..errors import CodeFormerError, MissingModelError, SettingError
 from .node_options import OPTIONS, add_node_options, settings_from
 from .options import (
     Commands,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..jobs.record import Record
     from ..jobs.report import Report
     from ..jobs.restorer import PictureRestorer
+    from ..models.restorer import Restorer
     from ..people import Person
 
     Outcomes = Generator[Outcome, None, None]
@@ -89,6 +90,22 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         metavar="PHOTO",
         help="clean photos of people in the pictures: --fidelity auto compares their faces with "
         "these",
+    )
+    parser.add_argument(
+        "--person",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="ADAPTER",
+        help="a person that the model shall know, from codeformer personalize; of several each "
+        "face gets the one it looks like",
+    )
+    parser.add_argument(
+        "--person-strength",
+        type=number_between(0, 1),
+        default=1.0,
+        metavar="0..1",
+        help="of --person (default: 1)",
     )
     parser.add_argument(
         "--format",
@@ -224,18 +241,17 @@ def settings_of(options: argparse.Namespace) -> str:
     """All that changes results, as a digest: options, the model files' age and size, this version.
 
     Raises:
-        MissingModelError: a model file is not there.
-        PictureError: a reference photo is not there.
+        MissingModelError: a model file, an adapter or a reference photo is not there.
     """
     from .. import __version__
 
-    for photo in options.references:
-        if not photo.is_file():
-            raise PictureError(f"{photo}: there is no such reference photo")
+    for file in (*options.references, *options.person):
+        if not file.is_file():
+            raise MissingModelError(f"{file}: there is no such file")
 
     values: list[object] = [__version__, *(getattr(options, name) for name in SETTINGS)]
     # What a name stands for changes with an upgrade, a download and the folders looked through.
-    for path in [*weight_files(options), *options.references]:
+    for path in [*weight_files(options), *options.references, *options.person]:
         values += [path.stat().st_size, path.stat().st_mtime_ns] if path else [None]
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
@@ -252,10 +268,23 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
     from ..jobs.restorer import PictureRestorer
 
     settings = settings_from(options, partial(_known_people, options))
+    network = _with_people(load_network(options), options)
     if options.aligned:
-        return PictureRestorer(load_network(options), None, settings)
+        return PictureRestorer(network, None, settings)
     detector, parser = load_face_detector(options), load_face_parser(options)
-    return PictureRestorer(load_network(options), detector, settings, parser)
+    return PictureRestorer(network, detector, settings, parser)
+
+
+def _with_people(network: "Restorer", options: argparse.Namespace) -> "Restorer":
+    """The network, which knows the people of the adapters."""
+    from ..people.adapters import read_adapter
+    from ..people.restorer import with_person
+
+    several = len(options.person) > 1
+    for path in options.person:
+        adapter = read_adapter(path)
+        network = with_person(network, adapter, options.person_strength, by_likeness=several)
+    return network
 
 
 def _known_people(options: argparse.Namespace) -> "tuple[Person, ...]":

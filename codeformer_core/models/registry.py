@@ -157,6 +157,12 @@ KINDS: tuple[ModelKind, ...] = (
         elsewhere="load it with Load Checkpoint; CodeFormer comes after VAE Decode",
     ),
     ModelKind(
+        "personal-adapter",
+        "a personal adapter",
+        has_keys("adapter.", "base.sample"),
+        elsewhere="use it with Apply Person or --person, on the model it was made for",
+    ),
+    ModelKind(
         "unknown",
         "a network this library does not know",
         has_keys(),

@@ -59,21 +59,48 @@ def known_people(
         OutOfMemoryError: there is no room even for one picture.
         PictureError: a photo without a face.
     """
-    runtime = runtime or Runtime()
-    frames = [frame for photo in photos for frame in as_images(photo)[..., :3]]
-    if not frames:
-        return ()
-    part = SEARCH_SHARE / len(frames)
-    crops = torch.stack(
-        [
-            reference_crop(
-                frame, detector, place + 1, runtime.share(part * place, part * (place + 1))
-            )
-            for place, frame in enumerate(frames)
-        ]
-    )
-    descriptors = describe_crops(crops, identity, runtime=runtime.share(SEARCH_SHARE, 1))
+    crops, descriptors = _described(photos, detector, identity, runtime or Runtime())
     return tuple(Person(crops[places], descriptors[places]) for places in _grouped(descriptors))
+
+
+def known_person(
+    photos: Sequence[Pixels],
+    detector: FaceDetector,
+    identity: IdentityNetwork,
+    *,
+    runtime: Runtime | None = None,
+) -> Person:
+    """Learn what one person looks like; arguments as of `known_people`.
+
+    Raises:
+        OutOfMemoryError: there is no room even for one picture.
+        PictureError: no photo, a photo without a face, or photos of several people.
+    """
+    crops, descriptors = _described(photos, detector, identity, runtime or Runtime())
+    people = sorted(_grouped(descriptors), key=len, reverse=True)
+    if not people:
+        raise PictureError("there is no photo of the person")
+    others = sorted(place + 1 for places in people[1:] for place in places)
+    if others:
+        raise PictureError(
+            f"the photos show several people: photo {', '.join(map(str, others))} is not of whom "
+            "most show; leave it out, or take a clearer one"
+        )
+    return Person(crops, descriptors)
+
+
+def _described(
+    photos: Sequence[Pixels], detector: FaceDetector, identity: IdentityNetwork, runtime: Runtime
+) -> tuple[Tensor, Tensor]:
+    """(K, S, S, 3) crops of the photos' largest faces, and their (K, 128) descriptors."""
+    frames = [frame for photo in photos for frame in as_images(photo)[..., :3]]
+    part = SEARCH_SHARE / max(1, len(frames))
+    crops = [
+        reference_crop(frame, detector, place + 1, runtime.share(part * place, part * (place + 1)))
+        for place, frame in enumerate(frames)
+    ]
+    stacked = torch.stack(crops) if crops else torch.zeros(0, CROP_SIZE, CROP_SIZE, 3)
+    return stacked, describe_crops(stacked, identity, runtime=runtime.share(SEARCH_SHARE, 1))
 
 
 def reference_crop(

@@ -14,6 +14,7 @@ FOLDERS = {
     "facerestore_models": "facerestore_models",
     "facedetection_models": "facedetection",
     "facedetection": "facedetection",
+    "facerestore_adapters": "facerestore_adapters",
 }
 """Folder keys that users of other packs already have, and their folder below `models`."""
 

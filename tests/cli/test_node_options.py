@@ -12,7 +12,7 @@ from PIL import Image
 
 from codeformer_core.cli import main, restore
 from codeformer_core.cli.node_options import OPTIONS, Option
-from codeformer_core.errors import PictureError
+from codeformer_core.errors import MissingModelError
 from codeformer_core.faces import Box, Face, Faces, Landmarks, place
 from codeformer_core.images import read_picture
 
@@ -105,7 +105,7 @@ def test_the_fidelity_can_be_left_to_the_command(run, tmp_path, astronaut):
     plain = ["a.png", "-o", "out", "--fidelity", "auto"]
     with_her = parse([*plain, "--references", str(photo)])
     assert restore.settings_of(parse(plain)) != restore.settings_of(with_her)
-    with pytest.raises(PictureError, match="no such reference photo"):
+    with pytest.raises(MissingModelError, match=r"nobody.png: there is no such file"):
         restore.settings_of(parse([*plain, "--references", "nobody.png"]))
 
 

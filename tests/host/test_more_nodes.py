@@ -368,3 +368,39 @@ def test_the_fidelity_of_each_face_can_be_left_to_the_node(
         host, "DecodeFaces", codes=codes, fidelity=0.3, auto_fidelity=True, references=references
     )
     torch.testing.assert_close(decoded, listed, atol=1e-5, rtol=0)
+
+
+def test_a_person_is_learnt_and_applied(
+    host: SimpleNamespace, crops: torch.Tensor, astronaut: torch.Tensor, monkeypatch: Any
+) -> None:
+    """The adapter lands in the host's folder, and the model it was made for takes it."""
+    training = host.core("training.personal").PersonalSettings
+    quick = training(rank=2, steps=1, batch_size=2, looks=1, check_every=1)
+    monkeypatch.setattr(host.core("training.personalize"), "PersonalSettings", lambda: quick)
+    photos = torch.stack([astronaut, astronaut.flip(1), 0.7 * astronaut])
+    name, text = run(host, "Personalize", photos=photos, name="anna", base="built-in")
+    assert name == "anna.safetensors"
+    assert "builtin, 3 photos" in text
+    assert (host.base / "models" / "facerestore_adapters" / name).is_file()
+    (model,) = run(host, "ApplyPerson", adapter=name, strength=1.0)
+    assert run(host, "RestoreFaces", crops=crops, fidelity=0.5, model=model)[0].isfinite().all()
+    (by_likeness,) = run(host, "ApplyPerson", adapter=name, whose="faces like the person's")
+    (plain,) = run(host, "RestoreFaces", crops=crops, fidelity=0.5)
+    (nobody,) = run(host, "RestoreFaces", crops=crops, fidelity=0.5, model=by_likeness)
+    torch.testing.assert_close(nobody, plain)
+
+
+def test_an_adapter_of_another_model_is_refused(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor
+) -> None:
+    adapters = host.core("people.adapters")
+    builtin = host.shared.restorer("built-in")
+    made = adapters.Adapter(
+        {}, adapters.base_sample(builtin), torch.zeros(3, 128), {"base": "builtin"}, "ben"
+    )
+    with pytest.raises(host.core("errors").CheckpointError, match="ben was made for builtin"):
+        made.apply(tiny)
+    node = host.nodes["CodeFormerApplyPerson"]
+    assert "make one with Personalize" in node.validate_inputs("nobody.safetensors")
+    with pytest.raises(host.core("errors").SettingError, match="no name for an adapter"):
+        run(host, "Personalize", photos=torch.zeros(3, 8, 8, 3), name="../anna")

@@ -28,6 +28,8 @@ ONLY_COMMAND = {
     "dtype": "an input of Load CodeFormer",
     "stability": "CodeFormer Restore Video has it",
     "people": "the same",
+    "person": "Apply Person does that",
+    "person_strength": "the same",
     "resume": "the host keeps what is done",
     "cluster": "the host is one process",
     "workers": "the same",

@@ -18,6 +18,8 @@ NODE_IDS = {
     "CodeFormerRestoreVideo",
     "CodeFormerSelectFaces",
     "CodeFormerMatchPeople",
+    "CodeFormerApplyPerson",
+    "CodeFormerPersonalize",
     "CodeFormerTrackFaces",
     "CodeFormerSmoothFaces",
     "CodeFormerEncodeFaces",
