@@ -32,6 +32,7 @@ from .schema import (
 if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceDetector, FaceParser, Faces
     from ..codeformer_core.models.restorer import Restorer
+    from ..codeformer_core.video.frames import SteadyFrames
 
 
 class RestoreImage(io.ComfyNode):
@@ -75,6 +76,16 @@ class RestoreImage(io.ComfyNode):
                 ),
                 auto_fidelity_input(),
                 references_input(),
+                *advanced(
+                    io.Boolean.Input(
+                        "video_frames",
+                        default=False,
+                        optional=True,
+                        tooltip="The pictures are frames of a video, in order: faces are followed "
+                        "and restored steadily. More to set: Track Faces, Smooth Faces and "
+                        "CodeFormer Restore Video.",
+                    )
+                ),
             ],
             outputs=[
                 io.Image.Output("restored", display_name="image", tooltip="The restored pictures."),
@@ -109,6 +120,7 @@ class RestoreImage(io.ComfyNode):
         per_face: str = "",
         auto_fidelity: bool = False,
         references: torch.Tensor | None = None,
+        video_frames: bool = False,
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -134,6 +146,7 @@ class RestoreImage(io.ComfyNode):
             face_upscaler=enlarge if upscale_faces else None,
             adain=adain_setting(adain),
             leave_clean=leave_clean,
+            steady=_steady() if video_frames else None,
             runtime=host.HostRuntime(previews=False),
         )
         shown = previews.shown_frames(result.image, result.faces, set(result.picked), before=image)
@@ -143,3 +156,9 @@ class RestoreImage(io.ComfyNode):
             result.faces.take(result.picked),
             ui={previews.SHOWN: shown} | host.warn(result.warnings),
         )
+
+
+def _steady() -> SteadyFrames:
+    from ..codeformer_core.video.frames import SteadyFrames
+
+    return SteadyFrames(identity=shared.identity_network())

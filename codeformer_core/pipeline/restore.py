@@ -1,7 +1,8 @@
 """Restore the faces of whole pictures: detect, crop, restore, paste back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from ..images import Pixels, as_images
 from ..models.restorer import Restorer
 from ..runtime import Runtime
 from .automatic import FidelityChoice
-from .batches import crops_of, leaving_clean, restored_batches
+from .batches import Batch, crops_of, leaving_clean, restored_batches
 from .notes import clean_notes, fidelity_notes, misfit_notes, notes_on, sides_of
 from .painting import Painter
 from .picking import pick
@@ -51,6 +52,22 @@ class RestoredImage:
     """Of each picked face, where it was chosen by itself; else empty."""
 
 
+class Steady(Protocol):
+    """Makes the faces of consecutive frames steady: `video.frames.SteadyFrames`."""
+
+    def follow(self, faces: Faces, images: Tensor, runtime: Runtime) -> Faces:
+        """The faces of (B, H, W, 3) frames, followed and in steady places."""
+        ...
+
+    def crops(self, images: Tensor, faces: Faces, size: int) -> Callable[[slice], Tensor]:
+        """What gives the crops of some places of these faces, asked for in order."""
+        ...
+
+    def results(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Steady results of these crops' restorations, in the same order."""
+        ...
+
+
 def restore_image(
     image: Pixels,
     network: Restorer,
@@ -70,6 +87,7 @@ def restore_image(
     adain: bool | None = None,
     keep_gray: bool = True,
     leave_clean: bool = False,
+    steady: Steady | None = None,
     runtime: Runtime | None = None,
 ) -> RestoredImage:
     """Restore every face of a picture or a batch of frames.
@@ -98,6 +116,8 @@ def restore_image(
         keep_gray: faces of gray and toned pictures stay gray or toned.
         leave_clean: leave faces alone that are clean and sharper than what the model makes of
             them, while `upscale` is 1; they are named in the warnings.
+            Frames that are made steady are never left alone: one would stand out.
+        steady: makes the faces of consecutive frames steady: `video.frames.SteadyFrames`.
         runtime: where networks run, how many faces at once, and where progress goes.
 
     Returns:
@@ -125,6 +145,8 @@ def restore_image(
             runtime=searching,
         )
     check_frames(colours, faces)
+    if steady is not None:
+        faces = steady.follow(faces, colours, searching.silent())
     choice = pick(faces, picked, fidelity)
     wanted = faces.take(choice.places)
     painter = Painter(
@@ -138,14 +160,16 @@ def restore_image(
     # Batch by batch from the crop to the paste: memory does not grow with the number of faces.
     batches = restored_batches(
         network,
-        crops_of(colours, wanted, network.size),
+        (steady.crops if steady else crops_of)(colours, wanted, network.size),
         choice.fidelity,
         wanted.count,
         adain=adain,
         keep_gray=keep_gray,
         runtime=restoring,
     )
-    if leave_clean and upscale == 1:
+    if steady is not None:
+        batches = steady.results(batches)
+    elif leave_clean and upscale == 1:
         batches = leaving_clean(batches)
     pasted = painter.paste_batches(batches, wanted, restoring)
     restoring.report(1, 1)

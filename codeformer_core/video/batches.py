@@ -53,7 +53,7 @@ def track_batch(
     Raises:
         SettingError: fps is not above 0, or there are not as many frames as in `faces`.
     """
-    times = _times(len(faces), fps)
+    times = frame_times(len(faces), fps)
     if images is not None and len(images) != len(faces):
         raise SettingError(f"{len(images)} frames do not fit faces of {len(faces)} frames")
     tracks = track_faces(_findings(faces), times, _cuts(images))
@@ -83,11 +83,11 @@ def smooth_batch(faces: Faces, fps: float, strength: float = 1.0) -> Faces:
     """
     if not 0 <= strength <= 1:
         raise SettingError(f"strength is {strength}: it must be between 0 and 1")
-    times = _times(len(faces), fps)
+    times = frame_times(len(faces), fps)
     if faces.count and all(face.track is None for face in faces):
         faces = track_batch(faces, fps)
     frames = [list(frame) for frame in faces.frames]
-    for run in _runs(faces):
+    for run in runs_of(faces):
         run_faces = [faces.frames[index][place] for index, place in run]
         numbers = placement_numbers(_points(run_faces))
         weights = np.array([face.score for face in run_faces])
@@ -104,7 +104,12 @@ def _person(numbered: tuple[Track, int]) -> int:
     return numbered[1]
 
 
-def _times(frames: int, fps: float) -> list[float]:
+def frame_times(frames: int, fps: float) -> list[float]:
+    """When frames are shown, in seconds.
+
+    Raises:
+        SettingError: fps is not above 0.
+    """
     if not fps > 0:
         raise SettingError(f"fps is {fps}: it must be above 0")
     return [index / fps for index in range(frames)]
@@ -161,7 +166,7 @@ def _points(faces: Sequence[Face]) -> np.ndarray:
     return np.array([face.landmarks.points for face in faces], np.float32)
 
 
-def _runs(faces: Faces) -> list[list[Place]]:
+def runs_of(faces: Faces) -> list[list[Place]]:
     """The places of every track's faces, apart wherever it is not seen, or jumps at a cut."""
     runs: list[list[Place]] = []
     newest: dict[int | tuple[str, int], list[Place]] = {}

@@ -13,6 +13,7 @@ ONLY_NODE = {
     "faces": "comes from another node",
     "upscale_model": "the host loads and tiles it",
     "upscale_faces": "with such a model",
+    "video_frames": "the command takes the video itself",
 }
 """Inputs of CodeFormer Restore that the command has not, and why."""
 ONLY_COMMAND = {

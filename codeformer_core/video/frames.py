@@ -1,0 +1,165 @@
+"""Frames of a video that are there as a batch of pictures: restored as steadily as a file is.
+
+Restoring a batch (`pipeline.restore_image`) goes through faces in the order of their frames. What a
+face needs of its neighbours is cut out a few frames ahead, and what it gives them is waited for, so
+that only a few frames' crops are there at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..faces import Faces, crop_face
+from ..metrics.identity import IdentityNetwork
+from ..pipeline.batches import Batch
+from ..runtime import Runtime
+from .batches import frame_times, runs_of, smooth_batch, track_batch
+from .motion import Picture
+from .steady import DEFAULT_STABILITY, SEEN_AROUND, Steadiness, SteadyFace
+
+DEFAULT_FPS = 24.0
+
+
+class SteadyFrames:
+    """Makes the faces of consecutive frames steady; of one batch only.
+
+    Args:
+        stability: 0 restores every frame by itself, 1 is the steadiest.
+        fps: frames a second.
+        identity: tells who comes back after a gap or a cut.
+
+    Raises:
+        SettingError: the stability or fps is out of range.
+    """
+
+    def __init__(
+        self,
+        stability: float = DEFAULT_STABILITY,
+        fps: float = DEFAULT_FPS,
+        identity: IdentityNetwork | None = None,
+    ) -> None:
+        self._steadiness = Steadiness.of(stability)
+        self._fps, self._identity = fps, identity
+        frame_times(0, fps)
+        self._places: list[tuple[_Run, int]] = []
+
+    def follow(self, faces: Faces, images: Tensor, runtime: Runtime) -> Faces:
+        """The faces that were found, followed from frame to frame, in steady places.
+
+        Args:
+            faces: of the frames.
+            images: (B, H, W, 3) the frames.
+            runtime: where the identity network runs.
+        """
+        tracked = track_batch(faces, self._fps, images, identity=self._identity, runtime=runtime)
+        return smooth_batch(tracked, self._fps, self._steadiness.placement)
+
+    def crops(self, images: Tensor, faces: Faces, size: int) -> Callable[[slice], Tensor]:
+        """What gives the crops of some places, (n, size, size, 3), seen through their neighbours.
+
+        They must be asked for in order.
+
+        Args:
+            images: (B, H, W, 3) the frames.
+            faces: those of them that are restored.
+            size: side of the crops.
+        """
+        times = frame_times(len(faces), self._fps)
+        owners: dict[tuple[int, int], _Run] = {}
+        for places in runs_of(faces):
+            run = _Run(self._steadiness, times, dict(places), images, faces, size)
+            owners |= dict.fromkeys(places, run)
+        self._places = [
+            (owners[index, place], index)
+            for index, frame in enumerate(faces.frames)
+            for place in range(len(frame))
+        ]
+
+        def take(part: slice) -> Tensor:
+            return torch.stack([run.input(index) for run, index in self._places[part]])
+
+        return take
+
+    def results(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches, later, with results that neighbours have steadied."""
+        waiting: list[Batch] = []  # of one face each, in order
+        for batch in batches:
+            singles = [_single(batch, at) for at in range(batch.part.start, batch.part.stop)]
+            waiting += singles
+            for single in singles:
+                run, index = self._places[single.part.start]
+                run.give(index, None if single.failed else single.crops[0].cpu().numpy())
+            while waiting and (steady := self._finished(waiting[0])) is not None:
+                yield steady
+                del waiting[0]
+
+    def _finished(self, batch: Batch) -> Batch | None:
+        """One face's batch with its steady result; None while its neighbours are not there."""
+        run, index = self._places[batch.part.start]
+        run.collect()
+        if index not in run.ready:
+            return None
+        picture = run.ready.pop(index)
+        if picture is None:
+            return batch
+        return replace(batch, crops=torch.from_numpy(picture)[None].to(batch.crops))
+
+
+class _Run:
+    """One face in consecutive frames."""
+
+    def __init__(
+        self,
+        steadiness: Steadiness,
+        times: list[float],
+        places: dict[int, int],
+        images: Tensor,
+        faces: Faces,
+        size: int,
+    ) -> None:
+        """Prepare; `places` says which face of each frame it is."""
+        self._places, self._images, self._faces, self._size = places, images, faces, size
+        self._next, self._stop = min(places), max(places) + 1
+        self.face = SteadyFace(steadiness, times, range(self._next, self._stop), self._stop)
+        self.ready: dict[int, Picture | None] = {}
+        self._given: dict[int, Tensor] = {}
+
+    def input(self, index: int) -> Tensor:
+        """(S, S, 3): what is to be restored of a frame, the next one or one given before."""
+        if index not in self._given:  # where memory ran out, a smaller batch asks again
+            self._given[index] = self._next_input(index)
+        return self._given[index]
+
+    def give(self, index: int, restored: Picture | None) -> None:
+        """Take the result of a frame; None if there is none."""
+        del self._given[index]
+        self.face.give(index, restored)
+
+    def _next_input(self, index: int) -> Tensor:
+        while self._next < min(index + SEEN_AROUND + 1, self._stop):
+            face = self._faces.frames[self._next][self._places[self._next]]
+            crop = crop_face(self._images[self._next], face.placement.rescaled(self._size))
+            self.face.take(self._next, crop.cpu().numpy().astype(np.float32))
+            self._next += 1
+        return torch.from_numpy(next(self.face.inputs())[1])
+
+    def collect(self) -> None:
+        """Take the results that are steady by now."""
+        self.ready |= dict(self.face.results())
+
+
+def _single(batch: Batch, place: int) -> Batch:
+    """One face of a batch."""
+    at = slice(place - batch.part.start, place - batch.part.start + 1)
+    return Batch(
+        slice(place, place + 1),
+        batch.inputs[at],
+        batch.crops[at],
+        tuple(failed for failed in batch.failed if failed == place),
+        fidelity=batch.fidelity[at],
+    )
