@@ -64,6 +64,11 @@ NODES: dict[str, dict[str, Any]] = {
     "codes": {"type": "CodeFormerCodesToImage"},
     "degrade": {"type": "CodeFormerDegradeImage"},
     "compare": {"type": "CodeFormerCompareFaces", "size": [300, 140]},
+    "line_up": {
+        "type": "CodeFormerCompareRestorers",
+        "size": [420, 290],
+        "widgets": {"fidelities": "0, 1"},
+    },
     "inpaint": {"type": "CodeFormerInpaintFaces", "size": [300, 190]},
     "colorize": {"type": "CodeFormerColorizeFaces", "size": [300, 340]},
     "convert": {"type": "CodeFormerConvertFile"},
@@ -91,7 +96,8 @@ restore_video.video save.video, clip.VIDEO frames.video, frames.images detect_fr
 frames.images track.image, photo.IMAGE match.image, sharp.IMAGE match.references,
 detect.faces match.faces, sharp.IMAGE personalize.photos,
 model.model apply_person.model, detect_frames.faces track.faces, frames.fps track.fps,
-track.faces smooth.faces, frames.fps smooth.fps, smooth.faces select_frames.faces
+track.faces smooth.faces, frames.fps smooth.fps, smooth.faces select_frames.faces,
+photo.IMAGE line_up.image, model.model line_up.model, sharp.IMAGE line_up.truth
 """
 """`node.output node.input` of the nodes above."""
 NOT_RUN = ("convert", "personalize", "apply_person")
@@ -103,6 +109,7 @@ SHOWN = {
     "decode": "restored",
     "codes": "map",
     "degrade": "image",
+    "line_up": "sheet",
 }
 """Outputs that a Preview Image beside the node shows; inpainting needs a model of its own."""
 GRAPHS = (

@@ -1,6 +1,7 @@
 """Make the pictures that the templates load, thumbnails of what comes out, and the pack's own icon.
 
-Run from the repository, with the `test` extra: `python docs/make_template_pictures.py`. The photo
+Run from the repository, with the `test` extra: `python docs/make_template_pictures.py`, with names
+of workflows to make only those. The photo
 is scikit-image's astronaut (NASA, public domain). Templates that want files which are not shipped
 have pictures of their graphs, from `make_node_pictures.py`.
 """
@@ -43,17 +44,21 @@ BANNER = (1260, 540)
 """Pixels; what the registry of packs takes at most, and its 21 to 9."""
 
 
-def main() -> None:
-    """Make all of them."""
-    make_examples()
-    make_clip()
+def main(names: list[str]) -> None:
+    """Make all of them, or only the thumbnails of the named workflows."""
+    if not names:
+        make_examples()
+        make_clip()
     with tempfile.TemporaryDirectory() as folder:
         host = _load_host()
         base = host.make_base(Path(folder) / "base")
         shutil.copytree(EXAMPLES, base / "input")
         with host.running(host.comfy_folder(), base) as server:
             for name, draw in THUMBNAILS.items():
-                _save(draw(Run(host, server, name)), WORKFLOWS / f"{name}.jpg")
+                if not names or name in names:
+                    _save(draw(Run(host, server, name)), WORKFLOWS / f"{name}.jpg")
+            if names:
+                return
             run = Run(host, server, "restore a photo")
             _save(halves(run.loaded(), run.saved(), FACE, ICON), ROOT / "docs" / "icon.jpg")
             wide = grid([run.loaded(), run.saved()], 2, WIDE, BANNER)
@@ -203,6 +208,12 @@ def grid(
     return sheet
 
 
+def panels(sheet: Image.Image, width: int = 256, gap: int = 12) -> list[Image.Image]:
+    """The square pictures in the first row of a labelled sheet, without their captions."""
+    lefts = range(gap, sheet.width - width + 1, width + gap)
+    return [sheet.crop((left, gap, left + width, gap + width)) for left in lefts]
+
+
 THUMBNAILS: dict[str, Callable[[Run], Image.Image]] = {
     "restore a photo": lambda run: halves(run.loaded(), run.saved(), FACE),
     "blocks": lambda run: halves(run.previewed(0), run.previewed(1), WHOLE),
@@ -214,9 +225,10 @@ THUMBNAILS: dict[str, Callable[[Run], Image.Image]] = {
         [cut(run.loaded(), FACE, SIDE, SIDE), *run.steps()], 3, UPRIGHT
     ),
     "degrade and restore": lambda run: halves(run.previewed(), run.saved(), FACE),
+    "compare restorers": lambda run: grid(panels(run.saved()), 3, UPRIGHT),
 }
 """What comes out of the templates that run with nothing but what is shipped."""
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

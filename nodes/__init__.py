@@ -60,5 +60,6 @@ class CodeFormerExtension(ComfyExtension):
             variants.ColorizeFaces,
             degrade.DegradeImage,
             compare.CompareFaces,
+            compare.CompareRestorers,
             convert.ConvertFile,
         ]

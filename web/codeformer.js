@@ -199,6 +199,7 @@ const PANELS = {
   CodeFormerLoader: addDownload,
   CodeFormerFaceDetectorLoader: addDownload,
   CodeFormerFaceParserLoader: addDownload,
+  CodeFormerCompareRestorers: addNotes,
   CodeFormerDetectFaces: addNotes,
   CodeFormerCropFaces: addNotes,
   CodeFormerRestoreFaces: addNotes,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..messages import describe_error
 from . import (
+    compare,
     convert,
     demo,
     download,
@@ -26,6 +27,7 @@ COMMANDS = (
     demo,
     restore,
     personalize,
+    compare,
     inspect,
     convert,
     download,

@@ -66,6 +66,6 @@ def find_file(name: str | Path, folders: Sequence[Path], choices: Iterable[str])
     if file:
         raise MissingModelError(
             f"{name}: there is no such file, nor is it in {listed}; run: codeformer download "
-            f"{file.name}"
+            f"{file.name} (licence: {file.licence})"
         )
     raise MissingModelError(f"{name}: there is no such file; choose one of {', '.join(choices)}")

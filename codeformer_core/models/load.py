@@ -15,7 +15,7 @@ from ..networks import VQGAN, CodeFormer, prepare_for_inference
 from ..networks.layers import Operations
 from .folders import find_file, find_known, model_folders
 from .registry import KINDS, Role, build, checked_target, load, recognise
-from .restorer import Restorer
+from .restorer import LABEL, Restorer
 
 log = logging.getLogger("CodeFormer")
 
@@ -102,6 +102,7 @@ def load_restorer(
     network = load(path, "restorer", operations=operations, device=device, dtype=dtype)
     if isinstance(network, CodeFormer):
         prepare_for_inference(network, operations)
+    setattr(network, LABEL, path.stem)
     return network
 
 

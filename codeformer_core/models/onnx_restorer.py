@@ -176,6 +176,11 @@ class OnnxRestorer(nn.Module):
         self._session: tuple[torch.device, Any] | None = None
 
     @property
+    def takes_fidelity(self) -> bool:
+        """Whether fidelity has an effect on it."""
+        return self.plan.weight is not None
+
+    @property
     def notice(self) -> str | None:
         """What its user should know; None if there is nothing."""
         notes: list[str] = []

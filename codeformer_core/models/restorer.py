@@ -53,3 +53,17 @@ class Restorer(Protocol):
             (N, 3, S, S), about -1..1.
         """
         ...
+
+
+LABEL = "codeformer_label"
+"""Attribute of a loaded restorer with the name of its file."""
+
+
+def label_of(restorer: Restorer) -> str:
+    """What to call a restorer before a person: the name of its file, or its kind."""
+    return getattr(restorer, LABEL, type(restorer).__name__)
+
+
+def takes_fidelity(restorer: Restorer) -> bool:
+    """Whether fidelity has an effect on a restorer."""
+    return getattr(restorer, "takes_fidelity", True)

@@ -33,6 +33,8 @@ class SpandrelRestorer(nn.Module):
         name: what the user knows it by.
     """
 
+    takes_fidelity = False
+    """Whether fidelity has an effect on it."""
     variant = "restoration"
     """What it was trained for."""
     bytes_per_face = BYTES_PER_FACE

@@ -404,3 +404,18 @@ def test_an_adapter_of_another_model_is_refused(
     assert "make one with Personalize" in node.validate_inputs("nobody.safetensors")
     with pytest.raises(host.core("errors").SettingError, match="no name for an adapter"):
         run(host, "Personalize", photos=torch.zeros(3, 8, 8, 3), name="../anna")
+
+
+def test_restorers_are_compared_side_by_side(host: SimpleNamespace, tiny: Any) -> None:
+    from skimage import data
+
+    photo = torch.from_numpy(data.astronaut())[None].float() / 255
+    with torch.inference_mode():
+        result = host.nodes["CodeFormerCompareRestorers"].execute(
+            image=photo, model=tiny, model_3=tiny, fidelities="0, 1", width=64
+        )
+    sheet, table = result.args
+    assert sheet.shape[2] == 5 * 76 + 12, "input, and two models at two fidelities"
+    columns = [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+    assert columns == ["input", *["tiny"] * 4]
+    assert result.ui["text"] == (table,)

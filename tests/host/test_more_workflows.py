@@ -20,6 +20,7 @@ RUNNING = {
     "inpaint faces": 1,
     "fidelity sweep": 2,
     "batch": 2,
+    "compare restorers": 1,
     "compare with GFPGAN": 2,
     "degrade and restore": 2,
 }

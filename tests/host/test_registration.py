@@ -30,6 +30,7 @@ NODE_IDS = {
     "CodeFormerColorizeFaces",
     "CodeFormerDegradeImage",
     "CodeFormerCompareFaces",
+    "CodeFormerCompareRestorers",
     "CodeFormerConvertFile",
 }
 
