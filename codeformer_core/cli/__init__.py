@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..messages import describe_error
 from . import (
+    app,
     compare,
     convert,
     demo,
@@ -28,6 +29,7 @@ COMMANDS = (
     restore,
     personalize,
     compare,
+    app,
     inspect,
     convert,
     download,

@@ -18,7 +18,7 @@ from ..images import (
 from ..models.restorer import Restorer
 from ..pipeline import restore_image, try_restore_crops
 from ..pipeline.crops import all_finite
-from ..pipeline.upscaling import enlarge
+from ..pipeline.upscaling import Upscaler, enlarge
 from ..runtime import Progress, Runtime
 from ..video.names import is_video
 from .outcome import Outcome
@@ -41,6 +41,10 @@ class PictureRestorer:
     settings: Settings
     parser: FaceParser | None = None
     """Makes the masks; without one they follow the geometry."""
+    upscaler: Upscaler | None = None
+    """Enlarges the background of pictures instead of interpolation."""
+    face_upscaler: Upscaler | None = None
+    """Enlarges restored faces that are smaller than they are in the result."""
 
     def restore(self, task: Task, on_progress: Progress | None = None) -> Outcome:
         """Restore one picture or video and put the result in its place.
@@ -81,6 +85,8 @@ class PictureRestorer:
             min_size=settings.min_size,
             search_size=settings.search_size,
             upscale=settings.upscale,
+            upscaler=self.upscaler,
+            face_upscaler=self.face_upscaler,
             adain=settings.adain,
             leave_clean=settings.leave_clean,
             runtime=Runtime(on_progress),

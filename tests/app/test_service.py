@@ -1,0 +1,165 @@
+"""What the page does with files, without a browser."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from codeformer_core.app.page import Sessions, temporary_folder
+from codeformer_core.app.service import Service, Wishes
+from codeformer_core.errors import CodeFormerError, PictureError, SettingError
+from codeformer_core.faces import YuNetDetector
+from codeformer_core.images import Picture, read_picture, write_picture
+from codeformer_core.models.spandrel_upscaler import load_upscaler
+from codeformer_core.networks import CodeFormer
+from codeformer_core.runtime import Runtime
+
+
+@pytest.fixture(scope="module")
+def two_faces(astronaut: Tensor) -> Tensor:
+    return torch.cat([astronaut[:256, 96:352], astronaut[:256, 96:352].flip(1)], 1)
+
+
+@pytest.fixture
+def service(tiny_codeformer: CodeFormer) -> Service:
+    return Service(tiny_codeformer, YuNetDetector())
+
+
+@pytest.mark.parametrize(("given", "made"), [(".jpg", ".jpg"), (".PNG", ".PNG"), (".gif", ".png")])
+def test_the_result_has_the_format_of_what_was_given(
+    service: Service, two_faces: Tensor, tmp_path: Path, given: str, made: str
+) -> None:
+    path = tmp_path / f"a{given}"
+    if given == ".gif":
+        from PIL import Image
+
+        Image.fromarray((two_faces * 255).byte().numpy()).save(path)
+    else:
+        write_picture(path, Picture(two_faces))
+    result = service.restore(path, tmp_path / "out", Wishes())
+    assert result.file == tmp_path / "out" / f"a_restored{made}"
+    assert read_picture(result.file).pixels.shape == two_faces.shape
+    assert result.before is not None and result.after is not None
+    assert result.before.shape == result.after.shape
+    assert "2 faces" in str(result.notes) or "larger" in str(result.notes)
+
+
+def test_faces_are_numbered_and_the_picked_one_alone_is_restored(
+    service: Service, two_faces: Tensor, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "a.png", Picture(two_faces))
+    look = service.look(tmp_path / "a.png")
+    assert look.count == 2
+    assert look.numbered is not None and not torch.equal(look.numbered, two_faces)
+    result = service.restore(tmp_path / "a.png", tmp_path, Wishes(picked=(2,)))
+    assert result.before is not None and result.after is not None
+    changed = (result.before != result.after).any(-1).any(0).nonzero()
+    assert float(changed.min()) > 200, "the right half only"
+
+
+def test_pictures_are_enlarged_within_the_limit(
+    service: Service, two_faces: Tensor, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "a.png", Picture(two_faces))
+    result = service.restore(tmp_path / "a.png", tmp_path, Wishes(rescale=2.0))
+    assert read_picture(result.file).pixels.shape == (512, 1024, 3)
+    small = Service(service.network, service.detector, max_megapixels=1.0)
+    with pytest.raises(SettingError, match="choose a smaller Rescaling_Factor"):
+        small.restore(tmp_path / "a.png", tmp_path, Wishes(rescale=4.0))
+    with pytest.raises(PictureError, match="megapixels"):
+        Service(service.network, service.detector, max_megapixels=0.1).look(tmp_path / "a.png")
+
+
+def test_a_clip_comes_back_as_a_clip(service: Service, two_faces: Tensor, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 256, 256, "yuv420p"
+        for _ in range(2):
+            pixels = (two_faces[:, :256] * 255).byte().numpy()
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
+        file.mux(stream.encode())
+    assert service.look(tmp_path / "a.mp4").numbered is None
+    told: list[int] = []
+    result = service.restore(
+        tmp_path / "a.mp4", tmp_path, Wishes(rescale=2.0), lambda done, total: told.append(done)
+    )
+    assert result.file.name == "a_restored.mp4"
+    assert result.after is None
+    assert "clips keep their size" in str(result.notes)
+    assert told
+    with av.open(str(result.file)) as file:
+        assert sum(1 for _ in file.decode(video=0)) == 2
+
+
+def test_what_is_no_picture_is_told(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"<!doctype html>")
+    for use in (service.look, lambda path: service.restore(path, tmp_path, Wishes())):
+        with pytest.raises(CodeFormerError, match=r"a\.png"):
+            use(tmp_path / "a.png")
+
+
+def test_background_and_faces_are_enlarged_by_a_network(
+    service: Service, two_faces: Tensor, tmp_path: Path
+) -> None:
+    spandrel = pytest.importorskip("spandrel.architectures.ESRGAN")
+    torch.manual_seed(0)
+    torch.save(
+        spandrel.ESRGAN(num_filters=8, num_blocks=1, scale=2).state_dict(), tmp_path / "u.pth"
+    )
+    upscaler = load_upscaler(tmp_path / "u.pth")
+    whole = upscaler(two_faces[None, :200, :600], Runtime())
+    assert whole.shape == (1, 400, 1024, 3)
+    write_picture(tmp_path / "a.png", Picture(two_faces))
+    larger = Service(service.network, service.detector, upscaler)
+    plain = larger.restore(tmp_path / "a.png", tmp_path / "1", Wishes(rescale=2.0)).after
+    network = larger.restore(
+        tmp_path / "a.png", tmp_path / "2", Wishes(background=True, upsample_faces=True, rescale=2)
+    ).after
+    assert plain is not None and network is not None
+    assert plain.shape == network.shape
+    assert not torch.equal(plain[-20:], network[-20:]), "the background too"
+
+
+def test_tiles_show_no_seam() -> None:
+
+    from codeformer_core.models import spandrel_upscaler
+
+    blur = torch.nn.Conv2d(3, 3, 5, padding=2, groups=3, bias=False)
+    torch.nn.init.constant_(blur.weight, 1 / 25)
+
+    class Doubling:
+        model, scale = blur, 2
+
+        def __call__(self, planes: Tensor) -> Tensor:
+            return torch.nn.functional.interpolate(blur(planes), scale_factor=2.0)
+
+    descriptor: Any = Doubling()
+    picture = torch.rand(1, 150, 140, 3, generator=torch.Generator().manual_seed(0))
+    upscaler = spandrel_upscaler.SpandrelUpscaler(descriptor)
+    planes = picture.movedim(-1, 1)
+    with torch.no_grad():
+        whole = descriptor(planes)
+        tiled = upscaler._in_tiles(planes, 64, Runtime())
+    torch.testing.assert_close(tiled, whole)
+
+
+def test_no_upscaler_is_refused(service: Service, tmp_path: Path, archive_file: Path) -> None:
+    pytest.importorskip("spandrel")
+    with pytest.raises(CodeFormerError, match=archive_file.name):
+        load_upscaler(archive_file)
+
+
+def test_sessions_see_only_their_own_files_and_leave_none() -> None:
+    with temporary_folder() as folder:
+        sessions = Sessions(folder)
+        mine, stop = sessions.begin("me")
+        other, unstopped = sessions.begin("you")
+        assert mine.parent != other.parent
+        (mine / "a.png").touch()
+        sessions.forget("me")
+        assert stop.is_set() and not unstopped.is_set()
+        assert not mine.exists() and other.exists()
+    assert not folder.exists()

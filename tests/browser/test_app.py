@@ -1,0 +1,150 @@
+"""`codeformer app` in a real Chromium: choose, restore, slide, download, stop, clear."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from codeformer_core.app.page import serving
+from codeformer_core.app.service import Service
+from codeformer_core.faces import YuNetDetector
+from codeformer_core.images import Picture, read_picture, resize, write_picture
+from codeformer_core.models import load_restorer
+
+PATIENCE = 60_000
+SCREENSHOTS = "CODEFORMER_SCREENSHOTS"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Any]:
+    pytest.importorskip("gradio", reason="needs the extra `app`: pip install -e '.[app]'")
+    service = Service(load_restorer(), YuNetDetector())
+    with serving(service, max_megabytes=1) as page:
+        yield page
+
+
+@pytest.fixture
+def page(chromium: Any, served: Any) -> Iterator[Any]:
+    opened = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    opened.set_default_timeout(PATIENCE)
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(served.local_url)
+    opened.wait_for_selector("#given")
+    yield opened
+    folder = os.environ.get(SCREENSHOTS)
+    if folder:
+        name = os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0]
+        opened.screenshot(path=Path(folder) / f"app {name}.png", full_page=True)
+    opened.close()
+    elsewhere = [url for url in asked if not url.startswith((served.local_url, "data:", "blob:"))]
+    assert not elsewhere, "nothing is fetched from elsewhere"
+
+
+@pytest.fixture
+def photo(astronaut: torch.Tensor, tmp_path: Path) -> Path:
+    """Two worn faces."""
+    face = resize(resize(astronaut[None, :256, 96:352], 100, 100), 256, 256)[0]
+    write_picture(tmp_path / "family.jpg", Picture(torch.cat([face, face.flip(1)], 1)))
+    return tmp_path / "family.jpg"
+
+
+def choose(page: Any, path: Path) -> None:
+    page.set_input_files("#given input[type=file]", path)
+
+
+def submit(page: Any) -> None:
+    page.click("button:text-is('Submit')")
+
+
+def test_it_listens_on_this_computer_only(served: Any) -> None:
+    assert served.local_url.startswith("http://127.0.0.1:")
+    assert served.server_name == "127.0.0.1"
+    assert served.share_url is None
+
+
+def test_a_picture_is_restored_compared_and_downloaded(
+    page: Any, photo: Path, tmp_path: Path
+) -> None:
+    for label in ("Background_Enhance", "Face_Upsample", "Rescaling_Factor"):
+        assert page.get_by_text(label, exact=True).count() == 1
+    assert page.get_by_text("0 for better quality, 1 for better identity").is_visible()
+    choose(page, photo)
+    page.wait_for_selector("#numbered img")
+    assert page.locator("#picked input[type=checkbox]").count() == 2
+    for box in page.locator("#picked input[type=checkbox]").all():
+        box.uncheck()
+    submit(page)
+    page.get_by_text("Choose at least one face.").wait_for()
+    page.locator("#picked input[type=checkbox]").nth(1).check()
+    submit(page)
+    page.wait_for_selector("#slider img >> nth=1")
+    page.wait_for_selector("#download:has-text('family_restored.jpg')")
+    divider = page.locator("#slider .outer, #slider [role=slider], #slider .grab").first
+    before = divider.bounding_box()
+    box = page.locator("#slider img").first.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, middle, steps=5)
+    page.mouse.up()
+    after = divider.bounding_box()
+    assert after["x"] < before["x"] - 20, "the slider follows the pointer"
+    with page.expect_download() as waiting:
+        page.click("#download")
+    waiting.value.save_as(tmp_path / "got.jpg")
+    assert waiting.value.suggested_filename == "family_restored.jpg"
+    result, given = (read_picture(each).pixels for each in (tmp_path / "got.jpg", photo))
+    assert result.shape == given.shape
+    changed = (result - given).abs().mean(-1)
+    assert float(changed[:, :200].mean()) < 0.002 < float(changed[40:220, 300:460].mean())
+
+
+def test_faults_are_told_in_the_users_words(page: Any, tmp_path: Path) -> None:
+    submit(page)
+    page.get_by_text("Choose a picture or a clip first.").wait_for()
+    (tmp_path / "page.png").write_bytes(b"<!doctype html><title>404</title>")
+    choose(page, tmp_path / "page.png")
+    page.get_by_text("page.png", exact=False).first.wait_for()
+    page.locator(".toast-body", has_text="page.png").first.wait_for()
+
+
+def test_large_files_are_refused(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "large.png").write_bytes(bytes(2_000_000))
+    choose(page, tmp_path / "large.png")
+    page.locator(".toast-body", has_text="size").first.wait_for()
+
+
+def test_stop_ends_it_and_clear_forgets_it(
+    page: Any, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restore, begun, ended = Service.restore, [], []
+
+    def slow(service: Service, path: Path, folder: Path, wishes: Any, on_progress: Any) -> Any:
+        begun.append(folder)
+        try:
+            for step in range(600):
+                on_progress(step, 600)
+                time.sleep(0.1)
+        finally:
+            ended.append(step)
+        return restore(service, path, folder, wishes, on_progress)
+
+    monkeypatch.setattr(Service, "restore", slow)
+    choose(page, photo)
+    page.wait_for_selector("#numbered img")
+    submit(page)
+    page.wait_for_function("() => /%/.test(document.querySelector('#slider')?.innerText ?? '')")
+    page.click("button:text-is('Stop')")
+    page.get_by_text("Stopped.").first.wait_for()
+    assert ended[0] < 500
+    assert begun[0].exists()
+    page.click("button:text-is('Clear')")
+    page.wait_for_selector("#numbered img", state="detached")
+    assert not begun[0].exists()
