@@ -8,6 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -112,7 +113,7 @@ def serving(
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     with needed_for("The page", "gradio"):
-        import gradio
+        gradio = import_module("gradio")
     with temporary_folder() as folder:
         page = build(gradio, service, Sessions(folder))
         page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)

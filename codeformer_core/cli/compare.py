@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..models.restorer import Restorer
 
 OUTPUT = Path("codeformer-compare.png")
+BY_HAND = (
+    "ONNX graphs are had by hand, GPEN's for academic and non-commercial use only: "
+    "docs/other-restorers.md"
+)
 
 
 def add_parser(commands: Commands) -> argparse.ArgumentParser:
@@ -111,7 +115,8 @@ def _check_all_there(options: argparse.Namespace) -> None:
         try:
             find_restorer(name, model_folders(options.weights_dir))
         except MissingModelError as error:
-            missing.append(str(error))
+            by_hand = f"; {BY_HAND}" if name.lower().endswith(".onnx") else ""
+            missing.append(f"{error}{by_hand}")
     if missing:
         raise MissingModelError("\n".join(missing))
 

@@ -46,4 +46,5 @@ def test_every_missing_model_is_named_with_its_licence_before_any_runs(
     )
     assert "codeformer download GFPGANv1.4.pth (licence: Apache-2.0)" in told
     assert "gone.onnx: there is no such file" in told
+    assert "GPEN's for academic and non-commercial use only" in told
     assert not (tmp_path / "s.png").exists()
