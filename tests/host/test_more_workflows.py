@@ -110,3 +110,21 @@ def test_subgraphs_are_offered_and_use_inputs_that_exist(
         described = known[node["type"]]["input"]
         there = {**described.get("required", {}), **described.get("optional", {})}
         assert {entry["name"] for entry in node["inputs"]} <= set(there)
+
+
+@pytest.mark.parametrize(
+    ("node", "slot"), [("CodeFormerRestoreImage", "detector"), ("CodeFormerCropFaces", "faces")]
+)
+def test_a_replaced_prompt_may_name_a_detector(server: Any, node: str, slot: str) -> None:
+    """As the newest hosts make of a prompt of facerestore_cf; the host itself lets a name pass."""
+    photo = {"class_type": "LoadImage", "inputs": {"image": "small.png"}}
+    inputs = {"image": ["1", 0], "fidelity": 0.5, "model": [MODEL_LOADER, 0], slot: "yunet"}
+    if slot == "faces":
+        inputs = {"image": ["1", 0], slot: "yunet"}
+    prompt = {
+        "1": photo,
+        MODEL_LOADER: {"class_type": "CodeFormerLoader", "inputs": SMALL["CodeFormerLoader"]},
+        "2": {"class_type": node, "inputs": inputs},
+        "3": {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}},
+    }
+    assert server.run(prompt)["3"]["images"]
