@@ -7,12 +7,14 @@ The first line fits the constants of `codeformer_core/pipeline/automatic.py` to 
 second measures. Every other face is degraded by stage II's ranges, the others by the mild ones of
 stage III, with fixed seeds. What counts is the mean of the perceptual (EfficientNet-lite0) and the
 identity distance to the clean face. Differences to the automatic fidelity are of the same faces, so
-their standard errors are small. Without --faces: the astronaut's.
+their standard errors are small. --keep FILE keeps what was seen: the same command goes on, and with
+another --fit it is looked at anew. Without --faces: the astronaut's.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import random
 import sys
@@ -33,13 +35,17 @@ from codeformer_core.faces import crop_faces
 from codeformer_core.images import from_network, read_picture, resize, to_network
 from codeformer_core.metrics import EVALUATION_BACKBONE, IdentityNetwork, PerceptualDistance
 from codeformer_core.networks import CodeFormer
-from codeformer_core.pipeline.automatic import LADDER, Automatic, best_steps
-from codeformer_core.runtime import Runtime, fastest_dtype
+from codeformer_core.pipeline.automatic import LADDER, best_steps
+from codeformer_core.runtime import fastest_dtype
 
 STRENGTHS = {"strong": STAGE_TWO, "mild": STAGE_THREE_MILD}
-FINE = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+FINE = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 """The fixed fidelities to compare with; every one of LADDER is among them."""
 SEED = 7
+OF_LIKENESS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+OF_SHORTFALL = tuple(step / 200 for step in range(-24, 9))
+OF_ITS_SQUARE = tuple(step / 100 for step in range(0, 25))
+"""Constants that are tried in a fit."""
 
 
 @dataclass(frozen=True)
@@ -67,33 +73,47 @@ def main() -> None:
     options.add_argument("--model", default="builtin", help="a CodeFormer (default: builtin)")
     options.add_argument("--limit", type=int, default=400, help="faces at most (default: 400)")
     options.add_argument("--minutes", type=float, default=60, help="at most (default: 60)")
+    options.add_argument("--first", type=int, default=0, help="number of the first face")
+    options.add_argument("--keep", type=Path, nargs="+", default=[], help="files of what was seen")
     options.add_argument("--fit", action="store_true", help="fit the constants to these faces")
     arguments = options.parse_args()
-    seen = list(look(arguments))
+    seen = kept(arguments.keep)
+    if len(arguments.keep) < 2:
+        seen = look(arguments, seen)
     rows = fitted(seen) if arguments.fit else measured(seen)
     report(f"Fidelity, {len(seen)} faces, {arguments.model}", rows, arguments.out)
 
 
-def look(arguments: argparse.Namespace) -> Iterator[Seen]:
-    """Degrade faces and restore them at all fidelities."""
+def kept(files: list[Path]) -> list[Seen]:
+    """What earlier runs saw; several files are only read."""
+    rows = [row for path in files if path.exists() for row in torch.load(path, weights_only=True)]
+    return [Seen(*row) for row in rows]
+
+
+def look(arguments: argparse.Namespace, seen: list[Seen]) -> list[Seen]:
+    """Degrade faces, restore them at all fidelities, and add what is seen of them."""
     network = load_codeformer(arguments.model, dtype=fastest_dtype("cpu"))
-    automatic = Automatic(IdentityNetwork())
-    perceptual = PerceptualDistance(EVALUATION_BACKBONE)
+    identity, perceptual = IdentityNetwork(), PerceptualDistance(EVALUATION_BACKBONE)
     ends = time.monotonic() + 60 * arguments.minutes
     limit = 2 if arguments.quick else arguments.limit
-    for number, clean in enumerate(clean_faces(arguments.faces, network.size, limit)):
+    first = arguments.first
+    for number, clean in enumerate(clean_faces(arguments.faces, network.size, first + limit)):
+        if number < first + len(seen):
+            continue
         if time.monotonic() > ends:
             break
         strength = [*STRENGTHS][number % 2]
-        if number % 20 == 0:
-            print(f"{number} faces", file=sys.stderr, flush=True)
         with torch.no_grad():
-            yield _look(network, automatic, perceptual, clean[None], strength, number)
+            seen.append(_look(network, identity, perceptual, clean[None], strength, number))
+        if arguments.keep and number % 5 == 0:
+            torch.save([tuple(vars(face).values()) for face in seen], arguments.keep[0])
+            print(f"{len(seen)} faces", file=sys.stderr, flush=True)
+    return seen
 
 
 def _look(
     network: CodeFormer,
-    automatic: Automatic,
+    identity: IdentityNetwork,
     perceptual: PerceptualDistance,
     clean: Tensor,
     strength: str,
@@ -101,17 +121,14 @@ def _look(
 ) -> Seen:
     degraded = degrade_faces(clean, STRENGTHS[strength], SEED, number)
     codes = network.encode(to_network(degraded))
-    pictures = torch.stack([network.decode(codes, fidelity).float() for fidelity in FINE])
-    faces = from_network(pictures[:, 0])
-    truth = automatic.identity.embed(clean)
-    likeness = automatic.distances(
-        degraded, pictures[[FINE.index(fidelity) for fidelity in LADDER]], Runtime()
-    )
+    faces = from_network(torch.cat([network.decode(codes, w).float() for w in FINE]))
+    found, (truth, before) = identity.embed(faces), identity.embed(torch.cat([clean, degraded]))
+    likeness = (found - before).norm(dim=1)
     return Seen(
         strength,
-        perceptual.distance(clean.expand_as(faces), faces).double(),
-        (automatic.identity.embed(faces) - truth).norm(dim=1).double(),
-        likeness[0],
+        perceptual(to_network(faces), to_network(clean)).double(),
+        (found - truth).norm(dim=1).double(),
+        likeness[[FINE.index(w) for w in LADDER]],  # as `Automatic.distances` has it
     )
 
 
@@ -129,15 +146,22 @@ def clean_faces(folder: Path | None, size: int, limit: int) -> Iterator[Tensor]:
 
 
 def fitted(seen: list[Seen]) -> list[Row]:
-    """Least squares of the cost, relative to w = 1, over all faces and fidelities tried."""
+    """The constants whose choice costs these faces least, of many.
+
+    Least squares would follow the lowest fidelities, which are never chosen.
+    """
     steps = [FINE.index(fidelity) for fidelity in LADDER]
-    cost = torch.stack([face.cost[steps] - face.cost[-1] for face in seen])
-    likeness = torch.stack([face.likeness - face.likeness[-1] for face in seen]).double()
-    shortfall = (1 - torch.tensor(LADDER, dtype=torch.float64)).expand_as(cost)
-    known = torch.stack([likeness, shortfall, shortfall**2], -1).flatten(0, 1)
-    constants = torch.linalg.lstsq(known, cost.flatten()[:, None]).solution[:, 0]
-    names = ("OF_LIKENESS", "OF_SHORTFALL", "OF_ITS_SQUARE")
-    return [dict(zip(names, constants.tolist(), strict=True))]
+    cost = torch.stack([face.cost[steps] for face in seen])
+    likeness = torch.stack([face.likeness for face in seen]).double()
+    shortfall = 1 - torch.tensor(LADDER, dtype=torch.float64)
+    best: tuple[float, ...] = (math.inf,)
+    for constants in itertools.product(OF_LIKENESS, OF_SHORTFALL, OF_ITS_SQUARE):
+        estimate = constants[0] * likeness + constants[1] * shortfall + constants[2] * shortfall**2
+        chosen = cost.gather(1, estimate.argmin(1, keepdim=True))
+        best = min(best, (float(chosen.mean()), *constants))
+    names = ("cost", "OF_LIKENESS", "OF_SHORTFALL", "OF_ITS_SQUARE")
+    fixed = {"best fixed of these": f"{float(cost.mean(0).min()):.5f}"}
+    return [dict(zip(names, best, strict=True)) | fixed]
 
 
 def measured(seen: list[Seen]) -> list[Row]:

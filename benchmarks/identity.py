@@ -47,8 +47,6 @@ from codeformer_core.training.personal import PersonalSettings
 from codeformer_core.training.personalize import FEWEST_PHOTOS, forget, personalize
 
 STRENGTHS = {"strong": STAGE_TWO, "middling": STAGE_THREE_MILD}
-LOOKS = 6
-"""Degradations of each person's photo at each strength."""
 FIDELITY = 0.5
 KEPT_APART = 5
 SEED = 11
@@ -77,6 +75,7 @@ def main() -> None:
     options.add_argument("--people", type=int, default=4, help="how many (default: 4)")
     options.add_argument("--minutes", type=float, default=60.0, help="of learning, in all")
     options.add_argument("--each", type=float, default=30.0, help="of learning, a person at most")
+    options.add_argument("--looks", type=int, default=6, help="degradations of each photo")
     arguments = options.parse_args()
     identity = IdentityNetwork()
     cases = list(people(arguments.faces, 2 if arguments.quick else arguments.people, identity))
@@ -155,14 +154,14 @@ def results(
     named = {"adapter": adapters.get(case.name), "wrong person's adapter": adapters.get(next_name)}
     there = {name: adapter for name, adapter in named.items() if adapter is not None}
     stem = find_restorer(arguments.model).stem
-    path = arguments.work / f"{stem}_{case.name}_{len(there)}.json"
+    path = arguments.work / f"{stem}_{case.name}_{len(there)}_{arguments.looks}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
     network, identity = load_codeformer(arguments.model), IdentityNetwork()
     rows: list[Row] = []
     for strength, ranges in STRENGTHS.items():
         clean = resize(case.clean[None], network.size, network.size)
-        clean = clean.expand(1 if arguments.quick else LOOKS, -1, -1, -1)
+        clean = clean.expand(1 if arguments.quick else arguments.looks, -1, -1, -1)
         degraded = degrade_faces(clean, ranges, SEED, sum(case.name.encode()))
         for way, restore in ways(network, identity, case.person, there).items():
             rows += measured(strength, way, restore(degraded), clean, case.person, identity)

@@ -55,10 +55,10 @@ def test_the_automatic_fidelity_is_measured_and_fitted(rows_of: Run):
     automatic, *fixed = rows_of("fidelity")
     assert automatic["fidelity"] == "automatic"
     assert float(automatic["worse than automatic by"]) == 0
-    assert len(fixed) == 9
+    assert len(fixed) == 7
     assert all(0 < row["perceptual"] < 2 and 0 < row["identity"] < 2 for row in fixed)
-    (constants,) = rows_of("fidelity", "--fit")
-    assert len(constants) == 3
+    (fitted,) = rows_of("fidelity", "--fit")
+    assert fitted["cost"] <= float(fitted["best fixed of these"]) + 1e-5
 
 
 def test_the_gpu_benchmark_runs_on_any_machine(rows_of: Run):

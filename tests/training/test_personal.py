@@ -98,6 +98,15 @@ def test_it_stops_when_asked_and_without_progress(safetensors_file, person):
     assert not stopped(scores, 3)
 
 
+def test_faces_of_others_take_the_place_of_bent_ones(safetensors_file, person):
+    """Held to what it was on other faces, it learns something else."""
+    settings = dataclasses.replace(QUICK, steps=2, others_share=0.5, losses=PIXELS)
+    others = torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(4))
+    bent_ones = personalize(safetensors_file, person, settings=settings)
+    real_ones = personalize(safetensors_file, person, others=others, settings=settings)
+    assert not same(bent_ones, real_ones)
+
+
 def test_too_few_photos_are_refused(safetensors_file, person):
     two = Person(person.crops[:2], person.descriptors[:2])
     with pytest.raises(SettingError, match="there are 2 photos: 3 to 20 are needed"):
