@@ -21,9 +21,9 @@ from ..runtime import Runtime
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """The fidelities that are tried."""
 OF_LIKENESS, OF_SHORTFALL, OF_ITS_SQUARE = 0.2, -0.055, 0.22
-"""What a fidelity w costs for each unit of distance between its face and the person, of 1 - w and of
-its square: those constants whose choice came closest to the truth (mean of perceptual and identity
-distance) on training faces, half of them degraded strongly, half mildly. For another model:
+"""What a fidelity w costs for each unit of distance between its face and the person, of 1 - w and
+of its square: the constants whose choice came closest to the truth (mean of perceptual and identity
+distance) on 102 training faces, half of them degraded strongly, half mildly. For another model:
 `benchmarks/fidelity.py --fit`."""
 
 Decode = Callable[[float], Tensor]
