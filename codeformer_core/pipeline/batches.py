@@ -1,6 +1,6 @@
 """Faces through a restorer, batch by batch: the one loop of everything that restores."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -122,10 +122,11 @@ def finished_batches(
         yield batch
 
 
-def leaving_clean(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The same batches without the faces that restoring would only make softer."""
+def leaving_clean(batches: Iterable[Batch], sides: Sequence[float]) -> Iterator[Batch]:
+    """The same batches without the faces, of these sizes, that restoring would only make softer."""
     for batch in batches:
-        clean = clean_faces(batch.inputs, batch.crops).nonzero().flatten().tolist()
+        sizes = sides[batch.part]
+        clean = clean_faces(batch.inputs, batch.crops, sizes).nonzero().flatten().tolist()
         places = (batch.part.start + index for index in clean)
         yield replace(batch, clean=tuple(place for place in places if place not in batch.failed))
 

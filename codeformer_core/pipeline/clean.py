@@ -1,5 +1,7 @@
 """Tell faces that a model would make worse: clean ones, sharper than what it gives back."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,27 +16,40 @@ AS_SHARP = 0.9
 """Share of the restoration's sharpness that is enough: what the model adds to a face nearly as
 sharp is its own. Of those 36, slightly blurred (0.8 to 0.9), it made every one worse; blurred and
 compressed (0.6 to 0.8), nearly none."""
+SMALLEST = 16
+"""Side in pixels of the smallest face that is looked at in its own size."""
 SHARPEST_SHARE = 0.1
 """Of the pixels: where the edges are."""
 
 
-def clean_faces(inputs: Tensor, restored: Tensor) -> Tensor:
+def clean_faces(inputs: Tensor, restored: Tensor, sides: Sequence[float]) -> Tensor:
     """Which faces are clean and at least as sharp as their restoration.
 
-    They are told from the picture alone, so a face that only a strong JPEG damaged can be taken
-    for a clean one.
+    Both are looked at in the size that the face has in its picture: enlarged, it has neither grain
+    nor edges. They are told from the picture alone, so a face that only a strong JPEG damaged can
+    be taken for a clean one.
 
     Args:
         inputs: (N, H, H, 3) in 0..1, before.
         restored: (N, S, S, 3) in 0..1, after.
+        sides: of the N aligned squares in their pictures, in pixels.
 
     Returns:
         (N,) of booleans.
     """
-    before = _luminance(resize(inputs.float(), *restored.shape[1:3]))
-    noise = noise_level(before)
-    is_clean = (noise >= CLEAN_NOISE[0]) & (noise <= CLEAN_NOISE[1])
-    return is_clean & (sharpness(before) >= AS_SHARP * sharpness(_luminance(restored)))
+    judged = [
+        _is_clean(before[None], after[None], min(max(SMALLEST, round(side)), restored.shape[1]))
+        for before, after, side in zip(inputs.float(), restored.float(), sides, strict=True)
+    ]
+    return torch.tensor(judged, dtype=torch.bool)
+
+
+def _is_clean(before: Tensor, after: Tensor, side: int) -> bool:
+    """Whether a face, (1, H, H, 3), is clean and as sharp as its restoration, both at this size."""
+    before, after = (_luminance(resize(face, side, side)) for face in (before, after))
+    noise = float(noise_level(before))
+    is_noise_of_clean = CLEAN_NOISE[0] <= noise <= CLEAN_NOISE[1]
+    return is_noise_of_clean and float(sharpness(before)) >= AS_SHARP * float(sharpness(after))
 
 
 def noise_level(luminance: Tensor) -> Tensor:

@@ -149,6 +149,7 @@ def restore_image(
         faces = steady.follow(faces, colours, searching.silent())
     choice = pick(faces, picked, fidelity)
     wanted = faces.take(choice.places)
+    sides = sides_of(colours, wanted)
     painter = Painter(
         enlarged_copy(images, upscale, upscaler, enlarging),
         wanted,
@@ -170,7 +171,7 @@ def restore_image(
     if steady is not None:
         batches = steady.results(batches)
     elif leave_clean and upscale == 1:
-        batches = leaving_clean(batches)
+        batches = leaving_clean(batches, sides)
     pasted = painter.paste_batches(batches, wanted, restoring)
     restoring.report(1, 1)
     single = image.ndim < 4
@@ -185,7 +186,7 @@ def restore_image(
             *misfit_notes(faces),
             *fidelity_notes(pasted.fidelity),
             *clean_notes(pasted.clean, wanted.count),
-            *notes_on(network, sides_of(colours, wanted), pasted.failed),
+            *notes_on(network, sides, pasted.failed),
         ),
         fidelity=pasted.fidelity,
     )

@@ -53,8 +53,17 @@ def test_noise_is_measured_beside_edges(sigma):
 
 def test_a_clean_face_sharper_than_the_result_is_told_from_a_softer_one(portrait):
     blurred = degrade(portrait, Degradation(blur_x=2.0), 1)
-    assert clean_faces(portrait[None], blurred[None]).tolist() == [True]
-    assert clean_faces(blurred[None], portrait[None]).tolist() == [False]
+    assert clean_faces(portrait[None], blurred[None], [160]).tolist() == [True]
+    assert clean_faces(blurred[None], portrait[None], [160]).tolist() == [False]
+
+
+def test_a_small_face_is_judged_in_its_own_size(portrait):
+    """Enlarged to the crops of a larger model it has no grain left."""
+    small = resize(portrait[None], 96, 96)
+    enlarged = resize(small, 256, 256)
+    softer = resize(degrade(small, Degradation(blur_x=2.0), 1), 256, 256)
+    assert clean_faces(enlarged, softer, [96]).tolist() == [True]
+    assert clean_faces(enlarged, softer, [256]).tolist() == [False]
 
 
 @pytest.mark.parametrize(
