@@ -29,10 +29,13 @@ JPEG = b"\xff\xd8\xff"
 
 @pytest.fixture(scope="module")
 def photo(server: Any) -> numpy.ndarray:
-    """What most workflows load, put where their Load Image finds it, with the other examples."""
+    """What most workflows load, as the host decodes it, among the other examples in its folder."""
     shutil.copytree(EXAMPLES, server.base / "input", dirs_exist_ok=True)
-    with Image.open(EXAMPLES / PHOTO) as picture:
-        return numpy.asarray(picture)
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": PHOTO}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "is"}},
+    }
+    return saved_picture(server, server.run(prompt), "2")
 
 
 def saved_picture(server: Any, outputs: dict[str, Any], node: str) -> numpy.ndarray:
