@@ -61,6 +61,14 @@ def test_the_automatic_fidelity_is_measured_and_fitted(rows_of: Run):
     assert fitted["cost"] <= float(fitted["best fixed of these"]) + 1e-5
 
 
+def test_people_are_measured_with_and_without_their_adapters(rows_of: Run, tmp_path: Path):
+    work = ("--work", str(tmp_path / "identity"))
+    rows = rows_of("identity", *work)
+    assert {row["damage"] for row in rows} == {"strong", "middling"}
+    assert sum("adapter" in row["way"] for row in rows) == 4
+    assert rows_of("identity", *work) == rows  # what is done is kept
+
+
 def test_the_gpu_benchmark_runs_on_any_machine(rows_of: Run):
     first, *rows = rows_of("gpu")
     assert (first["what"], first["type"], first["faces"]) == ("official code", "float32", 1)
