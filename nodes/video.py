@@ -244,7 +244,7 @@ def _restored(
     from ..codeformer_core.video.reading import inspect_video
     from ..codeformer_core.video.restore import restore_video
 
-    runtime = host.HostRuntime()
+    runtime = host.HostRuntime(panel=True)
     with host.working_folder() as folder:
         source = host.file_of(video, folder)
         suffix = source.suffix.lower()
@@ -259,11 +259,6 @@ def _restored(
             runtime=runtime,
         )
         faces = portraits(inspect_video(source), result.survey)
-        if len(faces):
-            # The frontends keep a run's last preview in the node: it must be what people are
-            # chosen by.
-            runtime.show(torch.cat(list(faces), 1))
-            runtime.share(1, 1).report(1, 1)
         path, _ = host.preview_file(suffix)
         return dataclasses.replace(result, path=result.path.replace(path)), faces
 

@@ -2,12 +2,12 @@
 /** What our nodes show in the browser. Every value lives in an ordinary widget of the node. */
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { NodeChoice, behind, nextWith } from "./lib/choice.js";
+import { ListChoice, NodeChoice, behind, nextWith } from "./lib/choice.js";
 import { Compare } from "./lib/compare.js";
 import { Download } from "./lib/downloads.js";
 import { bringExamples } from "./lib/examples.js";
 import { hearDetector } from "./lib/forerunners.js";
-import { lastResults, nodeNamed } from "./lib/history.js";
+import { lastResults, nodeNamed, nodeRunning } from "./lib/history.js";
 import { Notes, addNotes } from "./lib/notes.js";
 import {
   addFoldingPanel,
@@ -26,6 +26,7 @@ import {
   showAgain,
   takeOver,
 } from "./lib/panel.js";
+import { People } from "./lib/people.js";
 import { Picker } from "./lib/picker.js";
 import { Strip } from "./lib/strip.js";
 import { loadWords, t } from "./lib/words.js";
@@ -35,10 +36,11 @@ import { loadWords, t } from "./lib/words.js";
 // As in nodes/previews.py.
 const SHOWN = "codeformer_frames";
 const STEPS = "codeformer_strip";
+const NEWEST = "codeformer_newest"; // as in nodes/host/messages.py
 const HEIGHT = 280;
 const STRIP_HEIGHT = 140;
 const DOWNLOAD_HEIGHT = 76;
-const BAR_HEIGHT = 48;
+const PEOPLE_HEIGHT = 160;
 
 const SETTING = {
   fidelity: "CodeFormer.Defaults.Fidelity",
@@ -117,6 +119,33 @@ function addCompareAndPicker(node) {
   });
 }
 
+/** @param {LGraphNode} node */
+function addPeople(node) {
+  const choice = new ListChoice(node, "people");
+  const people = new People(address, choice);
+  choice.onEdit(() => people.refresh());
+  people.bar.append(foldButton(node));
+  hearNewest(node, (picture) => people.showNewest(picture));
+  const show = (/** @type {any} */ output) => output.images && people.show(output.images);
+  showIn(node, "codeformer_people", PEOPLE_HEIGHT, [people.element], show);
+}
+
+/**
+ * Hand what a node has just made to a function, and null when its run breaks off.
+ * @param {LGraphNode} node
+ * @param {(picture: string | null) => void} use
+ */
+function hearNewest(node, use) {
+  const signal = lifetime(node);
+  const hear = (/** @type {CustomEvent} */ { detail }) => {
+    if (nodeRunning(workflow(), detail.node) === node) use(detail.picture);
+  };
+  api.addCustomEventListener(NEWEST, hear, { signal });
+  for (const type of /** @type {const} */ (["execution_error", "execution_interrupted"])) {
+    api.addEventListener(type, () => use(null), { signal });
+  }
+}
+
 /**
  * A sweep's results; a click sets the fidelity of the nodes that restore the same faces.
  * @param {LGraphNode} node
@@ -183,17 +212,10 @@ function addDownload(node) {
   queueMicrotask(() => void download.refresh());
 }
 
-/** @param {LGraphNode} node */
-function addFold(node) {
-  const bar = make("div", { class: "codeformer-bar codeformer-tabs" }, foldButton(node));
-  addPanel(node, "codeformer_fold", bar, () => BAR_HEIGHT);
-  addNotes(node);
-}
-
 /** @type {Record<string, (node: LGraphNode) => void>} */
 const PANELS = {
   CodeFormerRestoreImage: addCompareAndPicker,
-  CodeFormerRestoreVideo: addFold,
+  CodeFormerRestoreVideo: addPeople,
   CodeFormerSelectFaces: addPicker,
   CodeFormerFidelitySweep: addStrip,
   CodeFormerLoader: addDownload,

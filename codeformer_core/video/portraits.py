@@ -30,11 +30,14 @@ def portraits(information: VideoInformation, survey: Survey) -> Tensor:
         survey: what its first pass found.
 
     Returns:
-        (P, SIDE, SIDE, 3) in 0..1, person 1 first, each with a box and the person's number.
+        (P, SIDE, SIDE, 3) in 0..1, person 1 first, each with a box and the person's number;
+        gray is who shows no shape of a face even in the best frame.
     """
     best = _best_frames(survey)
-    pictures = [_portrait(information, survey, person, *best[person]) for person in sorted(best)]
-    return torch.stack(pictures) if pictures else torch.zeros(0, SIDE, SIDE, 3)
+    pictures = torch.full((max(best, default=0), SIDE, SIDE, 3), 0.5)
+    for person, seen in best.items():
+        pictures[person - 1] = _portrait(information, survey, person, *seen)
+    return pictures
 
 
 def _best_frames(survey: Survey) -> dict[int, tuple[int, Face]]:

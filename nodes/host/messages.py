@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import logging
 import sys
 from collections.abc import Iterable
@@ -15,6 +17,9 @@ log = logging.getLogger("CodeFormer")
 NOTES = "codeformer_notes"
 """Key of a node's `ui` under which the browser part finds what the node has to say."""
 
+NEWEST = "codeformer_newest"
+"""Event by which the browser part hears what the running node has just made."""
+
 
 def say(text: str) -> None:
     """Write a line to the log and, where the host can, under the node while it runs."""
@@ -23,6 +28,18 @@ def say(text: str) -> None:
     context = get_executing_context()
     if send is not None and context is not None:
         send(text, context.node_id)
+
+
+def show_newest(picture: Any) -> None:
+    """Show a PIL picture in the running node's panel, which drops it when the run ends."""
+    server_, context = server(), get_executing_context()
+    if server_ is None or context is None:
+        return
+    file = io.BytesIO()
+    picture.save(file, "JPEG")
+    address = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    message = {"node": context.node_id, "picture": address}
+    server_.send_sync(NEWEST, message, server_.client_id)
 
 
 def warn(notes: Iterable[str]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import comfy.utils
 from torch import Tensor
 
-from .messages import raise_if_cancelled
+from .messages import raise_if_cancelled, show_newest
 
 SECONDS_BETWEEN_UPDATES = 0.1
 """Of the progress bar."""
@@ -24,7 +24,9 @@ class ProgressBar:
     Called as `progress(done, total)`, the way every long function of the core reports.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, panel: bool = False) -> None:
+        """Prepare a bar; with a panel the preview goes there, not to the frontend."""
+        self._panel = panel
         self._bar: comfy.utils.ProgressBar | None = None
         self._picture: Tensor | None = None
         self._shown_at = -math.inf
@@ -40,17 +42,22 @@ class ProgressBar:
         total = 2 * max(done, 1) if total is None else total
         bar = self._bar = self._bar or comfy.utils.ProgressBar(total)
         picture, self._picture = self._picture, None
-        preview = None if picture is None else ("JPEG", _as_pil(picture), PREVIEW_SIDE)
-        bar.update_absolute(done, total, preview)
+        preview = None if picture is None else _preview(picture)
+        if preview is not None and self._panel:
+            show_newest(preview)
+            preview = None
+        bar.update_absolute(done, total, preview and ("JPEG", preview, PREVIEW_SIDE))
 
     def show(self, picture: Tensor) -> None:
         """Remember (H, W, 3) in 0..1 for the next update."""
         self._picture = picture
 
 
-def _as_pil(picture: Tensor) -> Any:
-    """(H, W, 3) in 0..1 as a PIL picture."""
+def _preview(picture: Tensor) -> Any:
+    """(H, W, 3) in 0..1 as a PIL picture that is not too large to be sent often."""
     from PIL import Image
 
     pixels = picture.detach().float().mul(255).nan_to_num().clamp(0, 255)
-    return Image.fromarray(pixels.byte().cpu().numpy())
+    preview = Image.fromarray(pixels.byte().cpu().numpy())
+    preview.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    return preview

@@ -23,13 +23,14 @@ class HostRuntime(Runtime):
     them in between.
     """
 
-    def __init__(self, *, previews: bool = True) -> None:
+    def __init__(self, *, previews: bool = True, panel: bool = False) -> None:
         """Prepare to run networks.
 
         Args:
             previews: whether `show` shows. Nodes 2.0 keeps the last one, under a node's own result.
+            panel: whether they go to the node's panel instead, which keeps none.
         """
-        self._bar, self._previews = ProgressBar(), previews
+        self._bar, self._previews = ProgressBar(panel=panel), previews
         super().__init__(self._bar)
 
     def device(self, network: Any) -> torch.device:

@@ -172,6 +172,7 @@ def server(
     base = tools.make_base(tmp_path_factory.mktemp("browser"))
     write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
     _write_photos(base / "input")
+    _write_video(base / "input")
     _point_catalogue_at(files, base)
     wanted = request.param == WANTED
     frontend = tools.frontend_folder(tools.wanted_frontend()) if wanted else None
@@ -192,6 +193,21 @@ def _write_photos(folder: Path) -> None:
     three = numpy.concatenate([face, face[:, ::-1], face], 1)
     Image.fromarray(three).save(folder / "three.png")
     Image.new("RGB", (1024, 512), "gray").save(folder / "none.png")
+
+
+def _write_video(folder: Path) -> None:
+    """`two.mp4`, four frames of `two.png`."""
+    import av
+    from PIL import Image
+
+    with av.open(str(folder / "two.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10, width=1024, height=512)
+        stream.pix_fmt = "yuv420p"
+        with Image.open(folder / "two.png") as photo:
+            frame = av.VideoFrame.from_image(photo)
+        for _ in range(4):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 @pytest.fixture(scope="session")

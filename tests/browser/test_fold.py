@@ -70,7 +70,7 @@ def test_input_with_a_link_stays_when_a_saved_workflow_opens(desk: Any) -> None:
 
 @pytest.mark.frontends("installed", "wanted")
 @pytest.mark.renderers("canvas")
-def test_node_without_a_result_of_its_own_has_the_button_too(desk: Any) -> None:
+def test_node_for_videos_has_the_button_too(desk: Any) -> None:
     (video,) = desk.build([{"type": "CodeFormerRestoreVideo", "at": [300, 60]}], [])
     assert "confidence" not in state(desk, video)[1]
     desk.page.click("[data-do=advanced]")

@@ -9,6 +9,36 @@ const PER_FACE = "per_face";
 const SELECT = "CodeFormerSelectFaces"; // its first output is what it chose
 const PASTE = "CodeFormerPasteFaces"; // puts the crops back: behind it other faces may be found
 
+/** Chosen numbers, kept in an ordinary widget; an empty list means all. */
+export class ListChoice {
+  /**
+   * @param {LGraphNode} node
+   * @param {string} name of the widget
+   */
+  constructor(node, name) {
+    this.node = node;
+    this.name = name;
+    this.emptyIsAll = true;
+  }
+
+  /**
+   * Run a function when the user edits the text itself.
+   * @param {() => void} use
+   */
+  onEdit(use) {
+    onWidget(this.node, this.name, use);
+  }
+
+  chosen() {
+    return parseNumbers(String(findWidget(this.node, this.name)?.value ?? ""));
+  }
+
+  /** @param {number[]} numbers */
+  choose(numbers) {
+    asOneStep(this.node, () => setWidget(this.node, this.name, formatNumbers(numbers)));
+  }
+}
+
 /** The chosen faces of a node, kept in its ordinary widgets. */
 export class NodeChoice {
   /**

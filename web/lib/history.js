@@ -55,6 +55,15 @@ function* everyNode(graph, outside = "") {
 }
 
 /**
+ * The node that runs under an id.
+ * @param {Graph} graph
+ * @param {string} id
+ */
+export function nodeRunning(graph, id) {
+  return new Map(everyNode(graph)).get(id);
+}
+
+/**
  * The node that the frontend keeps results for under a name.
  * @param {Graph} graph
  * @param {string} name the node's id, behind the id of its subgraph if it is in one

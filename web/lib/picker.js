@@ -1,4 +1,5 @@
 // @ts-check
+import { Chooser, actionButton } from "./chooser.js";
 import { frameSlider } from "./compare.js";
 import { make } from "./panel.js";
 import { Stage } from "./stage.js";
@@ -7,15 +8,14 @@ import { t } from "./words.js";
 /** @typedef {import("./stage.js").Frame} Frame */
 /** @typedef {import("./stage.js").FoundFace} FoundFace */
 /**
- * @typedef {object} Choice where the chosen numbers and their fidelities are kept
- * @property {() => number[]} chosen numbers
- * @property {(numbers: number[]) => void} choose
- * @property {boolean} emptyIsAll
+ * @typedef {object} Fidelities the same for one fidelity of each face
  * @property {() => boolean} hasFidelity whether there is a list to write fidelities into
  * @property {(number: number) => number} fidelity
  * @property {(number: number, value: number | null) => void} setFidelity null: the node's own
  */
+/** @typedef {import("./chooser.js").Choice & Fidelities} FaceChoice */
 
+const WORDS = /** @type {const} */ ({ group: "choose", every: "everyFace", missing: "missing" });
 const DRAG = 4; // pixels a pointer moves before a click becomes a rectangle
 
 /** The faces of the last run on their picture, to be clicked. */
@@ -23,7 +23,7 @@ export class Picker {
   /**
    * @param {AbortSignal} life
    * @param {(picture: Record<string, string>) => string} address
-   * @param {Choice} choice
+   * @param {FaceChoice} choice
    */
   constructor(life, address, choice) {
     this.address = address;
@@ -38,20 +38,23 @@ export class Picker {
     this.dragged = false;
     this.stage = new Stage(life, t("pickEmpty"));
     this.image = make("img", { draggable: "false", alt: "" });
-    this.faces = make("div", { role: "group", "aria-label": t("choose") });
+    this.chooser = new Chooser(
+      choice,
+      WORDS,
+      () => (this.frames.length > 0 ? this.everyFace().map(({ number }) => number) : null),
+      (chosen) => this.#showFidelity(chosen),
+    );
     this.rectangle = make("div", { class: "codeformer-rectangle", hidden: true });
-    this.stage.sheet.append(this.image, this.faces, this.rectangle);
-    this.count = make("span", { "aria-live": "polite" });
-    this.missing = make("div", { class: "codeformer-bar", hidden: true });
+    this.stage.sheet.append(this.image, this.chooser.group, this.rectangle);
     this.slider = frameSlider((index) => this.showFrame(index));
     this.fidelity = this.#fidelityRow();
     this.element = make(
       "div",
       { class: "codeformer-column codeformer-picker" },
       this.stage.element,
-      make("div", { class: "codeformer-bar" }, ...this.#buttons(), this.count, this.slider.element),
+      this.#bar(),
       this.fidelity.element,
-      this.missing,
+      this.chooser.missing,
     );
     this.#listen();
     this.refresh();
@@ -79,22 +82,12 @@ export class Picker {
     // Of the later frames of a long batch there are only the boxes.
     this.stage.fill(picture !== undefined || this.everyFace().length > 0);
     this.stage.resize(frame.width, frame.height);
-    this.faces.replaceChildren(...frame.faces.map((face) => this.#face(face)));
-    this.refresh();
+    this.chooser.show(frame.faces.map((face) => this.#face(face)));
   }
 
   /** Show the state of the widgets. */
   refresh() {
-    const chosen = this.choice.chosen();
-    for (const button of this.faces.querySelectorAll("button")) {
-      const pressed = chosen.includes(Number(button.dataset.number));
-      button.setAttribute("aria-pressed", String(pressed));
-    }
-    const all = this.choice.emptyIsAll && chosen.length === 0;
-    this.element.classList.toggle("codeformer-all", all);
-    this.count.textContent = all ? t("everyFace") : t("picked", { count: chosen.length });
-    this.#showMissing(chosen);
-    this.#showFidelity(chosen);
+    this.chooser.refresh();
   }
 
   /** Every face of the last run. */
@@ -102,16 +95,11 @@ export class Picker {
     return this.frames.flatMap((frame) => frame.faces);
   }
 
-  #buttons() {
-    const button = (/** @type {string} */ name, /** @type {string} */ text, /** @type {() => void} */ use) =>
-      make("button", { type: "button", "data-do": name, click: use }, text);
-    const all = () =>
-      this.#choose(this.choice.emptyIsAll ? [] : this.everyFace().map(({ number }) => number));
-    return [
-      button("all", t("all"), all),
-      this.choice.emptyIsAll ? null : button("none", t("none"), () => this.#choose([])),
-      button("largest", t("largest"), () => this.#choose(this.#largest())),
-    ].filter((one) => one !== null);
+  #bar() {
+    const { chooser } = this;
+    const largest = actionButton("largest", t("largest"), () => chooser.choose(this.#largest()));
+    const parts = [...chooser.buttons(), largest, chooser.count, this.slider.element];
+    return make("div", { class: "codeformer-bar" }, ...parts);
   }
 
   /** Number of the largest face of each frame. */
@@ -120,12 +108,6 @@ export class Picker {
       const [first] = [...faces].sort((a, b) => b.size - a.size);
       return first ? [first.number] : [];
     });
-  }
-
-  /** @param {number[]} numbers */
-  #choose(numbers) {
-    this.choice.choose(numbers);
-    this.refresh();
   }
 
   /** @param {FoundFace} face */
@@ -163,37 +145,14 @@ export class Picker {
    */
   #click(face, event) {
     if (this.dragged) return;
-    const chosen = this.choice.chosen();
-    const taken = chosen.includes(face.number);
-    if (taken && event.shiftKey) return;
-    const without = chosen.filter((number) => number !== face.number);
     this.current = face.number;
-    this.#choose(taken ? without : [...chosen, face.number]);
+    this.chooser.toggle(face.number, event);
   }
 
   /** @param {number} number */
   #focus(number) {
     this.current = number;
     this.#showFidelity(this.choice.chosen());
-  }
-
-  /** @param {number[]} chosen */
-  #showMissing(chosen) {
-    const there = new Set(this.everyFace().map(({ number }) => number));
-    const known = this.frames.length > 0;
-    const gone = known ? chosen.filter((number) => !there.has(number)) : [];
-    this.missing.hidden = gone.length === 0;
-    this.missing.replaceChildren(...gone.map((number) => this.#missingChip(number)));
-  }
-
-  /** @param {number} number */
-  #missingChip(number) {
-    const remove = () => this.#choose(this.choice.chosen().filter((other) => other !== number));
-    return make(
-      "button",
-      { type: "button", class: "codeformer-missing", title: t("missingHint"), click: remove },
-      t("missing", { number }),
-    );
   }
 
   #fidelityRow() {
@@ -237,7 +196,7 @@ export class Picker {
     stage.addEventListener("pointermove", (event) => this.#drag(event));
     stage.addEventListener("pointerup", (event) => this.#drop(event));
     stage.addEventListener("pointercancel", () => this.#endDrag());
-    stage.addEventListener("keydown", (event) => this.#key(event));
+    stage.addEventListener("keydown", (event) => this.chooser.key(event));
   }
 
   /** @param {PointerEvent} event */
@@ -269,7 +228,7 @@ export class Picker {
       });
       const here = new Set(faces.map(({ number }) => number));
       const kept = this.choice.chosen().filter((number) => event.shiftKey || !here.has(number));
-      this.#choose([...kept, ...inside.map(({ number }) => number)]);
+      this.chooser.choose([...kept, ...inside.map(({ number }) => number)]);
     }
     this.#endDrag();
   }
@@ -291,23 +250,5 @@ export class Picker {
       Math.max(start.x, end.x),
       Math.max(start.y, end.y),
     ];
-  }
-
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    if (event.ctrlKey || event.metaKey) return;
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (step) this.#focusNext(step);
-    else if (event.key === "a") this.#choose(this.everyFace().map(({ number }) => number));
-    else if (event.key === "Escape") this.#choose([]);
-    else return;
-    event.preventDefault();
-  }
-
-  /** @param {number} step */
-  #focusNext(step) {
-    const buttons = [...this.faces.querySelectorAll("button")];
-    const at = buttons.findIndex((button) => button === document.activeElement);
-    buttons[(at + step + buttons.length) % buttons.length]?.focus({ preventScroll: true });
   }
 }
