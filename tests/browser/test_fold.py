@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-FOLDED = 520
+FOLDED = 540
 """Pixels that the node is high at most, with its panel."""
 STATE = """(id) => {
   const node = app.graph.getNodeById(id);
@@ -15,7 +15,7 @@ STATE = """(id) => {
   const shown = node.widgets.filter((widget) => visible.call(node, widget));
   return {height: node.computeSize()[1], shown: shown.map(({name}) => name)};
 }"""
-FEW = {"fidelity", "upscale_by", "codeformer_compare"}
+FEW = {"fidelity", "auto_fidelity", "upscale_by", "codeformer_compare"}
 
 
 def state(desk: Any, node: str) -> tuple[float, set[str]]:

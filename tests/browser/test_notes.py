@@ -15,12 +15,17 @@ def test_note_of_a_run_is_still_there_when_it_has_ended(desk: Any) -> None:
     _, restore = desk.build(
         [
             {"type": "LoadImage", "at": [80, 120], "widgets": {"image": "two.png"}},
-            {"type": "CodeFormerRestoreImage", "at": [420, 100], "size": [420, 600]},
+            {
+                "type": "CodeFormerRestoreImage",
+                "at": [420, 100],
+                "size": [420, 600],
+                "widgets": {"picked": "1, 9"},
+            },
         ],
         [[0, "IMAGE", 1, "image"]],
     )
     desk.run()
-    desk.page.wait_for_selector(f"{NOTES}:visible >> text=may get softer")
+    desk.page.wait_for_selector(f"{NOTES}:visible >> text=not found this time: face 9")
     desk.receive(restore, {"codeformer_notes": []})
     assert desk.page.locator(f"{NOTES}:visible").count() == 0
 

@@ -56,7 +56,7 @@ def test_prepared_network_is_not_saved(tmp_path: Path) -> None:
 
 def test_bfloat16_keeps_a_face_of_the_built_in_model(astronaut: Tensor) -> None:
     face = resize(astronaut[None, 50:210, 150:310], 32, 32)  # blurred: there is work to do
-    crops = to_network(resize(face, 128, 128))
+    crops = to_network(resize(face, 256, 256))
     exact = load_codeformer(BUILTIN)
     small = load_codeformer(BUILTIN, dtype=torch.bfloat16)
     wanted, got = (network(crops, 0.5).clamp(-1, 1) for network in (exact, small))
