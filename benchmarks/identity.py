@@ -6,7 +6,9 @@ FACES holds index.csv (split, file, person) and a folder for each split. The peo
 number is divisible by 5 and who were photographed at least three times; nothing is ever tuned on
 them. Of each, the first photo is degraded with fixed seeds and restored; the others are the
 references, and what the adapter learns from (with mirror images, where they are fewer than three).
-Distances are of descriptors: to the clean photo itself, which nothing has seen, and to the others.
+Distances are of descriptors: to the clean photo itself, which nothing has seen, and to the others;
+by dlib's network, whose loss the adapter learns by, and by FaceNet, which it never saw, where that
+is installed (see `recognisers.py`).
 The wrong adapter is that of the next person: what it changes is invented.
 
 DIR keeps adapters, states and results; the same command goes on. --minutes is for all the learning,
@@ -27,6 +29,7 @@ from pathlib import Path
 
 import scenes
 import torch
+from recognisers import Embed, all_recognisers
 from side_by_side import Row, parser, report
 from torch import Tensor
 
@@ -153,18 +156,19 @@ def results(
     """All ways and strengths for one person; measured once, kept as JSON."""
     named = {"adapter": adapters.get(case.name), "wrong person's adapter": adapters.get(next_name)}
     there = {name: adapter for name, adapter in named.items() if adapter is not None}
-    stem = find_restorer(arguments.model).stem
-    path = arguments.work / f"{stem}_{case.name}_{len(there)}_{arguments.looks}.json"
+    network, identity = load_codeformer(arguments.model), IdentityNetwork()
+    recognisers = all_recognisers(identity)
+    stem = "_".join([find_restorer(arguments.model).stem, case.name, *recognisers])
+    path = arguments.work / f"{stem}_{len(there)}_{arguments.looks}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    network, identity = load_codeformer(arguments.model), IdentityNetwork()
     rows: list[Row] = []
     for strength, ranges in STRENGTHS.items():
         clean = resize(case.clean[None], network.size, network.size)
         clean = clean.expand(1 if arguments.quick else arguments.looks, -1, -1, -1)
         degraded = degrade_faces(clean, ranges, SEED, sum(case.name.encode()))
         for way, restore in ways(network, identity, case.person, there).items():
-            rows += measured(strength, way, restore(degraded), clean, case.person, identity)
+            rows += measured(strength, way, restore(degraded), clean, case.person, recognisers)
     path.write_text(json.dumps(rows), encoding="utf-8")
     return rows
 
@@ -197,22 +201,22 @@ def measured(
     faces: Tensor,
     clean: Tensor,
     person: Person,
-    identity: IdentityNetwork,
+    recognisers: dict[str, Embed],
 ) -> list[Row]:
     """What is told of restored faces, one row each."""
-    found = describe_crops(faces, identity)
-    itself = (found - describe_crops(clean[:1], identity)).norm(dim=1)
-    others = person.distances(found)
-    perceptual = PerceptualDistance(EVALUATION_BACKBONE).distance(clean, faces)
-    signal = psnr(faces, clean)
+    columns = {
+        "perceptual": PerceptualDistance(EVALUATION_BACKBONE).distance(clean, faces),
+        "PSNR, dB": psnr(faces, clean),
+    }
+    for name, embed in recognisers.items():
+        found = embed(faces)
+        columns[f"{name}, to the clean photo"] = (found - embed(clean[:1])).norm(dim=1)
+        columns[f"{name}, to other photos"] = torch.cdist(found, embed(person.crops)).mean(1)
     return [
         {
             "damage": strength,
             "way": way,
-            "distance to the clean photo": float(itself[place]),
-            "distance to other photos": float(others[place]),
-            "perceptual": float(perceptual[place]),
-            "PSNR, dB": float(signal[place]),
+            **{column: float(values[place]) for column, values in columns.items()},
         }
         for place in range(len(faces))
     ]

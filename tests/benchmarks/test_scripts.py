@@ -69,6 +69,12 @@ def test_people_are_measured_with_and_without_their_adapters(rows_of: Run, tmp_p
     assert rows_of("identity", *work) == rows  # what is done is kept
 
 
+def test_recognisers_are_asked_about_inputs_and_restorations(rows_of: Run):
+    ours = [row for row in rows_of("recognisers") if row["recogniser"] == "dlib"]
+    assert len(ours) == 8  # two strengths, the input and three fidelities
+    assert all(0 < row["distance to the clean face"] < 1.2 for row in ours)
+
+
 def test_the_gpu_benchmark_runs_on_any_machine(rows_of: Run):
     first, *rows = rows_of("gpu")
     assert (first["what"], first["type"], first["faces"]) == ("official code", "float32", 1)
