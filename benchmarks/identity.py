@@ -11,8 +11,11 @@ by dlib's network, whose loss the adapter learns by, and by FaceNet, which it ne
 is installed (see `recognisers.py`).
 The wrong adapter is that of the next person: what it changes is invented.
 
+With --clips instead, every video shows one person: its frames have many expressions and one light,
+where photos lie years apart.
+
 DIR keeps adapters, states and results; the same command goes on. --minutes is for all the learning,
---each for one person at most. Without --faces: the astronaut, as three people.
+--each for one person at most. Without --faces and --clips: the astronaut, as three people.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import scenes
@@ -48,6 +52,7 @@ from codeformer_core.pipeline.automatic import Automatic
 from codeformer_core.runtime import Runtime
 from codeformer_core.training.personal import PersonalSettings
 from codeformer_core.training.personalize import FEWEST_PHOTOS, forget, personalize
+from codeformer_core.video.reading import inspect_video, read_frames
 
 STRENGTHS = {"strong": STAGE_TWO, "middling": STAGE_THREE_MILD}
 FIDELITY = 0.5
@@ -55,6 +60,11 @@ KEPT_APART = 5
 SEED = 11
 SIZE = 512
 
+FRAMES = 6
+"""Of a clip: one to restore, the others to know the person by."""
+
+Photos = dict[str, Callable[[], list[Tensor]]]
+"""What gives the photos, (S, S, 3) each, of everybody by name."""
 Restore = Callable[[Tensor], Tensor]
 
 
@@ -73,6 +83,7 @@ def main() -> None:
     """Learn, restore, measure, report."""
     options = parser(__doc__)
     options.add_argument("--faces", type=Path, help="folder with index.csv")
+    options.add_argument("--clips", type=Path, nargs="+", help="videos of one person each")
     options.add_argument("--work", type=Path, default=Path("identity"), help="keeps what is done")
     options.add_argument("--model", default="builtin", help="a CodeFormer (default: builtin)")
     options.add_argument("--people", type=int, default=4, help="how many (default: 4)")
@@ -81,7 +92,7 @@ def main() -> None:
     options.add_argument("--looks", type=int, default=6, help="degradations of each photo")
     arguments = options.parse_args()
     identity = IdentityNetwork()
-    cases = list(people(arguments.faces, 2 if arguments.quick else arguments.people, identity))
+    cases = list(people(photos_of(arguments), 2 if arguments.quick else arguments.people, identity))
     arguments.work.mkdir(parents=True, exist_ok=True)
     adapters = learn(cases, arguments)
     rows = [
@@ -92,9 +103,15 @@ def main() -> None:
     report(f"The same person, {len(cases)} people, {arguments.model}", means(rows), arguments.out)
 
 
-def people(folder: Path | None, count: int, identity: IdentityNetwork) -> Iterator[Case]:
-    """People kept apart, in an order of chance."""
-    photos = _listed(folder) if folder else _astronaut()
+def photos_of(arguments: argparse.Namespace) -> Photos:
+    """Where the people come from."""
+    if arguments.clips:
+        return {path.stem: partial(_frames, path) for path in arguments.clips}
+    return _listed(arguments.faces) if arguments.faces else _astronaut()
+
+
+def people(photos: Photos, count: int, identity: IdentityNetwork) -> Iterator[Case]:
+    """Some of the people, in an order of chance."""
     for name in random.Random(SEED).sample(sorted(photos), min(count, len(photos))):
         crops = torch.cat([resize(each[None], SIZE, SIZE) for each in photos[name]()])
         clean, others = crops[0], crops[1:]
@@ -103,7 +120,7 @@ def people(folder: Path | None, count: int, identity: IdentityNetwork) -> Iterat
         yield Case(name, clean, Person(others, describe_crops(others, identity)))
 
 
-def _listed(folder: Path) -> dict[str, Callable[[], list[Tensor]]]:
+def _listed(folder: Path) -> Photos:
     """Photos, (S, S, 3) each, of everybody who is kept apart and has enough of them, by number."""
     paths: dict[str, list[Path]] = defaultdict(list)
     with (folder / "index.csv").open(encoding="utf-8") as stream:
@@ -117,7 +134,20 @@ def _listed(folder: Path) -> dict[str, Callable[[], list[Tensor]]]:
     return {name: reader(files) for name, files in paths.items() if len(files) >= FEWEST_PHOTOS}
 
 
-def _astronaut() -> dict[str, Callable[[], list[Tensor]]]:
+def _frames(path: Path) -> list[Tensor]:
+    """The aligned face in frames from all over a video."""
+    information = inspect_video(path)
+    wanted = {information.frames * (2 * place + 1) // (2 * FRAMES) for place in range(FRAMES)}
+    detector = load_detector("yunet")
+    crops: list[Tensor] = []
+    for frame in read_frames(information):
+        if frame.index in wanted:
+            pixels = torch.from_numpy(frame.picture.to_ndarray(format="rgb24"))[None] / 255
+            crops += crop_faces(pixels, detector.detect(pixels), SIZE)[:1]
+    return crops
+
+
+def _astronaut() -> Photos:
     """The astronaut in three lights, three times."""
     photo = scenes.portraits(None)[0][None]
     face = crop_faces(photo, load_detector("yunet").detect(photo), SIZE)[0]
