@@ -5,6 +5,7 @@ import hashlib
 import socket
 import sys
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -348,7 +349,7 @@ def _load_same(options: argparse.Namespace, sizes: list[int | None]) -> "Picture
             f"{socket.gethostname()}: the model files of this machine are not those of the machine "
             "that the job was begun on; give all machines of the cluster the same"
         )
-    return load_restorer(options)
+    return replace(load_restorer(options), in_parts=True)
 
 
 def _weight_sizes(options: argparse.Namespace) -> list[int | None]:

@@ -10,15 +10,17 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import IO, Any
 
 from ..addresses import ONE_PROCESS, Address, Place
 from ..errors import CodeFormerError, SettingError
 from .foreman import SECONDS_TO_END, Cluster, ClusterError, main
 from .outcome import Outcome
-from .plan import Plan
+from .parts import in_rounds
+from .plan import Block, Plan
 from .rows import block_row, news_of
 from .worker import Orders
 
@@ -42,21 +44,34 @@ def restore_on_cluster(
         ClusterError: Ray has ended.
         JobEndedError: no Ray answers or has room, or a worker cannot go on and no other one could.
     """
-    job = (cluster, pickle.dumps(orders), list(map(block_row, plan.blocks())))
     with _foreman() as (process, last_words):
-        pickle.dump(job, process.stdin)
+        _send((cluster, pickle.dumps(orders)), process)
+        yield from in_rounds(plan, partial(_work, process, plan.output, last_words))
+        _send([], process)
+
+
+def _work(
+    process: Any, output: Place, last_words: Callable[[], str], blocks: Iterable[Block]
+) -> Iterator[Outcome]:
+    """Have some blocks done."""
+    _send(list(map(block_row, blocks)), process)
+    for line in process.stdout:
+        told = json.loads(line)
+        if isinstance(told, dict):
+            if told["end"]:
+                raise JobEndedError(told["end"])
+            return
+        outcomes, fatal = news_of(told, output)
+        yield from outcomes
+        if fatal:
+            raise JobEndedError(fatal)
+    raise ClusterError(f"Ray has ended; --resume goes on from here. {last_words()}".rstrip())
+
+
+def _send(words: object, process: Any) -> None:
+    with suppress(BrokenPipeError):  # whoever reads its answers will find that it has ended
+        pickle.dump(words, process.stdin)
         process.stdin.flush()
-        for line in process.stdout:
-            told = json.loads(line)
-            if "end" in told:
-                if told["end"]:
-                    raise JobEndedError(told["end"])
-                return
-            outcomes, fatal = news_of(told, plan.output)
-            yield from outcomes
-            if fatal:
-                raise JobEndedError(fatal)
-        raise ClusterError(f"Ray has ended; --resume goes on from here. {last_words()}".rstrip())
 
 
 def check_shared(places: Iterable[Place]) -> None:
@@ -86,7 +101,8 @@ def _foreman() -> Iterator[tuple[Any, Any]]:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     assert process.stdin is not None
-    process.stdin.close()
+    with suppress(BrokenPipeError):
+        process.stdin.close()
     try:
         process.wait(2 * SECONDS_TO_END)
     except subprocess.TimeoutExpired:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from queue import SimpleQueue
 from typing import Any
 
 from ..errors import CodeFormerError, SettingError
@@ -64,28 +65,37 @@ class Staff:
 def main() -> None:
     """Read a job from standard input, write news of it to standard output, a line each.
 
-    The end of the input says that the command has ended.
+    The job comes in rounds of blocks, each after the end of the one before; an empty one is the
+    last.
     """
-    cluster, orders, blocks = pickle.load(sys.stdin.buffer)
-    threading.Thread(target=_end_with_command, daemon=True).start()
+    cluster, orders = pickle.load(sys.stdin.buffer)
+    rounds: SimpleQueue[list[bytes]] = SimpleQueue()
+    threading.Thread(target=_listen, args=(rounds,), daemon=True).start()
     news = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # where Ray may print
     try:
         with connection(cluster) as ray:
             staff = staff_for(cluster, ray.cluster_resources())
             tell = _told_from_afar if cluster.address.startswith("ray://") else told
-            for row in tell(blocks, orders, staff):
-                print(row, file=news)
-        print(json.dumps({"end": ""}), file=news)
+            for blocks in iter(rounds.get, []):
+                for row in tell(blocks, orders, staff):
+                    print(row, file=news)
+                print(json.dumps({"end": ""}), file=news)
     except Exception as error:
         print(json.dumps({"end": describe_error(error)}), file=news)
 
 
-def _end_with_command() -> None:
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(SECONDS_TO_END)
-    os._exit(1)
+def _listen(rounds: "SimpleQueue[list[bytes]]") -> None:
+    """Read rounds up to the last one; the input ends before it if the command does."""
+    blocks = None
+    try:
+        while blocks != []:
+            blocks = pickle.load(sys.stdin.buffer)
+            rounds.put(blocks)
+    except (EOFError, pickle.UnpicklingError):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(SECONDS_TO_END)
+        os._exit(1)
 
 
 @contextmanager

@@ -58,6 +58,8 @@ class BlockNotes:
         task = outcome.task
         if outcome.error:
             return {"result": task.result, "error": outcome.error}
+        if not outcome.is_final:
+            return {"part_of": task.result, "parts": outcome.parts}
         written = status(task.target)
         return {
             "result": task.result,
@@ -90,4 +92,5 @@ def parse_line(line: bytes) -> Entry:
 
 def _outcome(task: Task, entry: Entry) -> Outcome:
     notes = tuple(entry.get("notes", ()))
-    return Outcome(task, entry.get("faces", 0), notes, entry.get("error", ""))
+    parts = tuple((start, stop) for start, stop in entry.get("parts", ()))
+    return Outcome(task, entry.get("faces", 0), notes, entry.get("error", ""), parts=parts)

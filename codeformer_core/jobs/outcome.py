@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .plan import Task
+from .plan import Frames, Task
 
 
 @dataclass(frozen=True)
@@ -18,3 +18,10 @@ class Outcome:
     """Why it could not be restored, in the user's words; empty if it was."""
     trace: str = ""
     """Where the error came from."""
+    parts: tuple[Frames, ...] = ()
+    """Of a long video that was only looked through: what others may restore at the same time."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing of the picture or video is left to do."""
+        return not (self.parts or self.task.is_part)

@@ -26,6 +26,10 @@ BLOCKS_LEFT = 100
 """In how many blocks what is left would be cut at any time: small ones at the end, so that no
 worker has much to do when the others have nothing."""
 
+Frames = tuple[int, int]
+JOIN: Frames = (0, 0)
+"""No frames: the parts of a video are there, and shall become one."""
+
 TABLE = """
 PRAGMA journal_mode = OFF;
 CREATE TABLE tasks (
@@ -51,6 +55,14 @@ class Task:
     """Place of this one below it, such as ``2020/a.jpg``."""
     seen: Status | None = None
     """The picture when the job was planned; None if it could not be seen."""
+    frames: Frames | None = None
+    """Of a long video that several work on: the first of them, and the one after the last; `JOIN`
+    at the end. None for all that there is to do."""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it gives no result, but a part of one."""
+        return self.frames not in (None, JOIN)
 
     @property
     def target(self) -> Place:

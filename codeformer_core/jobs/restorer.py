@@ -45,6 +45,8 @@ class PictureRestorer:
     """Enlarges the background of pictures instead of interpolation."""
     face_upscaler: Upscaler | None = None
     """Enlarges restored faces that are smaller than they are in the result."""
+    in_parts: bool = False
+    """Whether long videos are only looked through, for several to restore them."""
 
     def restore(self, task: Task, on_progress: Progress | None = None) -> Outcome:
         """Restore one picture or video and put the result in its place.
@@ -53,7 +55,14 @@ class PictureRestorer:
             CodeFormerError: it cannot be read, restored or written.
         """
         if is_video(PurePosixPath(task.result)):
-            return restore_clip(task, self.network, self.detector, self.settings, on_progress)
+            return restore_clip(
+                task,
+                self.network,
+                self.detector,
+                self.settings,
+                on_progress,
+                in_parts=self.in_parts,
+            )
         with fetched(task.source) as source:
             picture = read_picture(source, max_megapixels=self.settings.max_megapixels)
             restore = self._picture if self.detector else self._aligned

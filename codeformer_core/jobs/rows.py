@@ -22,7 +22,7 @@ class News(NamedTuple):
 
 def block_row(block: Block) -> bytes:
     """A block without the output folder, which is the same for all; paths have much in common."""
-    tasks = [(str(task.source), task.result, task.seen) for task in block.tasks]
+    tasks = [(str(task.source), task.result, task.seen, task.frames) for task in block.tasks]
     return zlib.compress(json.dumps([block.number, tasks]).encode())
 
 
@@ -45,15 +45,30 @@ def news_of(row: list[Any], output: Place) -> News:
 
 def _values(outcome: Outcome) -> tuple[object, ...]:
     task = outcome.task
-    became = (outcome.faces, outcome.notes, outcome.error, outcome.trace)
-    return (str(task.source), task.result, *became)
+    became = (outcome.faces, outcome.notes, outcome.error, outcome.trace, outcome.parts)
+    seen = None if outcome.is_final else task.seen  # of which more tasks are made
+    return (str(task.source), task.result, seen, task.frames, *became)
 
 
 def _outcome(
-    output: Place, source: str, result: str, faces: int, notes: list[str], *error: str
+    output: Place,
+    source: str,
+    result: str,
+    seen: list[Any] | None,
+    frames: list[int] | None,
+    faces: int,
+    notes: list[str],
+    error: str,
+    trace: str,
+    parts: list[list[int]],
 ) -> Outcome:
-    return Outcome(_task(output, source, result, None), faces, tuple(notes), *error)
+    task = _task(output, source, result, seen, frames)
+    ranges = tuple((start, stop) for start, stop in parts)
+    return Outcome(task, faces, tuple(notes), error, trace, ranges)
 
 
-def _task(output: Place, source: str, result: str, seen: list[Any] | None) -> Task:
-    return Task(place(source), output, result, Status(*seen) if seen else None)
+def _task(
+    output: Place, source: str, result: str, seen: list[Any] | None, frames: list[int] | None
+) -> Task:
+    status = Status(*seen) if seen else None
+    return Task(place(source), output, result, status, (frames[0], frames[1]) if frames else None)

@@ -1,6 +1,7 @@
-"""One video from its source to its target."""
+"""One video from its source to its target, or the part of the way that is asked for."""
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
@@ -9,12 +10,16 @@ from ..models.restorer import Restorer
 from ..runtime import Progress, Runtime
 from .outcome import Outcome
 from .places import delivered, fetched, make_place
-from .plan import Task
+from .plan import JOIN, Frames, Task
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..metrics.identity import IdentityNetwork
-    from ..video.restore import VideoSettings
+    from ..video.job import VideoJob, VideoSettings
+    from ..video.segments import Segment
+
+LEAST_PARTS = 3
+"""Of a video that several work on, of about ten seconds each: a shorter one stays whole."""
 
 
 def restore_clip(
@@ -23,38 +28,95 @@ def restore_clip(
     detector: FaceDetector | None,
     settings: Settings,
     on_progress: Progress | None,
+    *,
+    in_parts: bool = False,
 ) -> Outcome:
-    """Restore one video and put the result in its place.
+    """Restore one video, or some frames of it, and put the result in its place.
+
+    Args:
+        task: what to do.
+        network: restores aligned faces.
+        detector: finds faces.
+        settings: what is asked for.
+        on_progress: takes the progress.
+        in_parts: only look through a long video; the outcome says in which parts it can be restored
+            at the same time. Its folder must be seen by all who do.
 
     Raises:
         CodeFormerError: it cannot be read, restored or written.
         SettingError: a setting is for pictures only.
     """
-    if detector is None:
-        raise SettingError("--aligned is for pictures of faces; leave it out for videos")
-    if settings.upscale != 1:
-        raise SettingError("videos keep their size; leave --upscale-by out for them")
-    from ..video.restore import restore_video
-
+    runtime = Runtime(on_progress)
     make_place(task.target.parent)
     with fetched(task.source) as source, delivered(task.target) as target:
-        result = restore_video(
+        job = _begin(
             source,
             target,
             network,
             detector,
-            _video_settings(settings),
-            identity=_identity(),
-            resume=settings.resume,
-            runtime=Runtime(on_progress),
+            settings,
+            resume=settings.resume or task.frames is not None,
+            begun=task.is_part,
+            runtime=runtime,
         )
+        parts = _parts(task, job) if in_parts else ()
+        if len(parts) >= LEAST_PARTS:
+            return Outcome(task, parts=parts)
+        job.restore(_wanted(job, task.frames), runtime)
+        if task.is_part:
+            return Outcome(task)
+        result = job.finish()
     return Outcome(task, result.tracks, result.notes)
+
+
+def _begin(
+    source: Path,
+    target: Path,
+    network: Restorer,
+    detector: FaceDetector | None,
+    settings: Settings,
+    *,
+    resume: bool,
+    begun: bool,
+    runtime: Runtime,
+) -> "VideoJob":
+    from ..video.restore import begin_video
+
+    if detector is None:
+        raise SettingError("--aligned is for pictures of faces; leave it out for videos")
+    if settings.upscale != 1:
+        raise SettingError("videos keep their size; leave --upscale-by out for them")
+    return begin_video(
+        source,
+        target,
+        network,
+        detector,
+        _video_settings(settings),
+        identity=_identity(),
+        resume=resume,
+        begun=begun,
+        runtime=runtime,
+    )
+
+
+def _parts(task: Task, job: "VideoJob") -> tuple[Frames, ...]:
+    """Frames that can be restored at the same time; none where not all would see them."""
+    if task.frames or not (isinstance(task.source, Path) and isinstance(task.target, Path)):
+        return ()
+    return tuple((segment.start, segment.stop) for segment in job.waiting)
+
+
+def _wanted(job: "VideoJob", frames: Frames | None) -> "list[Segment]":
+    if frames in (None, JOIN):
+        return job.waiting
+    start, stop = frames
+    return [segment for segment in job.waiting if start <= segment.start < stop]
 
 
 def _video_settings(settings: Settings) -> "VideoSettings":
     from ..video.encoding import DEFAULT_QUALITY, rate_factor
     from ..video.engine import FaceSettings
-    from ..video.restore import VideoSettings
+    from ..video.job import VideoSettings
     from ..video.steady import Steadiness
 
     if settings.picked or not isinstance(settings.fidelity, int | float):

@@ -62,7 +62,7 @@ def inspect_video(path: str | Path) -> VideoInformation:
     with open_container(path) as container:
         stream = moving_pictures(container, path)
         reading = Reading()
-        first = next(_decoded(container, stream, reading), None)
+        first = next(decoded(container, stream, reading), None)
         if first is None:
             raise VideoError(
                 f"{path}: no frame can be decoded"
@@ -88,7 +88,7 @@ def read_frames(information: VideoInformation, reading: Reading | None = None) -
     with open_container(information.path) as container:
         stream = container.streams[information.stream]
         last = -1
-        moments = _moments(_decoded(container, stream, reading), information, reading)
+        moments = _moments(decoded(container, stream, reading), information, reading)
         for index, (time, picture) in enumerate(moments):
             last = time
             yield Frame(index, time, picture, bool(picture.is_corrupt))
@@ -206,8 +206,8 @@ def turned(samples: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
     return samples[rows, :: -1 if orientation.mirror_x else 1]
 
 
-def _decoded(container: Any, stream: Any, reading: Reading) -> Iterator[Any]:
-    """Every frame that can be decoded, in the order in which they are shown."""
+def decoded(container: Any, stream: Any, reading: Reading) -> Iterator[Any]:
+    """Every frame from here on that can be decoded, in the order in which they are shown."""
     decode, failures = _decoder(stream), 0
     latest, undecoded = -1, set[int]()
     for packet in _packets(container, stream, reading):

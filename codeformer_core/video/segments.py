@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..images import make_folder, writing_errors
+from ..images import atomic_write, make_folder, writing_errors
 from .encoding import Encoding
 from .information import VideoInformation
 from .library import av, encoding_errors
 from .planes import Planes, SampleLayout, fill_picture
 
 SECONDS = 10.0
-"""Of a segment: as much is lost at most by an interruption."""
+"""Of a segment, or half as much more or less where it can end with a shot: as much is lost at most
+by an interruption."""
 
 
 @dataclass(frozen=True)
 class Segment:
     """Consecutive frames that are encoded on their own."""
 
-    number: int
-    """From 0."""
     start: int
     """Index of the first frame."""
     stop: int
     """Index after the last."""
 
 
-def split_frames(count: int, rate: Fraction) -> list[Segment]:
-    """Divide so many frames into segments."""
+def split_frames(count: int, rate: Fraction, cuts: Sequence[int] = ()) -> list[Segment]:
+    """Divide so many frames into segments.
+
+    Args:
+        count: of frames.
+        rate: frames a second.
+        cuts: frames with which a new shot begins: there no face goes on.
+    """
     length = max(1, round(SECONDS * float(rate)))
-    starts = range(0, count, length)
-    return [
-        Segment(number, start, min(start + length, count)) for number, start in enumerate(starts)
-    ]
+    borders = [0]
+    while borders[-1] < count:
+        borders.append(min(_border(borders[-1] + length, length // 2, cuts), count))
+    return [Segment(start, stop) for start, stop in pairwise(borders)]
+
+
+def _border(place: int, reach: int, cuts: Sequence[int]) -> int:
+    """The cut that is nearest to a place; the place itself if there is none within reach."""
+    near = [cut for cut in cuts if abs(cut - place) <= reach]
+    return min(near, key=lambda cut: abs(cut - place), default=place)
 
 
 class SegmentFolder:
@@ -52,6 +67,10 @@ class SegmentFolder:
         """Where the first pass leaves what it found."""
         return self.path / "survey.npz"
 
+    @property
+    def _digest(self) -> Path:
+        return self.path / "digest"
+
     def prepare(self, digest: str, *, keep: bool) -> None:
         """Make the folder; what is in it stays only if it was made for the same and may be kept.
 
@@ -62,20 +81,41 @@ class SegmentFolder:
         Raises:
             PictureError: it cannot be made or emptied.
         """
-        note = self.path / "digest"
-        if not (keep and note.is_file() and note.read_text() == digest):
+        if not (keep and self.is_for(digest)):
             self.clear()
             make_folder(self.path)
-            with writing_errors(note):
-                note.write_text(digest)
+            with writing_errors(self._digest):
+                self._digest.write_text(digest)
+
+    def is_for(self, digest: str) -> bool:
+        """Whether what is in it was made for the same."""
+        return self._digest.is_file() and self._digest.read_text() == digest
 
     def file(self, segment: Segment) -> Path:
         """Where a segment lies once it is finished."""
-        return self.path / f"{segment.number:06}.mkv"
+        return self.path / f"{segment.start:08}-{segment.stop:08}.mkv"
 
     def is_finished(self, segment: Segment) -> bool:
         """Whether it is there, whole."""
         return self.file(segment).is_file()
+
+    def note(self, segment: Segment, helped: int, failed: int) -> None:
+        """Note, before a segment is finished, what is to be said of its faces at the end.
+
+        Raises:
+            DiskFullError: the disk is full.
+            PictureError: it cannot be written.
+        """
+        with atomic_write(self._counts(segment)) as file:
+            file.write(json.dumps([helped, failed]).encode())
+
+    def noted(self, segment: Segment) -> tuple[int, int]:
+        """What was noted of a finished segment: how many faces were helped, and how many failed."""
+        helped, failed = json.loads(self._counts(segment).read_bytes())
+        return helped, failed
+
+    def _counts(self, segment: Segment) -> Path:
+        return self.file(segment).with_suffix(".json")
 
     def clear(self) -> None:
         """Remove everything.
@@ -110,7 +150,7 @@ class SegmentWriter:
             VideoError: the encoder refuses.
         """
         self._path = path
-        self._part = path.with_suffix(".part")
+        self._part = path.with_suffix(f".{uuid.uuid4().hex[:8]}.part")  # of this process alone
         self._information, self._layout = information, layout
         self._count = 0
         with encoding_errors(path):

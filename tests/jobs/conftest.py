@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from codeformer_core.addresses import _file_system
 from codeformer_core.checkpoints import save_network
 
 
@@ -30,7 +31,7 @@ def memory() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator[None]:
     """A store of this machine that speaks S3, and where to find it."""
-    pytest.importorskip("s3fs", reason="pip install s3fs to test s3:// addresses")
+    s3fs = pytest.importorskip("s3fs", reason="pip install s3fs to test s3:// addresses")
     server = pytest.importorskip("moto.server", reason="pip install 'moto[s3,server]'")
     store = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     store.start()
@@ -39,6 +40,9 @@ def s3_server() -> Iterator[None]:
         patch.setenv("AWS_ACCESS_KEY_ID", "SECRET-NAME")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "SECRET-KEY")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        # Both keep connections, to the server of another module too, whose port has gone with it.
+        _file_system.cache_clear()
+        s3fs.S3FileSystem.clear_instance_cache()
         yield
     store.stop()
 
