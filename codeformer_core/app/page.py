@@ -20,7 +20,7 @@ from ..images import to_uint8
 from ..messages import describe_error
 from ..packages import needed_for
 from ..runtime import Progress
-from .service import Service, Wishes
+from .service import Look, Service, Wishes
 
 TITLE = "CodeFormer"
 ABOUT = (
@@ -197,12 +197,16 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
                 download = gradio.DownloadButton("Download", interactive=False, elem_id="download")
         handlers = Handlers(gradio, service, sessions)
         results = [slider, clip, notes, download]
-        count = gradio.State(0)
-        controls = [given, background, faces, rescale, fidelity, picked, count]
-        given.change(handlers.look, given, [numbered, picked, count])
-        submit.click(lambda: gradio.Button(interactive=True), None, stop, queue=False)
-        done = submit.click(handlers.submit, controls, results, show_progress_on=[slider])
-        done.then(lambda: gradio.Button(interactive=False), None, stop, queue=False)
+        look = gradio.State()
+        controls = [given, background, faces, rescale, fidelity, picked, look]
+
+        def stoppable(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
+            event(lambda: gradio.Button(interactive=True), None, stop, queue=False)
+            done = event(handler, inputs, outputs, show_progress_on=[slider])
+            done.then(lambda: gradio.Button(interactive=False), None, stop, queue=False)
+
+        stoppable(given.change, handlers.look, given, [numbered, picked, look])
+        stoppable(submit.click, handlers.submit, controls, results)
         stop.click(handlers.stop, None, None, queue=False)
         clear.click(handlers.clear, None, [given, numbered, picked, *results], queue=False)
         page.unload(handlers.leave)
@@ -215,24 +219,30 @@ class Handlers:
     def __init__(self, gradio: Any, service: Service, sessions: Sessions) -> None:
         self._gradio, self._service, self._sessions = gradio, service, sessions
         # Gradio reads what it is to hand over from the annotations.
-        for handler in (Handlers.submit, Handlers.stop, Handlers.clear, Handlers.leave):
-            handler.__annotations__["request"] = gradio.Request
-        Handlers.submit.__defaults__ = (None, gradio.Progress())
+        takes_request = (self.look, self.submit, self.stop, self.clear, self.leave)
+        for handler in takes_request:
+            handler.__func__.__annotations__["request"] = gradio.Request
+        for handler in (Handlers.look, Handlers.submit):
+            handler.__defaults__ = (None, gradio.Progress())
 
-    def look(self, given: str | None) -> tuple[Any, Any, int]:
-        """Number the faces of a picture that was chosen."""
-        gradio = self._gradio
-        nothing = gradio.Image(visible=False), gradio.CheckboxGroup([], value=[], visible=False), 0
-        if given is None:
-            return nothing
-        found = self._told(lambda: self._service.look(Path(given)))
-        if found.numbered is None or not found.count:
-            return nothing
+    def look(
+        self, given: str | None, request: Any = None, progress: Any = None
+    ) -> tuple[Any, Any, Look | None]:
+        """Number the faces of a picture that was chosen, or the people of a clip."""
+        gradio, found = self._gradio, None
+        if given is not None:
+            _, stop = self._sessions.begin(request.session_hash)
+            on_progress = _stoppable(stop, lambda done, total: progress((done, total)))
+            found = self._told(lambda: self._service.look(Path(given), on_progress))
+        if found is None or found.numbered is None:
+            nobody = gradio.CheckboxGroup([], value=[], visible=False)
+            return gradio.Image(visible=False), nobody, found
+        who = "Faces" if found.survey is None else "People"
         numbers = [str(number) for number in range(1, found.count + 1)]
         return (
-            gradio.Image(_bytes(found.numbered), visible=True),
-            gradio.CheckboxGroup(numbers, value=numbers, visible=True),
-            found.count,
+            gradio.Image(_bytes(found.numbered), label=who, visible=True),
+            gradio.CheckboxGroup(numbers, value=numbers, label=f"{who} to restore", visible=True),
+            found,
         )
 
     def submit(
@@ -243,7 +253,7 @@ class Handlers:
         rescale: float,
         fidelity: float,
         picked: list[str],
-        count: int,
+        look: Look,
         request: Any = None,
         progress: Any = None,
     ) -> tuple[Any, ...]:
@@ -251,13 +261,15 @@ class Handlers:
         gradio = self._gradio
         if given is None:
             raise gradio.Error("Choose a picture or a clip first.", print_exception=False)
-        if count and not picked:
-            raise gradio.Error("Choose at least one face.", print_exception=False)
+        if look.count and not picked:
+            raise gradio.Error("Choose at least one of them.", print_exception=False)
         folder, stop = self._sessions.begin(request.session_hash)
         numbers = tuple(int(number) for number in picked)
         wishes = Wishes(background, faces, rescale, fidelity, numbers)
         on_progress = _stoppable(stop, lambda done, total: progress((done, total)))
-        made = self._told(lambda: self._service.restore(Path(given), folder, wishes, on_progress))
+        made = self._told(
+            lambda: self._service.restore(Path(given), folder, wishes, on_progress, look.survey)
+        )
         pair = None
         if made.before is not None and made.after is not None:
             pair = (_bytes(made.before), _bytes(made.after))

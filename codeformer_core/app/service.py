@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ..errors import SettingError
-from ..faces import FaceDetector, PasteOptions
+from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, FaceDetector, PasteOptions
 from ..faces.drawing import draw_faces
 from ..images import WRITABLE_SUFFIXES, read_picture, resize
+from ..images.sheet import Panel, draw_sheet
+from ..jobs.outcome import Outcome
 from ..jobs.plan import FALLBACK_SUFFIX, FALLBACK_SUFFIXES, Task
 from ..jobs.restorer import PictureRestorer
 from ..jobs.settings import Settings
+from ..jobs.videos import identity_network, restore_clip
 from ..models.restorer import Restorer
 from ..pipeline.upscaling import LARGEST_UPSCALE, Upscaler
-from ..runtime import Progress
+from ..runtime import Progress, Runtime
 from ..video.names import is_video, result_suffix
+
+if TYPE_CHECKING:
+    from ..video.survey import Survey
 
 SHOWN_SIDE = 1600
 """Longest side in pixels of what the page shows; the download has all."""
+PORTRAIT = 192
+"""Side in pixels of the people of a clip."""
+IN_A_ROW = 5
 RESTORED = "_restored"
 """After the name of a result."""
 
@@ -39,7 +49,7 @@ class Wishes:
     fidelity: float = 0.5
     """0 (quality) to 1 (identity)."""
     picked: tuple[int, ...] = ()
-    """Numbers of the faces of a picture, from 1; none takes all."""
+    """Numbers of the faces of a picture, or of the people of a clip, from 1; none takes all."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +57,11 @@ class Look:
     """A file before it is restored."""
 
     numbered: Tensor | None
-    """(H, W, 3) with numbers on the faces; None of a clip."""
+    """(H, W, 3) with numbers on the faces, or everybody in a clip; None if there is nobody."""
     count: int
-    """How many faces there are."""
+    """How many faces there are in a picture, or people in a clip."""
+    survey: Survey | None = None
+    """Of a clip, so that it need not be looked through again."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +91,43 @@ class Service:
     fidelity: float = 0.5
     """At which the page begins."""
 
-    def look(self, path: Path) -> Look:
-        """Find the faces of a picture.
+    def look(self, path: Path, on_progress: Progress | None = None) -> Look:
+        """Find the faces of a picture, or the people of a clip.
+
+        Args:
+            path: what was given.
+            on_progress: as of `Runtime`, of a clip; may raise to stop.
 
         Raises:
             CodeFormerError: it cannot be read, or is too large.
         """
         if is_video(path):
-            return Look(None, 0)
+            return self._look_through(path, on_progress)
         pixels = read_picture(path, max_megapixels=self.max_megapixels).pixels[None]
         faces = self.detector.detect(pixels)
+        if not faces.count:
+            return Look(None, 0)
         return Look(_shown(draw_faces(pixels.float(), faces)), faces.count)
 
+    def _look_through(self, path: Path, on_progress: Progress | None) -> Look:
+        from ..video.portraits import portraits
+        from ..video.reading import inspect_video
+        from ..video.survey import survey_video
+
+        information = inspect_video(path)
+        identity, runtime = identity_network(), Runtime(on_progress)
+        survey = survey_video(information, self.detector, identity=identity, runtime=runtime)
+        people = [Panel(each, ()) for each in portraits(information, survey)]
+        rows = [people[start : start + IN_A_ROW] for start in range(0, len(people), IN_A_ROW)]
+        return Look(draw_sheet(rows, PORTRAIT) if rows else None, len(people), survey)
+
     def restore(
-        self, path: Path, folder: Path, wishes: Wishes, on_progress: Progress | None = None
+        self,
+        path: Path,
+        folder: Path,
+        wishes: Wishes,
+        on_progress: Progress | None = None,
+        survey: Survey | None = None,
     ) -> Made:
         """Restore a picture or a clip into a folder.
 
@@ -101,40 +136,47 @@ class Service:
             folder: for the result.
             wishes: the controls.
             on_progress: as of `Runtime`; may raise to stop.
+            survey: of a clip, from `look`; None looks through it first.
 
         Raises:
             CodeFormerError: it cannot be read, restored or written, or would be too large.
         """
-        clip = is_video(path)
+        task = Task(path, folder, path.stem + RESTORED + _suffix(path))
+        file = folder / task.result
+        if is_video(path):
+            notes = self._restore_clip(task, wishes, on_progress, survey).notes
+            return Made(file, None, None, (*notes, *_unfit(wishes)))
+        self._check_size(path, wishes.rescale)
         restorer = PictureRestorer(
             self.network,
             self.detector,
-            self._settings(wishes, clip),
+            self._settings(wishes),
             upscaler=self.upscaler if wishes.background else None,
             face_upscaler=self.upscaler if wishes.upsample_faces else None,
         )
-        if not clip:
-            self._check_size(path, wishes.rescale)
-        task = Task(path, folder, path.stem + RESTORED + _suffix(path))
         outcome = restorer.restore(task, on_progress)
-        file = folder / task.result
-        notes = (*outcome.notes, *_unfit(wishes, clip))
-        if clip:
-            return Made(file, None, None, notes)
         limit = self.max_megapixels * LARGEST_UPSCALE**2
         before, after = (
             _shown(read_picture(each, max_megapixels=limit).pixels[None]) for each in (path, file)
         )
         before = resize(before[None], *after.shape[:2])[0]
-        return Made(file, before, after, notes or _praise(outcome.faces))
+        return Made(file, before, after, outcome.notes or _praise(outcome.faces))
 
-    def _settings(self, wishes: Wishes, clip: bool) -> Settings:
+    def _restore_clip(
+        self, task: Task, wishes: Wishes, on_progress: Progress | None, survey: Survey | None
+    ) -> Outcome:
+        settings = replace(self._settings(wishes), upscale=1.0, picked=(), people=wishes.picked)
+        return restore_clip(
+            task, self.network, self.detector, settings, on_progress, survey=survey
+        )
+
+    def _settings(self, wishes: Wishes) -> Settings:
         return Settings(
             fidelity=wishes.fidelity,
-            picked=() if clip else wishes.picked,
-            upscale=1.0 if clip else wishes.rescale,
-            confidence=0.8,
-            min_size=16.0,
+            picked=wishes.picked,
+            upscale=wishes.rescale,
+            confidence=DEFAULT_CONFIDENCE,
+            min_size=DEFAULT_MIN_SIZE,
             search_size=None,
             adain=None,
             leave_clean=True,
@@ -163,9 +205,9 @@ def _suffix(path: Path) -> str:
     return FALLBACK_SUFFIXES.get(suffix, FALLBACK_SUFFIX)
 
 
-def _unfit(wishes: Wishes, clip: bool) -> tuple[str, ...]:
+def _unfit(wishes: Wishes) -> tuple[str, ...]:
     """Wishes that a clip does not take."""
-    if clip and (wishes.rescale != 1 or wishes.background or wishes.upsample_faces):
+    if wishes.rescale != 1 or wishes.background or wishes.upsample_faces:
         return ("clips keep their size: Rescaling_Factor and the switches are for pictures",)
     return ()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..metrics.identity import IdentityNetwork
     from ..video.job import VideoJob, VideoSettings
     from ..video.segments import Segment
+    from ..video.survey import Survey
 
 LEAST_PARTS = 3
 """Of a video that several work on, of about ten seconds each: a shorter one stays whole."""
@@ -29,6 +30,7 @@ def restore_clip(
     settings: Settings,
     on_progress: Progress | None,
     *,
+    survey: "Survey | None" = None,
     in_parts: bool = False,
 ) -> Outcome:
     """Restore one video, or some frames of it, and put the result in its place.
@@ -39,6 +41,7 @@ def restore_clip(
         detector: finds faces.
         settings: what is asked for.
         on_progress: takes the progress.
+        survey: what a first pass with these settings found; None makes it.
         in_parts: only look through a long video; the outcome says in which parts it can be restored
             at the same time. Its folder must be seen by all who do.
 
@@ -55,6 +58,7 @@ def restore_clip(
             network,
             detector,
             settings,
+            survey=survey,
             resume=settings.resume or task.frames is not None,
             begun=task.is_part,
             runtime=runtime,
@@ -76,6 +80,7 @@ def _begin(
     detector: FaceDetector | None,
     settings: Settings,
     *,
+    survey: "Survey | None",
     resume: bool,
     begun: bool,
     runtime: Runtime,
@@ -92,7 +97,8 @@ def _begin(
         network,
         detector,
         _video_settings(settings),
-        identity=_identity(),
+        identity=identity_network(),
+        survey=survey,
         resume=resume,
         begun=begun,
         runtime=runtime,
@@ -136,8 +142,8 @@ def _video_settings(settings: Settings) -> "VideoSettings":
 
 
 @cache
-def _identity() -> "IdentityNetwork":
-    """One for all videos of a job."""
+def identity_network() -> "IdentityNetwork":
+    """What tells people apart, one for all videos."""
     from ..metrics.identity import IdentityNetwork
 
     return IdentityNetwork()

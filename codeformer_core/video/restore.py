@@ -17,7 +17,7 @@ from .information import VideoInformation
 from .job import SURVEY_SHARE, RestoredVideo, VideoJob, VideoSettings
 from .reading import inspect_video
 from .segments import SegmentFolder
-from .survey import survey_video
+from .survey import Survey, survey_video
 from .survey_file import read_survey, write_survey
 
 
@@ -79,6 +79,7 @@ def begin_video(
     *,
     parser: FaceParser | None = None,
     identity: IdentityNetwork | None = None,
+    survey: Survey | None = None,
     resume: bool = False,
     begun: bool = False,
     runtime: Runtime | None = None,
@@ -93,6 +94,7 @@ def begin_video(
         settings: what is asked for.
         parser: cuts masks out along hair and neck.
         identity: tells people apart.
+        survey: what a first pass with these settings found; None makes it, or takes it up.
         resume: go on with what an interrupted run with the same settings has finished.
         begun: there must be something to go on with, for the same video and settings.
         runtime: where the networks run, and where progress goes.
@@ -115,7 +117,7 @@ def begin_video(
             "was begun; restore it again, with the same on every machine"
         )
     folder.prepare(digest, keep=resume)
-    survey = read_survey(folder.survey)
+    survey = survey or read_survey(folder.survey)
     if survey is None:
         survey = survey_video(
             information,

@@ -72,26 +72,40 @@ def test_pictures_are_enlarged_within_the_limit(
         Service(service.network, service.detector, max_megapixels=0.1).look(tmp_path / "a.png")
 
 
-def test_a_clip_comes_back_as_a_clip(service: Service, two_faces: Tensor, tmp_path: Path) -> None:
+def test_of_a_clip_the_people_are_shown_and_only_the_chosen_one_is_restored(
+    service: Service, two_faces: Tensor, tmp_path: Path
+) -> None:
     av = pytest.importorskip("av")
     with av.open(str(tmp_path / "a.mp4"), "w") as file:
         stream = file.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 256, 256, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 512, 256, "yuv420p"
         for _ in range(2):
-            pixels = (two_faces[:, :256] * 255).byte().numpy()
+            pixels = (two_faces * 255).byte().numpy()
             file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
         file.mux(stream.encode())
-    assert service.look(tmp_path / "a.mp4").numbered is None
     told: list[int] = []
+    look = service.look(tmp_path / "a.mp4", lambda done, total: told.append(done))
+    assert told
+    assert look.count == 2
+    assert look.numbered is not None and look.numbered.shape[1] > look.numbered.shape[0]
+    wishes = Wishes(rescale=2.0, picked=(2,))
     result = service.restore(
-        tmp_path / "a.mp4", tmp_path, Wishes(rescale=2.0), lambda done, total: told.append(done)
+        tmp_path / "a.mp4", tmp_path, wishes, lambda done, total: told.append(done), look.survey
     )
     assert result.file.name == "a_restored.mp4"
     assert result.after is None
     assert "clips keep their size" in str(result.notes)
-    assert told
-    with av.open(str(result.file)) as file:
-        assert sum(1 for _ in file.decode(video=0)) == 2
+    (given, _), (made, _) = (
+        [frame.to_ndarray(format="rgb24").astype(float) for frame in _frames(av, path)]
+        for path in (tmp_path / "a.mp4", result.file)
+    )
+    left, right = (abs(made - given)[:, half].mean() for half in (slice(256), slice(256, None)))
+    assert min(left, right) < 2 < 10 * min(left, right) < max(left, right)
+
+
+def _frames(av: Any, path: Path) -> list[Any]:
+    with av.open(str(path)) as file:
+        return list(file.decode(video=0))
 
 
 def test_what_is_no_picture_is_told(service: Service, tmp_path: Path) -> None:

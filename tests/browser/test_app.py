@@ -55,6 +55,21 @@ def photo(astronaut: torch.Tensor, tmp_path: Path) -> Path:
     return tmp_path / "family.jpg"
 
 
+@pytest.fixture
+def clip(photo: Path) -> Path:
+    """The same two for half a second."""
+    av = pytest.importorskip("av")
+    path = photo.with_suffix(".mp4")
+    pixels = (read_picture(photo).pixels * 255).byte().numpy()
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 512, 256, "yuv420p"
+        for _ in range(6):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
+        file.mux(stream.encode())
+    return path
+
+
 def choose(page: Any, path: Path) -> None:
     page.set_input_files("#given input[type=file]", path)
 
@@ -81,7 +96,7 @@ def test_a_picture_is_restored_compared_and_downloaded(
     for box in page.locator("#picked input[type=checkbox]").all():
         box.uncheck()
     submit(page)
-    page.get_by_text("Choose at least one face.").wait_for()
+    page.get_by_text("Choose at least one of them.").wait_for()
     page.locator("#picked input[type=checkbox]").nth(1).check()
     submit(page)
     page.wait_for_selector("#slider img >> nth=1")
@@ -106,6 +121,33 @@ def test_a_picture_is_restored_compared_and_downloaded(
     assert float(changed[:, :200].mean()) < 0.002 < float(changed[40:220, 300:460].mean())
 
 
+def test_of_a_clip_one_person_is_chosen_restored_and_downloaded(
+    page: Any, clip: Path, tmp_path: Path
+) -> None:
+    choose(page, clip)
+    page.wait_for_selector("#numbered img")
+    page.get_by_text("People to restore", exact=True).wait_for()
+    assert page.locator("#picked input[type=checkbox]").count() == 2
+    page.locator("#picked input[type=checkbox]").nth(0).uncheck()
+    submit(page)
+    page.wait_for_selector("#download:has-text('family_restored.mp4')")
+    page.wait_for_selector("video")
+    with page.expect_download() as waiting:
+        page.click("#download")
+    waiting.value.save_as(tmp_path / "got.mp4")
+    given, made = (_first_frame(each) for each in (clip, tmp_path / "got.mp4"))
+    changed = abs(made - given).mean(-1)
+    faces = sorted([changed[50:140, 80:190].mean(), changed[50:140, 320:430].mean()])
+    assert 2 * faces[0] < faces[1], "the other one stays as they are"
+
+
+def _first_frame(path: Path) -> Any:
+    import av
+
+    with av.open(str(path)) as file:
+        return next(file.decode(video=0)).to_ndarray(format="rgb24").astype(float)
+
+
 def test_faults_are_told_in_the_users_words(page: Any, tmp_path: Path) -> None:
     submit(page)
     page.get_by_text("Choose a picture or a clip first.").wait_for()
@@ -126,7 +168,9 @@ def test_stop_ends_it_and_clear_forgets_it(
 ) -> None:
     restore, begun, ended = Service.restore, [], []
 
-    def slow(service: Service, path: Path, folder: Path, wishes: Any, on_progress: Any) -> Any:
+    def slow(
+        service: Service, path: Path, folder: Path, wishes: Any, on_progress: Any, survey: Any
+    ) -> Any:
         begun.append(folder)
         try:
             for step in range(600):
@@ -134,7 +178,7 @@ def test_stop_ends_it_and_clear_forgets_it(
                 time.sleep(0.1)
         finally:
             ended.append(step)
-        return restore(service, path, folder, wishes, on_progress)
+        return restore(service, path, folder, wishes, on_progress, survey)
 
     monkeypatch.setattr(Service, "restore", slow)
     choose(page, photo)
