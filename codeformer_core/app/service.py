@@ -166,9 +166,7 @@ class Service:
         self, task: Task, wishes: Wishes, on_progress: Progress | None, survey: Survey | None
     ) -> Outcome:
         settings = replace(self._settings(wishes), upscale=1.0, picked=(), people=wishes.picked)
-        return restore_clip(
-            task, self.network, self.detector, settings, on_progress, survey=survey
-        )
+        return restore_clip(task, self.network, self.detector, settings, on_progress, survey=survey)
 
     def _settings(self, wishes: Wishes) -> Settings:
         return Settings(
