@@ -114,7 +114,7 @@ def restore(source: Path, output: Path, threads: int, more: list[str]) -> dict[s
 class Sleeper:
     """A worker that sleeps for the time of a restoration, and notes and tells what one does."""
 
-    def __init__(self, orders: bytes, lanes: int) -> None:
+    def __init__(self, orders: bytes, staff: Staff) -> None:
         settings = json.loads(orders)
         self._seconds: float = settings["seconds"]
         self._notes = Path(settings["notes"])

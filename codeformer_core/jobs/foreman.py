@@ -172,11 +172,11 @@ def staff_for(cluster: Cluster, resources: Mapping[str, float]) -> Staff:
 class Hand:
     """What Ray Data makes one of in each process of the pool."""
 
-    def __init__(self, orders: bytes, lanes: int) -> None:
+    def __init__(self, orders: bytes, staff: Staff) -> None:
         """Read the orders."""
         from .worker import Worker
 
-        self._worker = Worker(pickle.loads(orders), lanes)
+        self._worker = Worker(pickle.loads(orders), staff.lanes, staff.workers)
 
     def __call__(self, rows: Any) -> Iterator[dict[str, list[str]]]:
         """Do the blocks of some rows, and tell about them."""
@@ -196,7 +196,7 @@ def told(blocks: list[bytes], orders: bytes, staff: Staff, hand: Any = Hand) -> 
     rows = from_arrow([pyarrow.table({"block": [block]}) for block in blocks])
     news = rows.map_batches(
         hand,
-        fn_constructor_args=[orders, staff.lanes],
+        fn_constructor_args=[orders, staff],
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=staff.processors,

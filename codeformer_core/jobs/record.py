@@ -26,6 +26,8 @@ SUFFIX = ".jsonl"
 """Of its files: `000007.jsonl` of a run that is over, `000007-000012.jsonl` of a block of one that
 is not. A line is a picture; of several lines for a result, that of the last run counts."""
 FILE = re.compile(r"\d{6}(-\d{6})?\.jsonl")
+STARTS = "-start-"
+"""In names of what workers leave there for a run only: `000007-start-ready`."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,9 @@ class Record:
                 for name in (whole, *pieces):
                     stream.write(read_bytes(self.folder / name) or b"")
             for name in pieces:
+                remove(self.folder / name)
+        for name in folder_contents(self.folder):
+            if STARTS in name:
                 remove(self.folder / name)
 
     def finished(self, plan: Plan) -> Iterator[Task]:

@@ -22,6 +22,7 @@ from .plan import Block
 from .record import Run
 from .restorer import PictureRestorer
 from .rows import block_of, news_row
+from .starts import starting
 from .watchdog import Watchdog
 
 ROWS_OF_A_BLOCK = 16
@@ -49,24 +50,25 @@ class Orders:
 class Worker:
     """One process of the pool; called from as many threads as it has lanes."""
 
-    def __init__(self, orders: Orders, lanes: int) -> None:
+    def __init__(self, orders: Orders, lanes: int, workers: int = 1) -> None:
         """Load the networks; what goes wrong is told when the first block comes.
 
         Args:
             orders: of the whole job.
             lanes: pictures in hand at the same time, so that their faces share the passes of the
                 network.
+            workers: how many there are.
         """
         self._orders = orders
         self._lanes = Lanes(lanes)
         self._failure = ""
         try:
-            self._restorer = self._prepare()
+            self._restorer = self._prepare(workers)
         except Exception as error:
             self._failure = describe_error(error)
         self._watchdog = Watchdog(orders.patience)
 
-    def _prepare(self) -> PictureRestorer:
+    def _prepare(self, workers: int) -> PictureRestorer:
         import torch
 
         orders = self._orders
@@ -83,7 +85,8 @@ class Worker:
                 "give one that all machines of the cluster share, by its full path, or an address"
             )
         torch.set_num_threads(orders.threads)
-        restorer = orders.load()
+        with starting(orders.run, workers):
+            restorer = orders.load()
         if self._lanes.count == 1:
             return restorer
         return replace(restorer, network=Gathering(restorer.network))

@@ -6,6 +6,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -16,7 +17,7 @@ from typing import Any
 from ..images import atomic_write, make_folder, writing_errors
 from .encoding import Encoding
 from .information import VideoInformation
-from .library import av, encoding_errors
+from .library import FFmpegError, av, encoding_errors
 from .planes import Planes, SampleLayout, fill_picture
 
 SECONDS = 10.0
@@ -200,10 +201,16 @@ class SegmentWriter:
         trace: TracebackType | None,
     ) -> None:
         """Finish the file, or remove what there is of it after an error."""
-        if kind is not None:
-            self._container.close()
+        try:
+            if kind is None:
+                self._finish()
+            else:
+                with suppress(FFmpegError):  # the first error says more
+                    self._container.close()
+        finally:
             self._part.unlink(missing_ok=True)
-            return
+
+    def _finish(self) -> None:
         with encoding_errors(self._path):
             self._container.mux(self._stream.encode())
             self._container.close()

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ from codeformer_core.jobs.plan import Plan
 from codeformer_core.jobs.record import NAME, Record
 from codeformer_core.jobs.restorer import PictureRestorer
 from codeformer_core.jobs.worker import Orders
+from tests.video.clips import Clip
 
 pytest.importorskip("ray", reason="pip install 'ray[data]' to test --cluster")
 
@@ -214,14 +216,16 @@ def moody(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], Pict
     return load_moody
 
 
-def run_moody(ray: str, faces: Path, out: Path, model: Path, diary: Path) -> list[Outcome]:
+def run_moody(
+    ray: str, arguments: list[str], diary: Path, mood: Callable[..., Any] = moody
+) -> list[Outcome]:
     diary.mkdir()
-    options = make_parser().parse_args(command(faces, out, model))
-    plan = Plan(options.inputs, options.output)
-    run = Record(options.output, restore_command.settings_of(options)).begin()
+    options = make_parser().parse_args(arguments)
+    plan, out = Plan(options.inputs, options.output), options.output
+    run = Record(out, restore_command.settings_of(options)).begin()
     out.mkdir(exist_ok=True)
     run.folder.mkdir()  # type: ignore[union-attr]
-    load = moody(partial(restore_command.load_restorer, options), diary)
+    load = mood(partial(restore_command.load_restorer, options), diary)
     orders = Orders(load, out, run, threads=1, patience=3, folder=Path.cwd())
     with closing(cluster.restore_on_cluster(plan, orders, Cluster(ray, 2, 1, "cpu"))) as outcomes:
         return list(outcomes)
@@ -236,7 +240,7 @@ def test_killed_and_stopped_workers_cost_nothing(
     monkeypatch.setattr(cluster, "pickle", cloudpickle)  # takes functions of tests by value
     main(command(faces, tmp_path / "whole", model))
     out, diary = tmp_path / "out", tmp_path / "diary"
-    outcomes = run_moody(ray, faces, out, model, diary)
+    outcomes = run_moody(ray, command(faces, out, model), diary)
     names = sorted(outcome.task.source.stem for outcome in outcomes)
     assert names == sorted(path.stem for path in faces.rglob("*_*")), "each once"
     failed = {outcome.task.source.stem: outcome.error for outcome in outcomes if outcome.error}
@@ -250,6 +254,73 @@ def test_killed_and_stopped_workers_cost_nothing(
     assert len(again) <= 5
     assert (diary / "frame_0002").read_text() == "begun\n" * 3
     assert (diary / "frame_0007").read_text() == "begun\n" * 2 + "done\n"
+
+
+def deadly(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], PictureRestorer]:
+    """A way to load a restorer that stops or kills its process at every stage of a film, once."""
+
+    def load_deadly() -> PictureRestorer:
+        import os
+        from dataclasses import replace
+        from itertools import count
+        from signal import SIGKILL, SIGSTOP
+
+        from codeformer_core.jobs.plan import JOIN
+        from codeformer_core.video import segments
+
+        segments.SECONDS = 0.4
+        restorer = replace(load(), in_parts=True)
+        inside = {None: SIGSTOP, (10, 20): SIGKILL, (30, 40): SIGKILL}
+        after = {JOIN: SIGKILL}  # the result is in place, but nobody knows
+
+        def die_once(stage, ways):
+            entry = diary / str(stage)
+            if stage in ways and not entry.exists():
+                entry.touch()
+                os.kill(os.getpid(), ways[stage])
+
+        class Deadly(type(restorer)):
+            def restore(self, task, on_progress):
+                steps = count()
+
+                def progress(done, total):
+                    on_progress(done, total)
+                    if next(steps) == 4:
+                        die_once(task.frames, inside)
+
+                outcome = super().restore(task, progress)
+                die_once(task.frames, after)
+                return outcome
+
+        names = ("network", "detector", "settings", "in_parts")
+        return Deadly(**{name: getattr(restorer, name) for name in names})
+
+    return load_deadly
+
+
+@pytest.mark.extended
+def test_a_film_whose_workers_die_is_the_film_of_one_process(
+    ray: str, model: Path, tmp_path: Path, astronaut: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray import cloudpickle
+
+    from codeformer_core.video import segments
+
+    def paint(index: int) -> np.ndarray:
+        photo = (astronaut[:240, 100:340].numpy() * 255).astype(np.uint8)
+        return np.roll(photo, (index // 2, index // 2), (0, 1))
+
+    source = Clip(240, 240, 50, paint=paint, audio=True).write(tmp_path / "film.mp4")
+    monkeypatch.setattr(cluster, "pickle", cloudpickle)  # takes functions of tests by value
+    monkeypatch.setattr(segments, "SECONDS", 0.4)
+    film = ["restore", str(source), "--model", str(model), "--device", "cpu", "-o"]
+    assert main([*film, str(tmp_path / "whole")]) == 0
+    out, diary = tmp_path / "out", tmp_path / "diary"
+    (outcome,) = run_moody(ray, [*film, str(out)], diary, deadly)
+    assert not outcome.error
+    stages = {path.name for path in diary.iterdir()}
+    assert stages == {"None", "(10, 20)", "(30, 40)", "(0, 0)"}, "it died in each of them"
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 @pytest.mark.extended
@@ -302,6 +373,34 @@ def test_a_dead_foreman_is_said_and_the_job_goes_on(
     assert "Ray has ended; --resume goes on from here" in capsys.readouterr().err
     wait_until(no_worker_is_left)
     main(command(faces, out, model, "--resume"))
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+@pytest.mark.extended
+def test_a_foreman_that_lags_costs_no_picture(
+    ray: str, faces: Path, model: Path, tmp_path: Path
+) -> None:
+    psutil = pytest.importorskip("psutil")
+    main(command(faces, tmp_path / "whole", model))
+    out = tmp_path / "out"
+
+    def stop_for_a_while() -> None:
+        while not done(out):
+            time.sleep(0.01)
+        (foreman,) = [
+            each for each in psutil.Process().children() if "foreman" in " ".join(each.cmdline())
+        ]
+        foreman.suspend()
+        time.sleep(6)
+        held.append(done(out))
+        foreman.resume()
+
+    held: list[int] = []
+    thread = threading.Thread(target=stop_for_a_while, daemon=True)
+    thread.start()
+    assert main(command(faces, out, model, "--cluster", ray, "--patience", "3")) == 1  # 3 are bad
+    thread.join(10)
+    assert held, "it was stopped"
     assert contents(out) == contents(tmp_path / "whole")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from codeformer_core.cli import main
 from codeformer_core.errors import SettingError
 from codeformer_core.jobs import lock, record
 
@@ -33,6 +34,15 @@ def test_a_second_job_is_refused_until_the_first_dies(tmp_path: Path) -> None:
         holder.communicate()
     with lock.only_job(folder):
         pass
+
+
+@pytest.mark.parametrize("engine", [[], ["--cluster"]])
+def test_no_engine_works_where_another_job_does(
+    engine: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lock.only_job(tmp_path / "out" / record.NAME):
+        assert main(["restore", "a.png", "-o", str(tmp_path / "out"), *engine]) == 1
+    assert "another job writes into this folder" in capsys.readouterr().err
 
 
 def test_a_job_that_writes_nothing_leaves_no_folder(tmp_path: Path) -> None:

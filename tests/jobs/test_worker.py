@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from codeformer_core.jobs.places import Status
 from codeformer_core.jobs.plan import Block, Task
 from codeformer_core.jobs.record import Record
 from codeformer_core.jobs.rows import block_of, block_row, news_of, news_row
+from codeformer_core.jobs.starts import MOST_DEATHS, starting
 from codeformer_core.jobs.worker import ROWS_OF_A_BLOCK, Lanes, Orders, Worker
 
 CPU = Cluster("local", None, 2, "auto")
@@ -215,6 +216,23 @@ def test_a_worker_that_cannot_work_says_why(changes, words, tmp_path: Path, bloc
     (told,) = news(worker, block, tmp_path / "out")
     assert not told.outcomes
     assert words in told.fatal
+
+
+def test_workers_that_die_while_they_load_end_the_job(tmp_path: Path, block: Block) -> None:
+    output = tmp_path / "out"
+    (output / ".codeformer-restore").mkdir(parents=True)
+    job = orders(tmp_path)
+    dead = [starting(job.run, workers=2) for _ in range(2 * MOST_DEATHS)]
+    for each in dead:
+        each.__enter__()  # and no more of it
+    (told,) = news(Worker(job, 1, workers=2), block, output)
+    assert "workers died 6 times" in told.fatal
+    with suppress(KeyError), starting(job.run, workers=3):
+        raise KeyError  # an error is no death
+    for workers in (3, 2):  # now that some work, the others may die
+        assert not any(each.fatal for each in news(Worker(job, 1, workers), block, output))
+    Record(output, "settings").join()
+    assert [path.name for path in (output / ".codeformer-restore").iterdir()] == ["000001.jsonl"]
 
 
 def test_what_breaks_the_record_ends_the_job(tmp_path: Path, block: Block) -> None:
