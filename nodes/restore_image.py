@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from . import host, previews, shared
 from .schema import (
+    BatchManager,
     FacesSocket,
     adain_input,
     adain_setting,
@@ -86,7 +87,14 @@ class RestoreImage(io.ComfyNode):
                         "CodeFormer Restore Video.",
                     )
                 ),
+                BatchManager.Input(
+                    "meta_batch",
+                    optional=True,
+                    tooltip="From VideoHelperSuite's Meta Batch Manager: with video frames on, "
+                    "each window goes on where the last one ended.",
+                ),
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             outputs=[
                 io.Image.Output("restored", display_name="image", tooltip="The restored pictures."),
                 io.Mask.Output(
@@ -121,6 +129,7 @@ class RestoreImage(io.ComfyNode):
         auto_fidelity: bool = False,
         references: torch.Tensor | None = None,
         video_frames: bool = False,
+        meta_batch: Any | None = None,
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -130,6 +139,7 @@ class RestoreImage(io.ComfyNode):
         from ..codeformer_core.pipeline import restore_image
 
         image, enlarge = as_images(image), host.upscaler(upscale_model)
+        steady = cls._steady(meta_batch) if video_frames else None
         result = restore_image(
             image,
             shared.restorer_or_default(model),
@@ -146,9 +156,11 @@ class RestoreImage(io.ComfyNode):
             face_upscaler=enlarge if upscale_faces else None,
             adain=adain_setting(adain),
             leave_clean=leave_clean,
-            steady=_steady() if video_frames else None,
+            steady=steady,
             runtime=host.HostRuntime(previews=False),
         )
+        if steady is not None and meta_batch is not None:
+            host.leave(meta_batch, cls.hidden.unique_id, steady.past)
         shown = previews.shown_frames(result.image, result.faces, set(result.picked), before=image)
         return io.NodeOutput(
             host.to_output(result.image),
@@ -157,8 +169,11 @@ class RestoreImage(io.ComfyNode):
             ui={previews.SHOWN: shown} | host.warn(result.warnings),
         )
 
+    @classmethod
+    def _steady(cls, manager: Any | None) -> SteadyFrames:
+        from ..codeformer_core.video.frames import SteadyFrames
 
-def _steady() -> SteadyFrames:
-    from ..codeformer_core.video.frames import SteadyFrames
-
-    return SteadyFrames(identity=shared.identity_network())
+        past = None
+        if manager is not None:
+            past = host.recall(manager, cls.hidden.unique_id, cls.hidden.prompt)
+        return SteadyFrames(identity=shared.identity_network(), past=past)

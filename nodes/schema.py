@@ -18,6 +18,8 @@ FaceCodesSocket = io.Custom("FACE_CODES")
 BoundingBoxes = io.Custom("BOUNDING_BOX")
 # Of the Impact Pack.
 Segments = io.Custom("SEGS")
+# Of VideoHelperSuite.
+BatchManager = io.Custom("VHS_BatchManager")
 
 
 def schema(**described: Any) -> io.Schema:

@@ -31,8 +31,9 @@ Place = tuple[int, int]
 def track_batch(
     faces: Faces,
     fps: float,
-    images: Tensor | None = None,
+    images: Tensor | Sequence[Tensor] | None = None,
     *,
+    remembered: int = 0,
     identity: IdentityNetwork | None = None,
     runtime: Runtime | None = None,
 ) -> Faces:
@@ -44,6 +45,7 @@ def track_batch(
         faces: of consecutive frames.
         fps: frames a second.
         images: (B, H, W, 3) the frames; shows where shots end.
+        remembered: so many of the first frames are only thumbnails, for the end of shots.
         identity: tells who comes back after a gap or a cut; needs the frames.
         runtime: where it runs.
 
@@ -58,7 +60,7 @@ def track_batch(
         raise SettingError(f"{len(images)} frames do not fit faces of {len(faces)} frames")
     tracks = track_faces(_findings(faces), times, _cuts(images))
     if identity is not None and images is not None:
-        tracks = _described(tracks, faces, images, identity, runtime or Runtime())
+        tracks = _described(tracks, faces, images, remembered, identity, runtime or Runtime())
     frames: list[list[Face]] = [[] for _ in range(len(faces))]
     for track, person in sorted(zip(tracks, number_people(tracks), strict=True), key=_person):
         for index in range(track.start, track.stop):
@@ -122,7 +124,7 @@ def _findings(faces: Faces) -> Findings:
     return findings
 
 
-def _cuts(images: Tensor | None) -> list[int]:
+def _cuts(images: Tensor | Sequence[Tensor] | None) -> list[int]:
     finder = CutFinder()
     for image in () if images is None else images:
         finder.add(image[..., :3])
@@ -132,18 +134,21 @@ def _cuts(images: Tensor | None) -> list[int]:
 def _described(
     tracks: Sequence[Track],
     faces: Faces,
-    images: Tensor,
+    images: Tensor | Sequence[Tensor],
+    remembered: int,
     identity: IdentityNetwork,
     runtime: Runtime,
 ) -> list[Track]:
-    """The tracks with the mean descriptor of a few of their faces."""
+    """The tracks with the mean descriptor of a few of their faces in whole frames."""
     crops: list[Tensor] = []
     owners: list[int] = []
     for owner, track in enumerate(tracks):
-        for index in np.unique(np.linspace(track.start, track.stop - 1, LOOKS).round().astype(int)):
-            face = track.face(int(index), owner, faces.height, faces.width)
+        start = max(track.start, remembered)
+        looks = np.linspace(start, track.stop - 1, LOOKS) if start < track.stop else np.empty(0)
+        for index in np.unique(looks.round().astype(int)).tolist():
+            face = track.face(index, owner, faces.height, faces.width)
             if face is not None:
-                crops.append(crop_face(images[index, ..., :3], face.placement.rescaled(CHIP_SIZE)))
+                crops.append(crop_face(images[index][..., :3], face.placement.rescaled(CHIP_SIZE)))
                 owners.append(owner)
     batches = runtime.batches(
         identity,

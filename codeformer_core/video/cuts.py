@@ -23,6 +23,12 @@ FLASH = 0.5
 """If what follows a jump is nearer than this share of it to what was before, it was a flash."""
 
 
+def thumbnail(frame: Tensor) -> Tensor:
+    """All that is looked at of a frame: (H, W, 3) to (18, 32, 3); its own is itself."""
+    small = functional.interpolate(frame.movedim(-1, 0)[None], THUMBNAIL, mode="area")
+    return small[0].movedim(0, -1)
+
+
 class CutFinder:
     """Collects the changes between frames and tells the cuts among them."""
 
@@ -34,13 +40,11 @@ class CutFinder:
 
     def add(self, frame: Tensor) -> None:
         """Look at the next frame, (H, W, 3) in 0..1."""
-        thumbnail = functional.interpolate(
-            frame.movedim(-1, 0)[None], THUMBNAIL, mode="area"
-        )  # (1, 3, h, w)
-        changes = [float((thumbnail - earlier).abs().mean()) for earlier in self._last]
+        small = thumbnail(frame)
+        changes = [float((small - earlier).abs().mean()) for earlier in self._last]
         self._changes.append(changes[-1] if changes else 0.0)
         self._over_two.append(changes[0] if len(changes) > 1 else 1.0)
-        self._last = [*self._last[-1:], thumbnail]
+        self._last = [*self._last[-1:], small]
 
     def cuts(self) -> list[int]:
         """The frames with which a new shot begins, without the first."""

@@ -7,19 +7,20 @@ that only a few frames' crops are there at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..faces import Faces, crop_face
+from ..faces import Face, Faces, crop_face
 from ..metrics.identity import IdentityNetwork
 from ..pipeline.batches import Batch
 from ..runtime import Runtime
-from .batches import frame_times, runs_of, smooth_batch, track_batch
+from .batches import frame_times, runs_of, smooth_batch
 from .motion import Picture
+from .past import Past, hand_over, track_window
 from .steady import DEFAULT_STABILITY, SEEN_AROUND, Steadiness, SteadyFace
 
 DEFAULT_FPS = 24.0
@@ -32,6 +33,8 @@ class SteadyFrames:
         stability: 0 restores every frame by itself, 1 is the steadiest.
         fps: frames a second.
         identity: tells who comes back after a gap or a cut.
+        past: that of the batch before this one, where a video comes in several. It is left aside
+            if its frames or crops have another size.
 
     Raises:
         SettingError: the stability or fps is out of range.
@@ -42,11 +45,21 @@ class SteadyFrames:
         stability: float = DEFAULT_STABILITY,
         fps: float = DEFAULT_FPS,
         identity: IdentityNetwork | None = None,
+        past: Past | None = None,
     ) -> None:
         self._steadiness = Steadiness.of(stability)
         self._fps, self._identity = fps, identity
         frame_times(0, fps)
+        self._before = self._after = past or Past()
+        self._earlier: tuple[tuple[Face, ...], ...] = ()
+        self._runs: list[_Run] = []
         self._places: list[tuple[_Run, int]] = []
+
+    @property
+    def past(self) -> Past:
+        """What the next batch is to be given, when all results of this one are there."""
+        memories = {run.person: run.face.memory() for run in self._runs if run.is_last}
+        return replace(self._after, memories=memories)
 
     def follow(self, faces: Faces, images: Tensor, runtime: Runtime) -> Faces:
         """The faces that were found, followed from frame to frame, in steady places.
@@ -56,8 +69,15 @@ class SteadyFrames:
             images: (B, H, W, 3) the frames.
             runtime: where the identity network runs.
         """
-        tracked = track_batch(faces, self._fps, images, identity=self._identity, runtime=runtime)
-        return smooth_batch(tracked, self._fps, self._steadiness.placement)
+        before = self._before = self._before.of_size(faces.height, faces.width)
+        tracked = track_window(
+            faces, images, before, self._fps, identity=self._identity, runtime=runtime
+        )
+        steady = smooth_batch(tracked, self._fps, self._steadiness.placement)
+        steady = hand_over(steady, before)
+        self._after = before.then(tracked, steady, images, self._fps)
+        self._earlier = steady.frames[: len(before)]
+        return replace(steady, frames=steady.frames[len(before) :])
 
     def crops(self, images: Tensor, faces: Faces, size: int) -> Callable[[slice], Tensor]:
         """What gives the crops of some places, (n, size, size, 3), seen through their neighbours.
@@ -69,15 +89,23 @@ class SteadyFrames:
             faces: those of them that are restored.
             size: side of the crops.
         """
-        times = frame_times(len(faces), self._fps)
+        start = len(self._earlier)
+        every = replace(faces, frames=self._earlier + faces.frames)
+        times = frame_times(len(every), self._fps)
         owners: dict[tuple[int, int], _Run] = {}
-        for places in runs_of(faces):
-            run = _Run(self._steadiness, times, dict(places), images, faces, size)
-            owners |= dict.fromkeys(places, run)
+        for places in runs_of(every):
+            seen = {index: every.frames[index][place] for index, place in places if index >= start}
+            if seen:
+                run = _Run(self._steadiness, times, seen, images, size)
+                memory = self._before.memories.get(run.person)
+                if memory is not None and memory.side == size and places[0][0] < start:
+                    run.face.recall(memory)
+                owners |= dict.fromkeys(places, run)
+        self._runs = list(dict.fromkeys(owners.values()))
         self._places = [
             (owners[index, place], index)
-            for index, frame in enumerate(faces.frames)
-            for place in range(len(frame))
+            for index in range(start, len(every))
+            for place in range(len(every.frames[index]))
         ]
 
         def take(part: slice) -> Tensor:
@@ -116,15 +144,16 @@ class _Run:
     def __init__(
         self,
         steadiness: Steadiness,
-        times: list[float],
-        places: dict[int, int],
+        times: Sequence[float],
+        seen: dict[int, Face],
         images: Tensor,
-        faces: Faces,
         size: int,
     ) -> None:
-        """Prepare; `places` says which face of each frame it is."""
-        self._places, self._images, self._faces, self._size = places, images, faces, size
-        self._next, self._stop = min(places), max(places) + 1
+        """Prepare for what is seen in which frames; the last of `times` is the last image's."""
+        self._seen, self._images, self._size = seen, images, size
+        self._first_image = len(times) - len(images)
+        self._next, self._stop = min(seen), max(seen) + 1
+        self.person, self.is_last = seen[self._next].track, self._stop == len(times)
         self.face = SteadyFace(steadiness, times, range(self._next, self._stop), self._stop)
         self.ready: dict[int, Picture | None] = {}
         self._given: dict[int, Tensor] = {}
@@ -142,8 +171,8 @@ class _Run:
 
     def _next_input(self, index: int) -> Tensor:
         while self._next < min(index + SEEN_AROUND + 1, self._stop):
-            face = self._faces.frames[self._next][self._places[self._next]]
-            crop = crop_face(self._images[self._next], face.placement.rescaled(self._size))
+            placement = self._seen[self._next].placement.rescaled(self._size)
+            crop = crop_face(self._images[self._next - self._first_image], placement)
             self.face.take(self._next, crop.cpu().numpy().astype(np.float32))
             self._next += 1
         return torch.from_numpy(next(self.face.inputs())[1])

@@ -37,7 +37,7 @@ OUTLIER = 3.0
 ROWS_AT_ONCE = 4096
 
 
-def placement_numbers(points: NDArray[np.float32]) -> Array:
+def placement_numbers(points: NDArray[np.floating]) -> Array:
     """Fit the template to landmarks.
 
     Args:

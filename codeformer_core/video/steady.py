@@ -11,7 +11,7 @@ This needs no knowledge of the network: it makes any restorer steady.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,10 @@ LOOK_AHEAD = SEEN_AROUND + BLENDED_AROUND
 SEEN_SECONDS = 0.24
 BLENDED_SECONDS = 0.08
 """Deviations of the weights in time, at full stability."""
+
+HANDOVER = (0.8, 0.7, 0.6, 0.4, 0.2)
+"""Shares that what was before has in the first frames after a memory, whose last frame could not
+look ahead: a sudden change to frames that can would be seen."""
 
 FINEST = 1 / 128
 """Detail finer than this share of the crop stays each frame's own: deviation of the blur."""
@@ -68,6 +72,23 @@ class Steadiness:
         return _shares(index, times, self.blended, BLENDED_AROUND)
 
 
+@dataclass(frozen=True)
+class Memory:
+    """The last frames of a face, for going on with it later; -1 is the last frame, and so on."""
+
+    crops: Mapping[int, Picture]
+    """What was cut out."""
+    seen: Mapping[int, Picture]
+    """What the restorer was given for the last of them."""
+    restored: Mapping[int, Picture]
+    """What it made of the last ones."""
+
+    @property
+    def side(self) -> int:
+        """Of the crops in pixels."""
+        return next((len(crop) for crop in self.crops.values()), 0)
+
+
 class SteadyFace:
     """Takes the crops of one face in order and gives back what to restore, then steady results."""
 
@@ -92,7 +113,32 @@ class SteadyFace:
         self._to_restore: list[int] = []
         self._restoring: list[int] = []
         self._to_blend: list[int] = []
+        self._last_input: dict[int, Picture] = {}
+        self._handover: Sequence[float] = ()
         self._seen = -1
+
+    def recall(self, memory: Memory) -> None:
+        """Go on with what is known of the frames before the wanted ones, first of all."""
+        start = self._wanted.start
+        for back, crop in memory.crops.items():
+            self._crops[start + back] = crop
+            self._motion.add(start + back, crop)
+        self._last_input = {start + back: picture for back, picture in memory.seen.items()}
+        self._restored = {start + back: picture for back, picture in memory.restored.items()}
+        self._handover = HANDOVER if self._steadiness.seen > 0 else ()
+
+    def memory(self) -> Memory:
+        """What is to be known of the last wanted frames, when all results are there."""
+        stop = self._wanted.stop
+        return Memory(
+            {at - stop: crop for at, crop in self._crops.items() if at >= stop - SEEN_AROUND},
+            {at - stop: picture for at, picture in self._last_input.items()},
+            {
+                at - stop: picture.copy()  # or it would keep its whole batch
+                for at, picture in self._restored.items()
+                if at >= stop - BLENDED_AROUND
+            },
+        )
 
     def take(self, index: int, crop: Picture | None) -> None:
         """Take the crop of the next frame, (S, S, 3) in 0..1; None if it is not to be used."""
@@ -107,11 +153,12 @@ class SteadyFace:
         """What is to be restored next, of every frame whose neighbours are all there."""
         while self._to_restore and self._has_seen(self._to_restore[0] + SEEN_AROUND):
             index = self._to_restore.pop(0)
-            shares = self._steadiness.seen_shares(index, self._times)
             if index in self._wanted:
                 self._to_blend.append(index)
             self._restoring.append(index)
-            yield index, self._motion.average(index, self._crops, shares)
+            picture = self._see(index)
+            self._last_input = {index: picture}
+            yield index, picture
 
     def give(self, index: int, restored: Picture | None) -> None:
         """Take the result of one of the inputs, (S, S, C); None if there is none."""
@@ -133,6 +180,16 @@ class SteadyFace:
 
     def _has_seen(self, index: int) -> bool:
         return self._seen >= min(index, self._stop - 1)
+
+    def _see(self, index: int) -> Picture:
+        """What the restorer is given for a frame."""
+        shares = self._steadiness.seen_shares(index, self._times)
+        mean = self._motion.average(index, self._crops, shares)
+        since, before = index - self._wanted.start, index - 1
+        if not 0 <= since < len(self._handover) or before not in self._last_input:
+            return mean
+        share, pictures = self._handover[since], {index: mean} | self._last_input
+        return self._motion.average(index, pictures, {index: 1 - share, before: share})
 
     def _blend(self, index: int) -> Picture:
         own, shares = self._restored[index], self._steadiness.blended_shares(index, self._times)

@@ -15,6 +15,7 @@ from .progress import ProgressBar
 from .runtime import HostRuntime, network_dtype, offload_device, operations, to_output
 from .upscaling import upscaler
 from .videos import as_video, file_of, working_folder
+from .windows import leave, recall
 
 __all__ = [
     "HostRuntime",
@@ -25,6 +26,7 @@ __all__ = [
     "file_of",
     "find_model",
     "graph_files",
+    "leave",
     "model_files",
     "model_folders",
     "network_dtype",
@@ -32,6 +34,7 @@ __all__ = [
     "operations",
     "preview_file",
     "raise_if_cancelled",
+    "recall",
     "register_folders",
     "say",
     "setting",

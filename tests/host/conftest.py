@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ def server(
     """A started ComfyUI with the pack and a tiny model file."""
     base = real_host.make_base(tmp_path_factory.mktemp("server"))
     write_tiny_model(base / "models" / "facerestore_models" / "tiny.safetensors")
+    shutil.copy(Path(__file__).with_name("window_nodes.py"), base / "custom_nodes")
     # In float32 results equal the library's; bfloat16 rounds differently with every thread count.
     with real_host.running(comfy_root, base, flags=("--fp32-vae",)) as started:
         yield started

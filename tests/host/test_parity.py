@@ -14,6 +14,7 @@ ONLY_NODE = {
     "upscale_model": "the host loads and tiles it",
     "upscale_faces": "with such a model",
     "video_frames": "the command takes the video itself",
+    "meta_batch": "the same",
 }
 """Inputs of CodeFormer Restore that the command has not, and why."""
 ONLY_COMMAND = {

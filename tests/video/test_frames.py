@@ -75,3 +75,64 @@ def test_frames_without_faces_stay_as_they_are(detector, same) -> None:
 def test_a_wrong_rate_is_refused() -> None:
     with pytest.raises(SettingError, match="fps"):
         SteadyFrames(fps=0.0)
+
+
+# ------------------------------------------------------------------------------- windows of a clip
+
+
+def in_windows(clip, sizes, same, detector, *, carry=True) -> tuple[torch.Tensor, list[set]]:
+    """The restored clip, and who was seen in each window."""
+    past, windows, people = None, [], []
+    for window in clip.split(sizes):
+        steady = SteadyFrames(fps=25.0, past=past)
+        result = restore_image(window, same, detector, steady=steady)
+        past = steady.past if carry else None
+        windows.append(result.image)
+        people.append({face.track for face in result.faces})
+    return torch.cat(windows), people
+
+
+def changes(pictures: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+    """How much the left face's error changes from frame to frame, (B - 1,)."""
+    error = (pictures - clean)[:, 42:54, 25:37]
+    return (error[1:] - error[:-1]).square().mean((1, 2, 3)).sqrt()
+
+
+def test_windows_show_no_jump_where_they_meet(detector, same) -> None:
+    clip, clean = frames(32, noise=0.03), frames(32)
+    steady, _ = in_windows(clip, 8, same, detector)
+    jumps = [changes(pictures, clean) for pictures in (steady, clip)]
+    borders = torch.tensor([7, 15, 23])
+    inside = torch.tensor([place for place in range(31) if place not in borders])
+    assert jumps[0][borders].mean() < jumps[0][inside].mean()
+    assert jumps[0].max() < 0.5 * jumps[1].mean()
+    apart, _ = in_windows(clip, 8, same, detector, carry=False)
+    assert changes(apart, clean)[borders].mean() > 2 * jumps[0][borders].mean()
+
+
+@pytest.mark.parametrize("sizes", [1, 3, [1, 12, 1]])
+def test_windows_of_any_size_keep_who_is_who(sizes, detector, same) -> None:
+    clip = frames(14, noise=0.03)
+    steady, people = in_windows(clip, sizes, same, detector)
+    assert len(steady) == 14
+    assert all(seen == {1, 2} for seen in people)
+    assert changes(steady, frames(14)).mean() < 0.6 * changes(clip, frames(14)).mean()
+
+
+def test_the_past_of_other_frames_is_left_aside(detector, same) -> None:
+    before, clip = SteadyFrames(), frames(4, noise=0.03)
+    restore_image(torch.full((3, 50, 60, 3), 0.4), same, detector, steady=before)
+    alone = restore_image(clip, same, detector, steady=SteadyFrames())
+    after = restore_image(clip, same, detector, steady=SteadyFrames(past=before.past))
+    assert torch.equal(after.image, alone.image)
+
+
+def test_the_past_does_not_grow(detector, same) -> None:
+    past = None
+    for window in frames(32).split(4):
+        steady = SteadyFrames(past=past)
+        restore_image(window, same, detector, steady=steady)
+        past = steady.past
+    assert past is not None
+    assert len(past) <= 0.6 * 24 + 1
+    assert [len(each.crops) for each in past.memories.values()] == [4, 4]
