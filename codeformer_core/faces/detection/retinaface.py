@@ -6,8 +6,6 @@ Source: Deng et al. 2020, "RetinaFace: Single-shot Multi-level Face Localisation
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,10 +14,9 @@ from torch import Tensor, nn
 from ...checkpoints.building import Target, filled, has_keys
 from ...checkpoints.reader import WeightFile
 from ...packages import needed_for
-from ...runtime import Runtime
-from ..types import Box, Faces, Landmarks
-from .base import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, Finding, WorkingCopy, in_picture
-from .search import search
+from ..types import Box, Landmarks
+from .base import Finding
+from .detector import NetworkDetector
 
 STRIDES = (8, 16, 32)
 ANCHOR_SIDES = ((16.0, 32.0), (64.0, 128.0), (256.0, 512.0))
@@ -31,9 +28,6 @@ SIZE_VARIANCE = 0.2
 
 CHANNEL_MEANS_BGR = (104.0, 117.0, 123.0)
 LARGEST_OVERLAP = 0.4
-DEFAULT_SEARCH_SIZE = 640
-BYTES_PER_PIXEL = 480.0
-"""Memory that the activations of a working pixel take."""
 
 MOST_CANDIDATES = 5000
 """Anchors kept for suppression: noise pictures must not make it quadratic in all anchors."""
@@ -74,76 +68,25 @@ def _empty_network(backbone: str) -> nn.Module:
         return RetinaFace(network_name=backbone, device=torch.device("cpu"))
 
 
-class RetinaFaceDetector:
+class RetinaFaceDetector(NetworkDetector):
     """Finds faces with a RetinaFace network.
 
-    Attributes:
-        network: the network, (B, 3, H, W) BGR 0..255 minus the channel means -> offsets of boxes,
-            class probabilities, offsets of landmarks. Whoever owns the memory may move it.
-        name: short name for messages and menus.
+    That takes (B, 3, H, W) BGR 0..255 minus the channel means and gives offsets of boxes, class
+    probabilities and offsets of landmarks.
     """
 
     def __init__(self, network: nn.Module, name: str = "retinaface") -> None:
         """Wrap a network built by ``build_retinaface``."""
-        self.network = network
-        self.name = name
+        super().__init__(network, name)
 
-    def detect(
-        self,
-        frames: Tensor,
-        *,
-        confidence: float = DEFAULT_CONFIDENCE,
-        min_size: float = DEFAULT_MIN_SIZE,
-        search_size: int | None = None,
-        runtime: Runtime | None = None,
-    ) -> Faces:
-        """Find the faces of every frame; see ``FaceDetector.detect``."""
-        return search(
-            frames,
-            partial(self._find, confidence=confidence),
-            confidence=confidence,
-            min_size=min_size,
-            search_size=DEFAULT_SEARCH_SIZE if search_size is None else search_size,
-            runtime=runtime,
-        )
-
-    def _find(
-        self,
-        count: int,
-        copy: Callable[[int], WorkingCopy],
-        pixels: int,
-        runtime: Runtime,
-        *,
-        confidence: float,
-    ) -> Iterator[list[Finding]]:
-        """Search working copies; see `Find`."""
-        dtype, device = next(self.network.parameters()).dtype, runtime.device(self.network)
-
-        def step(part: slice) -> list[list[Finding]]:
-            copies = [copy(index) for index in range(part.start, part.stop)]
-            return [
-                [in_picture(finding, each.to_picture) for finding in strongest(one, confidence)]
-                for one, each in zip(self._predict(copies, dtype, device), copies, strict=True)
-            ]
-
-        for _, findings in runtime.batches(
-            self.network, count, step, bytes_per_item=BYTES_PER_PIXEL * pixels, item="picture"
-        ):
-            yield from findings
-
-    def _predict(
-        self, copies: list[WorkingCopy], dtype: torch.dtype, device: torch.device
-    ) -> list[Predictions]:
-        pixels = torch.stack([copy.pixels for copy in copies]).to(device)
-        means = torch.tensor(CHANNEL_MEANS_BGR, device=pixels.device).view(1, 3, 1, 1)
-        bgr = pixels.flip(1) * 255.0 - means
-        outputs: Any = self.network(bgr.to(dtype))
-        offsets, probabilities, landmarks = (output.float() for output in outputs)
+    def look(self, pictures: Tensor, confidence: float) -> list[list[Finding]]:
+        """Find the faces of each picture; see `NetworkDetector.look`."""
+        means = torch.tensor(CHANNEL_MEANS_BGR, device=pictures.device).view(1, 3, 1, 1)
+        bgr = pictures.flip(1) * 255.0 - means
+        outputs: Any = self.network(bgr.to(next(self.network.parameters()).dtype))
         anchors = anchor_grid(bgr.shape[-2], bgr.shape[-1], bgr.device)
-        return [
-            decode(anchors, offsets[index], probabilities[index], landmarks[index])
-            for index in range(len(copies))
-        ]
+        parts = zip(*(output.float() for output in outputs), strict=True)
+        return [strongest(decode(anchors, *each), confidence) for each in parts]
 
 
 class Predictions(NamedTuple):

@@ -5,9 +5,6 @@ Source: Qi et al. 2021, "YOLO5Face: Why Reinventing a Face Detector".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -16,87 +13,35 @@ from ...checkpoints.building import Target, filled, has_keys
 from ...checkpoints.reader import State, WeightFile
 from ...errors import CheckpointError
 from ...networks.yolo_face import STRIDES, VALUES, YoloFace, YoloFaceConfig
-from ...runtime import Runtime
-from ..types import Faces
-from .base import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, Finding, WorkingCopy, in_picture
+from .base import DEFAULT_CONFIDENCE, Finding
+from .detector import NetworkDetector
 from .retinaface import Predictions, strongest
-from .search import search
 
 FITS = has_keys("model.0.stem_1.", "model.0.stem_3.", "model.1.")
 """Whether a file is one of it."""
-DEFAULT_SEARCH_SIZE = 640
-BYTES_PER_PIXEL = 480.0
-"""Memory that the activations of a working pixel take."""
 BORDER = 114 / 255
 """Gray of what is added to make sides multiples of the largest stride."""
 PUBLISHED_CONFIDENCE = 0.7
 """The threshold it is published with, which counts as `DEFAULT_CONFIDENCE` here."""
 
 
-class YoloFaceDetector:
-    """Finds faces with a YOLOv5-face network.
+class YoloFaceDetector(NetworkDetector):
+    """Finds faces with a YOLOv5-face network."""
 
-    Attributes:
-        network: whoever owns the memory may move it.
-        name: short name for messages and menus.
-    """
+    network: YoloFace
 
     def __init__(self, network: YoloFace, name: str = "yolov5-face") -> None:
         """Wrap a network built by `build_yolov5_face`."""
-        self.network = network
-        self.name = name
+        super().__init__(network, name)
 
-    def detect(
-        self,
-        frames: Tensor,
-        *,
-        confidence: float = DEFAULT_CONFIDENCE,
-        min_size: float = DEFAULT_MIN_SIZE,
-        search_size: int | None = None,
-        runtime: Runtime | None = None,
-    ) -> Faces:
-        """Find the faces of every frame; see ``FaceDetector.detect``."""
-        return search(
-            frames,
-            partial(self._find, confidence=confidence),
-            confidence=confidence,
-            min_size=min_size,
-            search_size=DEFAULT_SEARCH_SIZE if search_size is None else search_size,
-            runtime=runtime,
-        )
-
-    def _find(
-        self,
-        count: int,
-        copy: Callable[[int], WorkingCopy],
-        pixels: int,
-        runtime: Runtime,
-        *,
-        confidence: float,
-    ) -> Iterator[list[Finding]]:
-        """Search working copies; see `Find`."""
-
-        def step(part: slice) -> list[list[Finding]]:
-            copies = [copy(index) for index in range(part.start, part.stop)]
-            predicted = self._predict(copies, runtime.device(self.network))
-            return [
-                [in_picture(finding, each.to_picture) for finding in strongest(one, confidence)]
-                for one, each in zip(predicted, copies, strict=True)
-            ]
-
-        for _, findings in runtime.batches(
-            self.network, count, step, bytes_per_item=BYTES_PER_PIXEL * pixels, item="picture"
-        ):
-            yield from findings
-
-    def _predict(self, copies: list[WorkingCopy], device: torch.device) -> list[Predictions]:
+    def look(self, pictures: Tensor, confidence: float) -> list[list[Finding]]:
+        """Find the faces of each picture; see `NetworkDetector.look`."""
         dtype = next(self.network.parameters()).dtype
-        pictures = padded(torch.stack([copy.pixels for copy in copies]))
-        outputs = [each.float() for each in self.network(pictures.to(device, dtype))]
+        outputs = [each.float() for each in self.network(padded(pictures).to(dtype))]
         anchors = self.network.head.anchor_grid.float()
         grids = [decode(*grid) for grid in zip(outputs, anchors, STRIDES, strict=True)]
         whole = (torch.cat(parts, 1) for parts in zip(*grids, strict=True))
-        return [Predictions(*parts) for parts in zip(*whole, strict=True)]
+        return [strongest(Predictions(*each), confidence) for each in zip(*whole, strict=True)]
 
 
 def padded(pictures: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,14 +26,13 @@ from ...runtime import Runtime
 from .. import affine
 from ..alignment import TEMPLATE, place
 from ..crop import crop_face
-from ..types import TEMPLATE_SIZE, Box, Faces, Landmarks, Placement
-from .base import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, Finding, WorkingCopy, in_picture
+from ..types import TEMPLATE_SIZE, Box, Landmarks, Placement
+from .base import Finding, WorkingCopy, in_picture
+from .detector import SearchingDetector
 from .retinaface import nms
-from .search import search
 
 MODEL_FILE = Path(__file__).parents[2] / "weights" / "yunet_n_640_640.onnx"
 
-DEFAULT_SEARCH_SIZE = 640
 SMALLEST_LEVEL = 320
 """The working copy is searched again at half its size, as long as its shorter side has as many
 pixels: so large faces are found too, for a third more work."""
@@ -73,7 +71,7 @@ TEMPLATE_BOX = Box(124.0, 95.0, 401.0, 471.0)
 that sizes mean the same for every detector."""
 
 
-class YuNetDetector:
+class YuNetDetector(SearchingDetector):
     """Finds faces on the CPU, by as many threads as OpenCV takes: the result is the same."""
 
     name = "yunet"
@@ -90,26 +88,7 @@ class YuNetDetector:
         self._network = _read_network(cv2)
         self._lock = Lock()  # the size of the picture is a state of the network
 
-    def detect(
-        self,
-        frames: Tensor,
-        *,
-        confidence: float = DEFAULT_CONFIDENCE,
-        min_size: float = DEFAULT_MIN_SIZE,
-        search_size: int | None = None,
-        runtime: Runtime | None = None,
-    ) -> Faces:
-        """Find the faces of every frame; see ``FaceDetector.detect``."""
-        return search(
-            frames,
-            partial(self._find, confidence=confidence),
-            confidence=confidence,
-            min_size=min_size,
-            search_size=DEFAULT_SEARCH_SIZE if search_size is None else search_size,
-            runtime=runtime,
-        )
-
-    def _find(
+    def find(
         self,
         count: int,
         copy: Callable[[int], WorkingCopy],

@@ -17,7 +17,6 @@ from codeformer_core.checkpoints.building import Target
 from codeformer_core.checkpoints.reader import State, WeightFile
 from codeformer_core.errors import CheckpointError
 from codeformer_core.faces.detection import search
-from codeformer_core.faces.detection.base import WorkingCopy
 from codeformer_core.faces.detection.yolov5_face import (
     BORDER,
     YoloFaceDetector,
@@ -128,9 +127,8 @@ def test_a_file_finds_what_its_network_finds(kind: str, unjudged: None, tmp_path
 
 
 def _scores(detector: YoloFaceDetector, picture: Tensor) -> list[float]:
-    copy = WorkingCopy(picture.movedim(-1, 0), ((1, 0, 0), (0, 1, 0)))
-    (one,) = detector._predict([copy], torch.device("cpu"))
-    return one.scores.tolist()
+    (findings,) = detector.look(picture.movedim(-1, 0)[None], 0.0)
+    return [finding.score for finding in findings]
 
 
 def test_the_score_is_faceness_times_class_and_points_are_sub_pixel() -> None:
