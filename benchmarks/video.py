@@ -2,13 +2,15 @@
 
 Portraits moved on a known path, portraits that stand still, and real clips (their own frames are
 the truth) are made worse frame by frame, encoded with H.264, and restored through the whole of
-`restore_video`. All is measured inside the face, in the aligned square of the true placement.
+`restore_video`. All is measured inside the face, in the aligned square of the true placement; the
+cost is processor time, which other programs on the machine hardly change.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -21,7 +23,8 @@ from scenes import cut_faces
 from side_by_side import Row, parser, report
 from torch import Tensor, nn
 from torch.nn import functional
-from video_clips import KnownClip, moved_portrait, real_clips, still_portrait
+from video_clips import KnownClip, frames_of, moved_portrait, real_clips, still_portrait
+from video_ways import WAYS
 
 from codeformer_core import load_codeformer, load_detector
 from codeformer_core.faces import FaceDetector, Placement, crop_face, geometry_mask
@@ -29,22 +32,9 @@ from codeformer_core.images import read_picture
 from codeformer_core.metrics.identity import IdentityNetwork
 from codeformer_core.networks import CodeFormer
 from codeformer_core.runtime import fastest_dtype
-from codeformer_core.video.engine import FaceSettings
-from codeformer_core.video.reading import inspect_video, read_frames
-from codeformer_core.video.restore import VideoSettings, restore_video
-from codeformer_core.video.steady import Steadiness
 
 SIDE = 128
 """Of the crops in which results are measured."""
-
-ALL = Steadiness.of(0.5)
-WAYS = {
-    "frame by frame": Steadiness(0.0, 0.0, 0.0),
-    "+ steady placements": Steadiness(ALL.placement, 0.0, 0.0),
-    "+ seen through neighbours": Steadiness(ALL.placement, ALL.seen, 0.0),
-    "all (stability 0.5)": ALL,
-    "stability 1": Steadiness.of(1.0),
-}
 
 EDGES = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
 LUMINANCE = torch.tensor([0.299, 0.587, 0.114])
@@ -84,6 +74,8 @@ class Measured:
     """Share of the codes that change from frame to frame."""
     spread: float
     """Mean distance of the identity descriptors from their mean."""
+    seconds: float
+    """Of the processor for a frame."""
 
 
 @dataclass(frozen=True)
@@ -155,13 +147,13 @@ def results_of(clip: KnownClip, seed: int, tools: Tools) -> dict[str, Measured]:
     with tempfile.TemporaryDirectory() as folder:
         source = clip.write_worse(Path(folder, "clip.mp4"), seed)
         sheet.append(crops_at(frames_of(source), clip.placements))
-        for way, steadiness in WAYS.items():
+        for way, restored in WAYS.items():
             watched = Watched(tools.network)
-            settings = VideoSettings(FaceSettings(steadiness=steadiness), codec="ffv1")
-            target = Path(folder, "result.mkv")
-            restore_video(source, target, watched, tools.detector, settings)
-            crops = crops_at(frames_of(target), clip.placements)
-            measured[way] = measure(clip, crops, watched, tools.identity)
+            start = time.process_time()
+            frames = restored(source, watched, tools.detector)
+            cost = (time.process_time() - start) / len(frames)
+            crops = crops_at(frames, clip.placements)
+            measured[way] = measure(clip, crops, watched, tools.identity, cost)
             sheet.append(crops)
     if tools.sheets is not None:
         draw(tools.sheets / f"{clip.kind} {clip.name}.png", sheet)
@@ -169,7 +161,7 @@ def results_of(clip: KnownClip, seed: int, tools: Tools) -> dict[str, Measured]:
 
 
 def measure(
-    clip: KnownClip, crops: Tensor, watched: Watched, identity: IdentityNetwork
+    clip: KnownClip, crops: Tensor, watched: Watched, identity: IdentityNetwork, cost: float
 ) -> Measured:
     """Compare a result with the truth, both (B, S, S, 3) at the true placements."""
     truth = crops_at(clip.truth, clip.placements)
@@ -185,6 +177,7 @@ def measure(
         float(edges[0] / edges[1]),
         watched.flips(),
         float((descriptors - descriptors.mean(0)).norm(dim=1).mean()),
+        cost,
     )
 
 
@@ -216,14 +209,6 @@ def laplacian(pictures: Tensor) -> Tensor:
     return functional.conv2d((pictures @ LUMINANCE)[:, None], EDGES, padding=1)[:, 0]
 
 
-def frames_of(path: Path) -> Tensor:
-    """All frames of a video, (B, H, W, 3) in 0..1."""
-    pictures = [
-        frame.picture.to_ndarray(format="rgb24") for frame in read_frames(inspect_video(path))
-    ]
-    return torch.from_numpy(np.stack(pictures)).float() / 255
-
-
 def crops_at(frames: Tensor, placements: Sequence[Placement]) -> Tensor:
     """The aligned squares, (B, SIDE, SIDE, 3)."""
     pairs = zip(frames, placements, strict=True)
@@ -250,6 +235,8 @@ def rows_of(kind: str, measured: dict[str, list[Measured]]) -> list[Row]:
             "times sharpness": f"{mean.sharpness / first.sharpness:.3f}",
             "codes that flip": f"{mean.flips:.3f}",
             "identity spread": f"{mean.spread:.3f}",
+            "cost of a frame, s": mean.seconds,
+            "times the cost": f"{mean.seconds / first.seconds:.2f}",
         }
         for way, mean in means.items()
         if first is not None

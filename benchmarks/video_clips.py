@@ -22,6 +22,7 @@ from codeformer_core.video.placements import (
     placement_of,
     steady_placements,
 )
+from codeformer_core.video.reading import inspect_video, read_frames
 
 RATE = 25
 FRAME = (288, 352)
@@ -99,6 +100,14 @@ def real_clips(folder: Path, count: int, detector: FaceDetector) -> Iterator[Kno
     for name, (file, start) in REAL_CLIPS.items():
         if (folder / file).is_file():
             yield _real(name, folder / file, start, count, detector)
+
+
+def frames_of(path: Path) -> Tensor:
+    """All frames of a video, (B, H, W, 3) in 0..1."""
+    pictures = [
+        frame.picture.to_ndarray(format="rgb24") for frame in read_frames(inspect_video(path))
+    ]
+    return torch.from_numpy(np.stack(pictures)).float() / 255
 
 
 def _portrait(name: str, picture: Tensor, kind: str, poses: Iterable[Sequence[float]]) -> KnownClip:

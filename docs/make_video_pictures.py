@@ -18,8 +18,7 @@ from torch import Tensor
 DOCS = Path(__file__).parent
 sys.path += [str(DOCS.parent), str(DOCS.parent / "benchmarks")]
 
-from video import frames_of  # noqa: E402
-from video_clips import RATE, KnownClip  # noqa: E402
+from video_clips import RATE, KnownClip, frames_of  # noqa: E402
 
 from codeformer_core import load_codeformer, load_detector  # noqa: E402
 from codeformer_core.video.placements import placement_of  # noqa: E402

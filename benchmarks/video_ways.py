@@ -1,0 +1,93 @@
+"""Ways to restore the faces of a clip: as pictures, as the field does, and ours step by step."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+from video_clips import RATE, frames_of
+
+from codeformer_core.faces import FaceDetector
+from codeformer_core.models.restorer import Restorer
+from codeformer_core.pipeline import restore_image
+from codeformer_core.runtime import Runtime
+from codeformer_core.video.engine import FaceSettings
+from codeformer_core.video.frames import SteadyFrames
+from codeformer_core.video.job import VideoSettings
+from codeformer_core.video.past import Past
+from codeformer_core.video.reading import inspect_video
+from codeformer_core.video.restore import begin_video
+from codeformer_core.video.steady import Steadiness
+from codeformer_core.video.survey import Survey, survey_video
+
+Way = Callable[[Path, Restorer, FaceDetector], Tensor]
+"""Restores a file: (B, H, W, 3) in 0..1."""
+
+FIELD_SIGMA = 5.0
+"""Frames: deviation of the Gaussian that KEEP and DicFace smooth landmarks by."""
+WINDOW = 8
+"""Frames of a window."""
+ALL = Steadiness.of(0.5)
+ALONE = Steadiness(0.0, 0.0, 0.0)
+
+
+def as_pictures(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
+    """Every frame by itself."""
+    return restore_image(frames_of(source), network, detector).image
+
+
+def in_windows(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
+    """Frames in memory, a few at a time, each window with the past of the one before."""
+    past, windows = Past(), []
+    for window in frames_of(source).split(WINDOW):
+        steady = SteadyFrames(fps=RATE, past=past)
+        windows.append(restore_image(window, network, detector, steady=steady).image)
+        past = steady.past
+    return torch.cat(windows)
+
+
+def as_video(steadiness: Steadiness) -> Way:
+    """From file to file."""
+    return lambda source, network, detector: _restored(source, network, detector, steadiness, None)
+
+
+def as_the_field(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
+    """Landmarks smoothed over frames, every frame restored by itself."""
+    survey = survey_video(inspect_video(source), detector)
+    tracks = [
+        replace(track, points=gaussian_filter1d(track.points, FIELD_SIGMA, axis=0))
+        for track in survey.tracks
+    ]
+    smoothed = replace(survey, tracks=tuple(tracks))
+    return _restored(source, network, detector, ALONE, smoothed)
+
+
+def _restored(
+    source: Path,
+    network: Restorer,
+    detector: FaceDetector,
+    steadiness: Steadiness,
+    survey: Survey | None,
+) -> Tensor:
+    settings = VideoSettings(FaceSettings(steadiness=steadiness), codec="ffv1")
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "result.mkv")
+        job = begin_video(source, target, network, detector, settings, survey=survey)
+        job.restore(job.waiting, Runtime())
+        return frames_of(job.finish().path)
+
+
+WAYS: dict[str, Way] = {
+    "frame by frame": as_pictures,
+    "landmarks smoothed, as KEEP does": as_the_field,
+    "+ steady placements": as_video(replace(ALONE, placement=ALL.placement)),
+    "+ seen through neighbours": as_video(replace(ALL, blended=0.0)),
+    "all (stability 0.5)": as_video(ALL),
+    f"all, in windows of {WINDOW}": in_windows,
+    "stability 1": as_video(Steadiness.of(1.0)),
+}
