@@ -212,8 +212,10 @@ def _take_nodes(desk: Any, names: list[str]) -> None:
     desk.page.wait_for_timeout(3000)
     for key in wanted:
         beside = ids.get(f"{key} shown")
-        box = desk.page.evaluate(PLACE, [ids[key], beside, MARGIN])
+        place = [ids[key], beside, MARGIN]
+        desk.page.evaluate(PLACE, place)
         desk.page.wait_for_timeout(800)
+        box = desk.page.evaluate(PLACE, place)  # it grew when it was drawn
         _save(desk.page.screenshot(clip=box), HELP / f"{NODES[key]['type']}.jpg")
 
 

@@ -1,4 +1,6 @@
-"""Make the clip of the README: the astronaut on a camera path, made worse, restored, and true.
+"""Make the clip of the README and its contact sheet: the astronaut on a camera path.
+
+Every frame is shown made worse, restored, and as it was.
 
 python docs/make_video_pictures.py
 """
@@ -28,12 +30,14 @@ COUNT = 50
 """Frames: two seconds."""
 SIDE = 224
 """Of a frame in pixels."""
+MOMENTS = 5
+"""Of the sheet."""
 MIDDLE, FACE_SIDE = (223.0, 122.0), 190.0
 """Of her face in the photo, and of the aligned square around it."""
 
 
 def main() -> None:
-    """Restore the clip and write it as an animated WebP."""
+    """Restore the clip, write it as an animated WebP and some of its frames as a sheet."""
     clip = camera_path()
     with tempfile.TemporaryDirectory() as folder:
         worse = clip.write_worse(Path(folder, "worse.mp4"), 0)
@@ -42,8 +46,20 @@ def main() -> None:
         )
         columns = [frames_of(path) for path in (worse, result.path)]
     columns.append(clip.truth)
-    shown = (torch.cat(columns, 2).clamp(0, 1) * 255).round().byte().numpy()
-    first, *others = [Image.fromarray(frame) for frame in shown]
+    write_clip(torch.cat(columns, 2))
+    moments = range(0, COUNT, COUNT // MOMENTS)
+    rows = [torch.cat([frames[moment] for moment in moments], 1) for frames in columns]
+    picture(torch.cat(rows)).save(DOCS / "video_sheet.jpg", quality=82, optimize=True)
+
+
+def picture(pixels: Tensor) -> Image.Image:
+    """(H, W, 3) in 0..1 as a picture of Pillow."""
+    return Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().numpy())
+
+
+def write_clip(frames: Tensor) -> None:
+    """Write (B, H, W, 3) frames as the clip."""
+    first, *others = [picture(frame) for frame in frames]
     first.save(
         DOCS / "video.webp",
         save_all=True,
