@@ -3,14 +3,18 @@
     python benchmarks/cluster.py overhead --pictures 40    # two workers beside one process
     python benchmarks/cluster.py scaling --seconds 0.5     # 1 to 64 workers, simulated
     python benchmarks/cluster.py memory --rows 1000000     # of the command and of its foreman
+    python benchmarks/cluster.py memory --flat             # ... with all pictures in one folder
 
 `overhead` restores the same pictures with one process of two threads and with two workers of one
 thread each, and compares pictures a second from the first result to the last, and the whole time,
 which counts the start of Ray and of the workers.
 
-`scaling` and `memory` replace the restoration by its measured time, in which a worker sleeps: all
-else is real, processes, rows, notes on disk. So they show where the driver, the disk and the record
-become the limit, not how fast pictures are restored.
+`scaling` and `memory` replace the restoration by its time, in which a worker sleeps: all else is
+real, processes, rows, notes on disk. So they show where the driver, the disk and the record become
+the limit, not how fast pictures are restored. With `--lanes 8` a process is eight of the workers,
+each a thread of it, for a machine that has no room for so many processes.
+
+Memory is the most that a process had beyond what it had with the modules in it.
 """
 
 from __future__ import annotations
@@ -24,10 +28,16 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
-from codeformer_core.jobs.foreman import Cluster, Staff, connection, told
+from codeformer_core.jobs import plan as planning
+from codeformer_core.jobs.foreman import LANES, Cluster, Staff, connection, told
+from codeformer_core.jobs.notes import describe
+from codeformer_core.jobs.places import Status
+from codeformer_core.jobs.plan import Plan, Task, block_size
+from codeformer_core.jobs.record import NAME, Record
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 ROWS_A_FOLDER = 1000
@@ -45,9 +55,14 @@ def main() -> None:
     scaling.add_argument("--seconds", type=float, default=0.5, help="of one picture")
     scaling.add_argument("--pictures", type=int, default=60, help="for every worker")
     scaling.add_argument("--workers", type=int, nargs="+", default=WORKERS)
+    scaling.add_argument("--lanes", type=int, default=1, help="workers of one process")
     scaling.set_defaults(measure=scaling_rows)
     memory = kinds.add_parser("memory")
     memory.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    memory.add_argument("--flat", action="store_true", help="one folder instead of 1000 a folder")
+    memory.add_argument(
+        "--seconds", type=float, default=60, help="at most, of handing out to two idle workers"
+    )
     memory.set_defaults(measure=memory_rows)
     options = parser.parse_args()
     for row in options.measure(options):
@@ -142,8 +157,6 @@ class Sleeper:
 
 def block_rows(count: int) -> list[bytes]:
     """The blocks of a job of so many pictures, without the pictures."""
-    from codeformer_core.jobs.plan import block_size
-
     blocks: list[bytes] = []
     done = 0
     while done < count:
@@ -162,36 +175,40 @@ def place_of(index: int) -> PurePosixPath:
 def scaling_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Pictures a second by workers, beside what workers without a driver would do."""
     for workers in options.workers:
+        staff = Staff(workers // options.lanes, 1, 0, options.lanes)
         count = workers * options.pictures
-        times = [when for when, _ in simulate(count, workers, options.seconds)]
+        start, busy = time.monotonic(), time.process_time()
+        times = list(simulate(count, staff, options.seconds))
         warm = times[workers:]  # the workers do not start all at once
         speed = (len(warm) - 1) / (warm[-1] - warm[0])
         yield {
             "workers": workers,
+            "processes": staff.workers,
             "pictures": count,
             "seconds a picture": options.seconds,
             "pictures a second": round(speed, 2),
             "of what was possible": round(speed * options.seconds / workers, 3),
+            "start, s": round(times[0] - start, 1),
+            "the driver's processor": round((time.process_time() - busy) / (times[-1] - start), 2),
         }
 
 
-def simulate(count: int, workers: int, seconds: float) -> Iterator[tuple[float, int]]:
-    """When each picture's news came, and which it was."""
+def simulate(count: int, staff: Staff, seconds: float) -> Iterator[float]:
+    """When each picture's news came."""
     with tempfile.TemporaryDirectory() as notes:
         orders = json.dumps({"seconds": seconds, "notes": notes}).encode()
-        with connection(Cluster("local", workers, 1, "cpu")):
-            number = 0
-            for row in told(block_rows(count), orders, Staff(workers, 1, 0, 1), Sleeper):
+        with connection(Cluster("local", staff.workers, 1, "cpu")):
+            for row in told(block_rows(count), orders, staff, Sleeper):
                 for _ in json.loads(row)[0]:
-                    yield time.monotonic(), number
-                    number += 1
+                    yield time.monotonic()
 
 
 def memory_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Memory by rows: of the command, which plans, and of the foreman, which hands out."""
+    """Memory by rows: of the command, which plans and resumes, and of the foreman."""
     for rows in options.rows:
-        for what in ("plan", "hand out"):
-            code = f"from cluster import *; print(json.dumps({what.replace(' ', '_')}({rows})))"
+        for what in ("plan", "resume", "hand_out"):
+            more = options.seconds if what == "hand_out" else options.flat
+            code = f"import cluster, json; print(json.dumps(cluster.{what}({rows}, {more})))"
             done = subprocess.run(
                 [sys.executable, "-c", code],
                 check=True,
@@ -202,47 +219,78 @@ def memory_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield {"rows": rows, "what": what, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def plan(rows: int) -> dict[str, float]:
-    """Plan a job of made-up pictures and read all its blocks."""
-    from codeformer_core.jobs import plan as planning
-    from codeformer_core.jobs.places import Status
+def made_up(rows: int, flat: bool, output: Path = Path("/nowhere")) -> Plan:
+    """The plan of a job of pictures that are not there."""
 
     def sources(*arguments: object) -> Iterator[tuple[Path, PurePosixPath, Status]]:
         for index in range(rows):
             place = place_of(index)
+            place = PurePosixPath(place.name) if flat else place
             yield Path("/archive") / place, place, Status(4_000_000, index, f"1:{index}")
 
     planning._sources = sources  # type: ignore[assignment]
-    before, start = resident(), time.monotonic()
-    job = planning.Plan([Path("/archive")], Path("/nowhere"))
-    blocks = sum(1 for _ in job.blocks())
+    return Plan([Path("/archive")], output)
+
+
+def plan(rows: int, flat: bool) -> dict[str, float]:
+    """Plan a job and read all its blocks."""
+    before, start = peak(), time.monotonic()
+    blocks = sum(1 for _ in made_up(rows, flat).blocks())
     return {
         "blocks": blocks,
         "seconds": round(time.monotonic() - start, 1),
-        "more memory, MiB": round(resident() - before, 1),
+        "more memory, MiB": round(peak() - before, 1),
     }
 
 
-def hand_out(rows: int) -> dict[str, float]:
-    """Hand a job to two workers that do nothing, and hear of every picture."""
-    news = simulate(rows, 2, 0)
-    start, heard = next(news)
-    first = most = resident()
-    for _, heard in news:
-        if heard % 1000 == 0:
-            most = max(most, resident())
+def resume(rows: int, flat: bool) -> dict[str, float]:
+    """Find that all of a job is finished, of which there are empty results and a true record."""
+    with tempfile.TemporaryDirectory() as name:
+        record = Record(Path(name), "settings")
+        file = Path(name, NAME, "000001.jsonl")
+        file.parent.mkdir()
+        with file.open("w") as lines:
+            for task in made_up(rows, flat, Path(name)):
+                write_result(task, lines)
+        before, start = peak(), time.monotonic()
+        job = made_up(rows, flat, Path(name))
+        job.leave_out(record.finished(job))
+        assert not job.waiting
+        return {
+            "seconds": round(time.monotonic() - start, 1),
+            "bytes of the record a picture": round(file.stat().st_size / rows),
+            "more memory, MiB": round(peak() - before, 1),
+        }
+
+
+def write_result(task: Task, record: IO[str]) -> None:
+    """Make an empty result and an entry."""
+    target = Path(str(task.target))
+    target.parent.mkdir(exist_ok=True)
+    target.touch()
+    entry = {"result": task.result, **describe(task, 0), "settings": "settings"}
+    record.write(json.dumps(entry | {"faces": 1, "notes": []}) + "\n")
+
+
+def hand_out(rows: int, seconds: float) -> dict[str, float]:
+    """Hand a job to two processes that do nothing, eightfold, and hear of it for a while."""
+    news = simulate(rows, Staff(2, 1, 0, LANES), 0)
+    start, busy, first = next(news), time.process_time(), peak()
+    times = [start, *takewhile(lambda now: now < start + seconds, news)]
+    busy = 1000 * (time.process_time() - busy) / len(times)
     return {
-        "rows a second": round(heard / (time.monotonic() - start)),
+        "heard of": len(times),
+        "pictures a second": round(len(times) / (times[-1] - start)),
+        "the driver's processor, ms a picture": round(busy, 3),
         "memory at first, MiB": round(first),
-        "more memory, MiB": round(most - first, 1),
+        "more memory, MiB": round(peak() - first, 1),
     }
 
 
-def resident() -> float:
-    """MiB of this process that are in memory."""
-    import psutil
-
-    return psutil.Process().memory_info().rss / 2**20
+def peak() -> float:
+    """MiB that this process had in memory at most."""
+    status = Path("/proc/self/status").read_text()  # `getrusage` counts the parent's peak too
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -188,12 +188,12 @@ class Hand:
 def told(blocks: list[bytes], orders: bytes, staff: Staff, hand: Any = Hand) -> Iterator[str]:
     """Rows of news from workers, while they work on rows of blocks."""
     import pyarrow
-    from ray.data import ActorPoolStrategy, DataContext, from_arrow
+    from ray.data import ActorPoolStrategy, DataContext, from_blocks
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = 1  # news at once, row by row
-    rows = from_arrow([pyarrow.table({"block": [block]}) for block in blocks])
+    rows = from_blocks([pyarrow.table({"block": [block]}) for block in blocks])
     news = rows.map_batches(
         hand,
         fn_constructor_args=[orders, staff],

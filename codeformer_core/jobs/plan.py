@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ..addresses import Place, place
 from ..errors import SettingError
-from ..files import remove_leftovers
+from ..files import PART_SUFFIX, remove_leftovers
 from ..images import WRITABLE_SUFFIXES, format_of, readable_suffixes
 from ..video.names import is_video, result_suffix
 from .left_out import LeftOut
@@ -128,21 +128,20 @@ class Plan:
             left, number = left - len(block.tasks), number + 1
             yield block
 
-    def by_folder(self) -> Iterator[tuple[Place, list[Task]]]:
-        """Tasks that are not left out by the folder of their results."""
+    def by_folder(self) -> Iterator[tuple[Place, Iterator[Task]]]:
+        """Tasks that are not left out by the folder of their results, each before the next one."""
         tasks = self._waiting("folder, number")
-        for folder, group in groupby(tasks, key=lambda task: task.target.parent):
-            yield folder, list(group)
+        return groupby(tasks, key=lambda task: task.target.parent)
 
     def leave_out(self, tasks: Iterable[Task]) -> None:
         """Leave out tasks from now on."""
-        sources = [(_stored(task.source),) for task in tasks]
+        sources = ((_stored(task.source),) for task in tasks)
         self._tasks.executemany("UPDATE tasks SET waiting = 0 WHERE source = ?", sources)
 
     def remove_leftovers(self) -> None:
         """Remove what a killed run left of results that it was writing."""
         for folder, tasks in self.by_folder():
-            if isinstance(folder, Path):
+            if isinstance(folder, Path) and any(folder.glob(f".*{PART_SUFFIX}")):
                 remove_leftovers(folder / PurePosixPath(task.result).name for task in tasks)
 
     def _add(self, source: Place, result: PurePosixPath, seen: Status | None) -> None:

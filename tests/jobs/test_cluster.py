@@ -354,16 +354,14 @@ def test_a_full_disk_ends_the_job_and_it_goes_on(
 def test_a_dead_foreman_is_said_and_the_job_goes_on(
     ray: str, faces: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    psutil = pytest.importorskip("psutil")
+    pytest.importorskip("psutil")
     main(command(faces, tmp_path / "whole", model))
     out = tmp_path / "out"
 
     def kill() -> None:
         while not done(out):
             time.sleep(0.01)
-        for process in psutil.Process().children():
-            if "foreman" in " ".join(process.cmdline()):
-                process.kill()
+        its_foreman().kill()
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
@@ -380,28 +378,34 @@ def test_a_dead_foreman_is_said_and_the_job_goes_on(
 def test_a_foreman_that_lags_costs_no_picture(
     ray: str, faces: Path, model: Path, tmp_path: Path
 ) -> None:
-    psutil = pytest.importorskip("psutil")
+    pytest.importorskip("psutil")
     main(command(faces, tmp_path / "whole", model))
     out = tmp_path / "out"
 
     def stop_for_a_while() -> None:
         while not done(out):
             time.sleep(0.01)
-        (foreman,) = [
-            each for each in psutil.Process().children() if "foreman" in " ".join(each.cmdline())
-        ]
+        foreman = its_foreman()
         foreman.suspend()
         time.sleep(6)
-        held.append(done(out))
         foreman.resume()
+        stopped.set()
 
-    held: list[int] = []
+    stopped = threading.Event()
     thread = threading.Thread(target=stop_for_a_while, daemon=True)
     thread.start()
     assert main(command(faces, out, model, "--cluster", ray, "--patience", "3")) == 1  # 3 are bad
-    thread.join(10)
-    assert held, "it was stopped"
+    assert stopped.wait(10)
     assert contents(out) == contents(tmp_path / "whole")
+
+
+def its_foreman() -> Any:
+    """Of the command that runs in this process."""
+    import psutil
+
+    children = psutil.Process().children()
+    (found,) = [each for each in children if "foreman import main" in " ".join(each.cmdline())]
+    return found
 
 
 def no_worker_is_left() -> bool:
