@@ -49,10 +49,10 @@ def _window(frames: Iterator[Frame], recent: deque[Frame], segment: Segment) -> 
 
 
 def frames_from(information: VideoInformation, survey: Survey, start: int) -> Iterator[Frame]:
-    """Decode a video from a frame on, with the same result as if it was read from its beginning.
+    """Decode a video from a frame on; what comes is the same as from its beginning.
 
-    It is, if something is wrong with the file, or a frame after a seek is not the one that should
-    come.
+    There reading begins after all if something is wrong with the file, and where a frame is not the
+    one that should come.
 
     Args:
         information: the video.

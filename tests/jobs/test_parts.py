@@ -33,7 +33,7 @@ CUT = 27
 def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of two videos: one of five segments, with sound, a cut and a face; a short one."""
     monkeypatch.setattr(segments, "SECONDS", 0.4)
-    monkeypatch.setattr(videos, "_identity", ByColour)
+    monkeypatch.setattr(videos, "identity_network", ByColour)
 
     def paint(index: int):
         picture = scene(96, 128, (50 + index, 48), 36)
