@@ -82,16 +82,18 @@ def per_face_input() -> io.String.Input:
     )
 
 
-def auto_fidelity_input() -> io.Boolean.Input:
+def auto_fidelity_input(
+    tooltip: str = "Try several fidelities and take the one that suits each face: as much as keeps "
+    "the person, no more than the damage allows. The node says which. The slider is then "
+    "without effect, numbers in per_face are not.",
+) -> io.Boolean.Input:
     """A fidelity for each face by itself."""
     return io.Boolean.Input(
         "auto_fidelity",
         default=False,
         optional=True,
         display_name="automatic fidelity",
-        tooltip="Try several fidelities and take the one that suits each face: as much as keeps "
-        "the person, no more than the damage allows. The node says which. The slider is then "
-        "without effect, numbers in per_face are not.",
+        tooltip=tooltip,
     )
 
 

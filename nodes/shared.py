@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceDetector, FaceParser
     from ..codeformer_core.metrics import IdentityNetwork, PerceptualDistance
     from ..codeformer_core.models.restorer import Restorer
-    from ..codeformer_core.pipeline.automatic import FidelityChoice
+    from ..codeformer_core.pipeline.automatic import Automatic, FidelityChoice
 
 Model = TypeVar("Model")
 
@@ -122,13 +122,26 @@ def fidelity_choice(
         PictureError: a reference photo without a face.
         SettingError: a list that cannot be read.
     """
-    from ..codeformer_core.people import known_people
-    from ..codeformer_core.pipeline.automatic import Automatic
     from ..codeformer_core.pipeline.codes import parse_fidelities
 
     listed = parse_fidelities(per_face)
     if listed or not automatic:
         return listed or fidelity
+    return automatic_fidelity(references)
+
+
+def automatic_fidelity(references: torch.Tensor | None) -> Automatic:
+    """What chooses fidelities.
+
+    Args:
+        references: (B, H, W, 3) photos of people in the pictures.
+
+    Raises:
+        PictureError: a reference photo without a face.
+    """
+    from ..codeformer_core.people import known_people
+    from ..codeformer_core.pipeline.automatic import Automatic
+
     identity = identity_network()
     if references is None:
         return Automatic(identity)

@@ -11,6 +11,7 @@ from . import host, previews, shared
 from .schema import (
     FacesSocket,
     advanced,
+    auto_fidelity_input,
     detection_inputs,
     detector_input,
     fidelity_input,
@@ -19,6 +20,7 @@ from .schema import (
     parser_input,
     part_inputs,
     paste_inputs,
+    references_input,
     schema,
     stability_input,
 )
@@ -67,6 +69,12 @@ class RestoreVideo(io.ComfyNode):
                     "nothing that is seen, 51 is the smallest.",
                 ),
                 *advanced(*detection_inputs(), *paste_inputs(colour_match=False), *part_inputs()),
+                auto_fidelity_input(
+                    "Try several fidelities and take the one that suits each person, the same for "
+                    "the whole video: as much as keeps the person, no more than the damage allows. "
+                    "The report says which. The slider is then without effect."
+                ),
+                references_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -101,6 +109,8 @@ class RestoreVideo(io.ComfyNode):
         quality: int = 16,
         confidence: float = 0.8,
         min_size: int = 16,
+        auto_fidelity: bool = False,
+        references: torch.Tensor | None = None,
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -110,8 +120,9 @@ class RestoreVideo(io.ComfyNode):
         from ..codeformer_core.video.restore import VideoSettings
         from ..codeformer_core.video.steady import Steadiness
 
+        choice = shared.automatic_fidelity(references) if auto_fidelity else fidelity
         settings = VideoSettings(
-            FaceSettings(fidelity, Steadiness.of(stability), PasteOptions(**blending)),
+            FaceSettings(choice, Steadiness.of(stability), PasteOptions(**blending)),
             tuple(parse_numbers(people)),
             confidence,
             min_size,

@@ -120,15 +120,16 @@ def _wanted(job: "VideoJob", frames: Frames | None) -> "list[Segment]":
 
 
 def _video_settings(settings: Settings) -> "VideoSettings":
+    from ..pipeline.automatic import Automatic
     from ..video.encoding import DEFAULT_QUALITY, rate_factor
     from ..video.engine import FaceSettings
     from ..video.job import VideoSettings
     from ..video.steady import Steadiness
 
-    if settings.picked or not isinstance(settings.fidelity, int | float):
+    if settings.picked or not isinstance(settings.fidelity, int | float | Automatic):
         raise SettingError(
-            "--picked, --per-face and --fidelity auto are for pictures; videos take --people and "
-            "one fidelity"
+            "--picked and --per-face are for pictures; videos take --people and one --fidelity, "
+            "which may be auto"
         )
     steadiness = Steadiness() if settings.stability is None else Steadiness.of(settings.stability)
     return VideoSettings(

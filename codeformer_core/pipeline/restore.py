@@ -19,7 +19,7 @@ from ..faces.crop import check_frames
 from ..images import Pixels, as_images
 from ..models.restorer import Restorer
 from ..runtime import Runtime
-from .automatic import FidelityChoice
+from .automatic import Automatic, FidelityChoice
 from .batches import Batch, crops_of, leaving_clean, restored_batches
 from .notes import clean_notes, fidelity_notes, misfit_notes, notes_on, sides_of
 from .painting import Painter
@@ -57,6 +57,18 @@ class Steady(Protocol):
 
     def follow(self, faces: Faces, images: Tensor, runtime: Runtime) -> Faces:
         """The faces of (B, H, W, 3) frames, followed and in steady places."""
+        ...
+
+    def fidelities(
+        self,
+        automatic: Automatic,
+        images: Tensor,
+        faces: Faces,
+        network: Restorer,
+        adain: bool | None,
+        runtime: Runtime,
+    ) -> Tensor:
+        """(N,) what is chosen for each of these faces, the same for all of a person."""
         ...
 
     def crops(self, images: Tensor, faces: Faces, size: int) -> Callable[[slice], Tensor]:
@@ -149,7 +161,11 @@ def restore_image(
         faces = steady.follow(faces, colours, searching.silent())
     choice = pick(faces, picked, fidelity)
     wanted = faces.take(choice.places)
-    sides = sides_of(colours, wanted)
+    fidelity, sides = choice.fidelity, sides_of(colours, wanted)
+    chosen: tuple[float, ...] = ()
+    if steady is not None and isinstance(fidelity, Automatic):
+        fidelity = steady.fidelities(fidelity, colours, wanted, network, adain, restoring)
+        chosen = tuple(round(each, 3) for each in fidelity.tolist())
     painter = Painter(
         enlarged_copy(images, upscale, upscaler, enlarging),
         wanted,
@@ -162,7 +178,7 @@ def restore_image(
     batches = restored_batches(
         network,
         (steady.crops if steady else crops_of)(colours, wanted, network.size),
-        choice.fidelity,
+        fidelity,
         wanted.count,
         adain=adain,
         keep_gray=keep_gray,
@@ -173,6 +189,7 @@ def restore_image(
     elif leave_clean and upscale == 1:
         batches = leaving_clean(batches, sides)
     pasted = painter.paste_batches(batches, wanted, restoring)
+    chosen = chosen or pasted.fidelity
     restoring.report(1, 1)
     single = image.ndim < 4
     return RestoredImage(
@@ -184,11 +201,11 @@ def restore_image(
         warnings=(
             *choice.warnings,
             *misfit_notes(faces),
-            *fidelity_notes(pasted.fidelity),
+            *fidelity_notes(chosen),
             *clean_notes(pasted.clean, wanted.count),
             *notes_on(network, sides, pasted.failed),
         ),
-        fidelity=pasted.fidelity,
+        fidelity=chosen,
     )
 
 

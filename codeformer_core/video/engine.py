@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,17 +13,21 @@ from ..faces import FaceParser, PasteOptions, match_gray
 from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
 from ..pipeline import try_restore_crops
+from ..pipeline.automatic import Automatic
 from ..runtime import Runtime
 from .motion import Picture
 from .steady import Steadiness
+
+UNKNOWN = 0.5
+"""Fidelity of somebody for whom none could be chosen."""
 
 
 @dataclass(frozen=True)
 class FaceSettings:
     """How the faces of a video are restored."""
 
-    fidelity: float = 0.5
-    """0 (quality) to 1 (identity)."""
+    fidelity: float | Automatic = 0.5
+    """0 (quality) to 1 (identity), or what chooses one for each person."""
     steadiness: Steadiness = field(default_factory=Steadiness)
     """How much frames help each other."""
     paste: PasteOptions = field(default_factory=PasteOptions)
@@ -37,6 +41,7 @@ class FaceEngine:
 
     Attributes:
         settings: how faces are restored.
+        fidelities: what was chosen for each person, by number.
         identity: describes faces, if anything does.
         runtime: where the networks run; another may take its place between two batches.
         restored: how many came out.
@@ -51,6 +56,7 @@ class FaceEngine:
         *,
         parser: FaceParser | None = None,
         identity: IdentityNetwork | None = None,
+        fidelities: Mapping[int, float] | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         """Put the networks together.
@@ -60,10 +66,12 @@ class FaceEngine:
             settings: how.
             parser: cuts masks out along hair and neck; without one they follow the geometry.
             identity: notices faces that stop looking like themselves.
+            fidelities: what was chosen for each person, if they are chosen.
             runtime: where they run.
         """
         self.identity = identity
         self.settings = settings
+        self.fidelities = fidelities or {}
         self.restored = self.failed = self.helped = 0
         self._network, self._parser = network, parser
         self.runtime = runtime or Runtime()
@@ -78,22 +86,28 @@ class FaceEngine:
         """How many crops are best restored together."""
         return self.runtime.batch_size(self._network, self._network.bytes_per_face)
 
+    def fidelity(self, person: int) -> float:
+        """How a person is restored."""
+        fixed = self.settings.fidelity
+        if isinstance(fixed, Automatic):
+            return self.fidelities.get(person, UNKNOWN)
+        return fixed
+
     def restore(
-        self, crops: Sequence[Picture], gray: Sequence[bool], fidelity: float | None = None
+        self, crops: Sequence[Picture], gray: Sequence[bool], fidelity: Sequence[float]
     ) -> list[Picture | None]:
         """Restore crops.
 
         Args:
             crops: (S, S, 3) each, in 0..1.
             gray: whether each is to stay without colours.
-            fidelity: another one than the settings'.
+            fidelity: of each, 0 to 1.
 
         Returns:
             (S, S, 3) each, or (S, S, 4) with the parser's mask; None for one that failed.
         """
         inputs = torch.from_numpy(np.stack(crops))
-        weight = self.settings.fidelity if fidelity is None else fidelity
-        result = try_restore_crops(self._network, inputs, weight, runtime=self.runtime)
+        result = try_restore_crops(self._network, inputs, fidelity, runtime=self.runtime)
         faces = result.crops
         if self.settings.keep_gray and self._network.variant != "colorization":
             faces = match_gray(faces, inputs, torch.tensor(gray))

@@ -14,9 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..faces import Face, Faces, crop_face
+from ..faces import Face, Faces, crop_face, crop_faces
 from ..metrics.identity import IdentityNetwork
+from ..models.restorer import Restorer
+from ..pipeline.automatic import Automatic
 from ..pipeline.batches import Batch
+from ..pipeline.settling import looks, settled_fidelity
 from ..runtime import Runtime
 from .batches import frame_times, runs_of, smooth_batch
 from .motion import Picture
@@ -78,6 +81,38 @@ class SteadyFrames:
         self._after = before.then(tracked, steady, images, self._fps)
         self._earlier = steady.frames[: len(before)]
         return replace(steady, frames=steady.frames[len(before) :])
+
+    def fidelities(
+        self,
+        automatic: Automatic,
+        images: Tensor,
+        faces: Faces,
+        network: Restorer,
+        adain: bool | None,
+        runtime: Runtime,
+    ) -> Tensor:
+        """(N,) for each face the one that suits its person.
+
+        Args:
+            automatic: what chooses.
+            images: (B, H, W, 3) the frames.
+            faces: those of them that are restored.
+            network: restores them.
+            adain: match colours in the network; None takes its own setting.
+            runtime: where networks run.
+        """
+        chosen = dict(self._before.fidelities)
+        people = [face.track for face in faces]
+        for person in dict.fromkeys(people):
+            if person not in chosen:
+                seen = [place for place, each in enumerate(people) if each == person]
+                some = faces.take(seen[place] for place in looks(len(seen)))
+                crops = crop_faces(images, some, network.size)
+                chosen[person] = settled_fidelity(
+                    network, automatic, crops, adain=adain, runtime=runtime
+                )
+        self._after = replace(self._after, fidelities=chosen)
+        return torch.tensor([chosen[person] for person in people])
 
     def crops(self, images: Tensor, faces: Faces, size: int) -> Callable[[slice], Tensor]:
         """What gives the crops of some places, (n, size, size, 3), seen through their neighbours.

@@ -171,6 +171,9 @@ class VideoJob:
             for role in self._cast.roles
         ]
         yield from large_face_notes(sides, self._engine.size)
+        if chosen := self._engine.fidelities:
+            listed = (f"person {person} {each:g}" for person, each in sorted(chosen.items()))
+            yield f"fidelity chosen: {', '.join(listed)}"
         counts = np.array([self._folder.noted(each) for each in self._segments]).reshape(-1, 2)
         helped, failed = counts.sum(0)
         if helped:

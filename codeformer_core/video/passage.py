@@ -118,6 +118,7 @@ class Passage:
         results = self._engine.restore(
             [crop for _, _, crop in inputs],
             [self._roles[number].track.gray for number, _, _ in inputs],
+            [self._engine.fidelity(self._roles[number].person) for number, _, _ in inputs],
         )
         if self._guard is not None:
             results = self._guarded(self._guard, inputs, results)
@@ -137,8 +138,9 @@ class Passage:
         for place, descriptor in zip(good, found, strict=True):
             number, _, crop = inputs[place]
             if guard.has_strayed(number, descriptor):
-                gray, fidelity = self._roles[number].track.gray, self._engine.settings.fidelity
-                (closer,) = self._engine.restore([crop], [gray], min(1.0, fidelity + CLOSER))
+                role = self._roles[number]
+                fidelity = min(1.0, self._engine.fidelity(role.person) + CLOSER)
+                (closer,) = self._engine.restore([crop], [role.track.gray], [fidelity])
                 if closer is not None and self._is_nearer(guard, number, closer, descriptor):
                     results[place] = closer
                     self._engine.helped += 1

@@ -40,6 +40,8 @@ class Past:
     """Where the last frame's people were cut out, by their numbers."""
     memories: Mapping[int | None, Memory] = field(default_factory=dict)
     """What was seen of them."""
+    fidelities: Mapping[int | None, float] = field(default_factory=dict)
+    """What was chosen for people so far, where it is chosen."""
 
     def __len__(self) -> int:
         """Return how many frames' findings are known."""
@@ -67,6 +69,7 @@ class Past:
             tuple(looks[-count:]),
             max(self.people, people),
             {face.track: face.placement for frame in steady.frames[-1:] for face in frame},
+            fidelities=self.fidelities,
         )
 
 

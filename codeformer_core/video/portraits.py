@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,9 +9,8 @@ from torch import Tensor
 from ..faces import Box, Face, Faces, Landmarks, Placement, affine, crop_face
 from ..faces.drawing import draw_faces
 from .information import VideoInformation
-from .library import FFmpegError
 from .people import number_people
-from .reading import open_container
+from .reading import frame_at
 from .survey import Survey, displayed
 
 SIDE = 256
@@ -57,7 +54,7 @@ def _portrait(
 ) -> Tensor:
     """(SIDE, SIDE, 3), gray around where the frame ends or cannot be read again."""
     window = _window(face.box, survey)
-    picture = _frame_at(information, survey.times.starts[index])
+    picture = frame_at(information, survey.times.starts[index])
     crop = torch.full((SIDE, SIDE, 3), 0.5)
     if picture is not None:
         crop = crop_face(displayed(picture, information, survey.height, survey.width), window)
@@ -84,17 +81,3 @@ def _moved(face: Face, window: Placement) -> Face:
     corners = (*inside(box.left, box.top), *inside(box.right, box.bottom))
     points = Landmarks(*(inside(*point) for point in face.landmarks.points))
     return Face(Box(*corners), face.score, points, window)
-
-
-def _frame_at(information: VideoInformation, time: int) -> Any:
-    """The decoded frame that is shown at a time in ticks; None if it cannot be found again."""
-    with open_container(information.path) as container:
-        stream = container.streams[information.stream]
-        try:
-            container.seek(time, stream=stream)
-            for picture in container.decode(stream):
-                if picture.pts is not None and picture.pts >= time:
-                    return picture
-        except FFmpegError:  # of a damaged file, which the survey has told about
-            return None
-    return None

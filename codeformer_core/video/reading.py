@@ -96,6 +96,20 @@ def read_frames(information: VideoInformation, reading: Reading | None = None) -
             reading.last_duration = information.frame_ticks
 
 
+def frame_at(information: VideoInformation, time: int) -> Any:
+    """The decoded frame that is shown at a time in ticks; None if it cannot be found again."""
+    with open_container(information.path) as container:
+        stream = container.streams[information.stream]
+        try:
+            container.seek(time, stream=stream)
+            for picture in container.decode(stream):
+                if picture.pts is not None and picture.pts >= time:
+                    return picture
+        except FFmpegError:  # of a damaged file, which the survey has told about
+            return None
+    return None
+
+
 def open_container(path: Path) -> Any:
     """Open a file for reading.
 

@@ -10,9 +10,11 @@ from ..errors import VideoError
 from ..faces import FaceDetector, FaceParser
 from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
+from ..pipeline.automatic import Automatic
 from ..runtime import Runtime
 from .encoding import Encoding, choose_encoding
 from .engine import FaceEngine
+from .fidelities import choose_fidelities
 from .information import VideoInformation
 from .job import SURVEY_SHARE, RestoredVideo, VideoJob, VideoSettings
 from .reading import inspect_video
@@ -129,8 +131,32 @@ def begin_video(
             runtime=runtime.share(0, SURVEY_SHARE),
         )
         write_survey(folder.survey, survey)
-    engine = FaceEngine(network, settings.faces, parser=parser, identity=identity, runtime=runtime)
+    engine = FaceEngine(
+        network,
+        settings.faces,
+        parser=parser,
+        identity=identity,
+        fidelities=_fidelities(information, survey, network, settings, folder, runtime),
+        runtime=runtime,
+    )
     return VideoJob(target, information, encoding, survey, settings, engine)
+
+
+def _fidelities(
+    information: VideoInformation,
+    survey: Survey,
+    network: Restorer,
+    settings: VideoSettings,
+    folder: SegmentFolder,
+    runtime: Runtime,
+) -> dict[int, float]:
+    """What is chosen for each person, now or before; empty if one is set."""
+    automatic, noted = settings.faces.fidelity, folder.noted_fidelities()
+    if not isinstance(automatic, Automatic) or noted is not None:
+        return noted or {}
+    chosen = choose_fidelities(information, survey, network, automatic, runtime)
+    folder.note_fidelities(chosen)
+    return chosen
 
 
 def _digest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -114,6 +114,25 @@ class SegmentFolder:
         """What was noted of a finished segment: how many faces were helped, and how many failed."""
         helped, failed = json.loads(self._counts(segment).read_bytes())
         return helped, failed
+
+    def note_fidelities(self, fidelities: Mapping[int, float]) -> None:
+        """Note what was chosen for each person, so that whoever goes on takes the same.
+
+        Raises:
+            DiskFullError: the disk is full.
+            PictureError: it cannot be written.
+        """
+        with atomic_write(self._fidelities) as file:
+            file.write(json.dumps([*fidelities.items()]).encode())
+
+    def noted_fidelities(self) -> dict[int, float] | None:
+        """What was chosen for each person; None if nothing was yet."""
+        file = self._fidelities
+        return dict(json.loads(file.read_bytes())) if file.is_file() else None
+
+    @property
+    def _fidelities(self) -> Path:
+        return self.path / "fidelities.json"
 
     def _counts(self, segment: Segment) -> Path:
         return self.file(segment).with_suffix(".json")

@@ -155,8 +155,11 @@ def test_frames_without_a_file(
     images = torch.from_numpy(pictures_of(str(clip))) / 255
     components = Types.VideoComponents(images=images, audio=None, frame_rate=Fraction(RATE))
     video = InputImpl.VideoFromComponents(components)
-    restored, _, _ = restore(host, video=video, model=tiny, detector=detector)
+    restored, report, _ = restore(
+        host, video=video, model=tiny, detector=detector, auto_fidelity=True
+    )
     assert restored.get_frame_count() == FRAMES
+    assert "fidelity chosen: person 1 " in report
 
 
 def test_no_face_gives_the_same_file_and_a_gray_square(

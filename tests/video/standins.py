@@ -78,6 +78,18 @@ class Painted(nn.Module):
         return self.change(crops)
 
 
+class Weighed(Painted):
+    """Restores nothing, and remembers at which fidelities it was asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda crops: crops)
+        self.asked: list[float] = []
+
+    def forward(self, crops: Tensor, fidelity=0.5, adain=None, /) -> Tensor:
+        self.asked += [round(float(each), 3) for each in torch.as_tensor(fidelity).reshape(-1)]
+        return super().forward(crops, fidelity, adain)
+
+
 class ByColour(nn.Module):
     """Takes the mean colour of a face for what tells people apart."""
 

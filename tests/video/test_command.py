@@ -81,6 +81,7 @@ def test_a_broken_video_does_not_stop_the_others(restore, clip, tmp_path):
         (["--people", "7"], "there is no person 7"),
         (["--upscale", "2"], "videos keep their size"),
         (["--aligned"], "--aligned is for pictures"),
+        (["--per-face", "0.3"], "--picked and --per-face are for pictures"),
     ],
 )
 def test_what_cannot_be_done_is_said(options, message, restore, clip):

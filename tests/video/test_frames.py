@@ -6,9 +6,11 @@ import torch
 
 from codeformer_core.errors import SettingError
 from codeformer_core.pipeline import restore_image
+from codeformer_core.pipeline.automatic import LADDER, Automatic
 from codeformer_core.runtime import Runtime
 from codeformer_core.video.frames import SteadyFrames
 from tests.video.clips import scene
+from tests.video.standins import ByColour, Weighed
 
 
 def frames(count: int = 14, noise: float = 0.0) -> torch.Tensor:
@@ -136,3 +138,17 @@ def test_the_past_does_not_grow(detector, same) -> None:
     assert past is not None
     assert len(past) <= 0.6 * 24 + 1
     assert [len(each.crops) for each in past.memories.values()] == [4, 4]
+
+
+def test_the_automatic_fidelity_is_one_for_a_person_in_all_windows(detector) -> None:
+    network, past, chosen = Weighed(), None, []
+    for window in frames(8).split(4):
+        steady = SteadyFrames(past=past)
+        automatic = Automatic(ByColour())
+        chosen += restore_image(
+            window, network, detector, fidelity=automatic, steady=steady
+        ).fidelity
+        past = steady.past
+    assert set(chosen) == {0.8} and len(chosen) == 16
+    tried = [each for each in network.asked if each != 0.8]
+    assert len(tried) == 2 * (len(LADDER) - 1)  # once for each of two people

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from codeformer_core.errors import PictureError, SettingError, VideoError
+from codeformer_core.pipeline.automatic import LADDER, Automatic
 from codeformer_core.video import segments
 from codeformer_core.video.encoding import choose_encoding
 from codeformer_core.video.engine import FaceSettings
@@ -17,7 +18,7 @@ from codeformer_core.video.reading import inspect_video
 from codeformer_core.video.restore import VideoSettings, restore_video
 from codeformer_core.video.steady import Steadiness
 from tests.video.clips import Clip, duration, packets, pictures, timing
-from tests.video.standins import ByColour, Painted
+from tests.video.standins import ByColour, Painted, Weighed
 
 LOSSLESS = VideoSettings(codec="ffv1")
 
@@ -365,6 +366,17 @@ def test_a_face_that_leaves_its_person_is_restored_closer_to_its_frame(guarded, 
     dark = (pictures(result.path)[:, 48, 60] < 60).all(-1)
     assert dark.any() != guarded
     assert any("look like" in note for note in result.notes) == guarded
+
+
+def test_the_automatic_fidelity_is_one_for_a_whole_video(tmp_path, detector, monkeypatch):
+    monkeypatch.setattr(segments, "SECONDS", 0.2)
+    source, network = Clip().write(tmp_path / "clip.mp4"), Weighed()
+    settings = VideoSettings(FaceSettings(Automatic(ByColour())))
+    result = restored(source, tmp_path, network, detector, settings)
+    tried, used = network.asked[: len(LADDER)], set(network.asked[len(LADDER) :])
+    assert tuple(tried) == LADDER
+    assert used == {0.8}  # the usual one, where a face keeps its person at all of them
+    assert "fidelity chosen: person 1 0.8" in result.notes
 
 
 @pytest.mark.parametrize("quality", [-1, 52])
