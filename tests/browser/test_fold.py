@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-FOLDED = 540
+FOLDED = 560
 """Pixels that the node is high at most, with its panel."""
 STATE = """(id) => {
   const node = app.graph.getNodeById(id);
