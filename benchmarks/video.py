@@ -24,7 +24,7 @@ from side_by_side import Row, parser, report
 from torch import Tensor, nn
 from torch.nn import functional
 from video_clips import KnownClip, frames_of, moved_portrait, real_clips, still_portrait
-from video_ways import WAYS
+from video_ways import WAYS, WINDOW
 
 from codeformer_core import load_codeformer, load_detector
 from codeformer_core.faces import FaceDetector, Placement, crop_face, geometry_mask
@@ -67,6 +67,8 @@ class Measured:
 
     flicker: float
     """Mean change of the error from frame to frame, along the truth's motion, in 1/255."""
+    borders: float
+    """The same where windows meet."""
     psnr: float
     sharpness: float
     """Mean absolute Laplacian against the truth's."""
@@ -171,8 +173,10 @@ def measure(
     edges = [(laplacian(pictures).abs() * face).sum() for pictures in (crops, truth)]
     with torch.no_grad():
         descriptors = identity.embed(crops)
+    changes = flicker(error, truth, clip.kind, face)
     return Measured(
-        flicker(error, truth, clip.kind, face),
+        float(np.mean(changes)),
+        float(np.mean(changes[WINDOW - 1 :: WINDOW] or [np.nan])),
         float(psnr),
         float(edges[0] / edges[1]),
         watched.flips(),
@@ -181,7 +185,7 @@ def measure(
     )
 
 
-def flicker(error: Tensor, truth: Tensor, kind: str, face: Tensor) -> float:
+def flicker(error: Tensor, truth: Tensor, kind: str, face: Tensor) -> list[float]:
     """Mean change of the error from frame to frame along the truth's own motion, in 1/255."""
     changes: list[float] = []
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -200,8 +204,8 @@ def flicker(error: Tensor, truth: Tensor, kind: str, face: Tensor) -> float:
         followed = (moved(truth[now - 1]) - truth[now]).abs().mean(-1) < 0.06
         share = followed.float() * face
         change = (error[now] - moved(error[now - 1])).abs().mean(-1)
-        changes.append(float((change * share).sum() / share.sum()))
-    return 255 * float(np.mean(changes))
+        changes.append(255 * float((change * share).sum() / share.sum()))
+    return changes
 
 
 def laplacian(pictures: Tensor) -> Tensor:
@@ -229,6 +233,7 @@ def rows_of(kind: str, measured: dict[str, list[Measured]]) -> list[Row]:
             "way": way,
             "flicker, 1/255": mean.flicker,
             "times": mean.flicker / first.flicker,
+            f"at every {WINDOW}th frame": mean.borders,
             "PSNR, dB": f"{mean.psnr:.2f}",
             "more, dB": f"{mean.psnr - first.psnr:+.2f}",
             "sharpness": f"{mean.sharpness:.3f}",

@@ -41,14 +41,18 @@ def as_pictures(source: Path, network: Restorer, detector: FaceDetector) -> Tens
     return restore_image(frames_of(source), network, detector).image
 
 
-def in_windows(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
-    """Frames in memory, a few at a time, each window with the past of the one before."""
-    past, windows = Past(), []
-    for window in frames_of(source).split(WINDOW):
-        steady = SteadyFrames(fps=RATE, past=past)
-        windows.append(restore_image(window, network, detector, steady=steady).image)
-        past = steady.past
-    return torch.cat(windows)
+def in_windows(*, with_past: bool) -> Way:
+    """Frames in memory, a few at a time, each window with the past of the one before or without."""
+
+    def restored(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
+        past, windows = Past(), []
+        for window in frames_of(source).split(WINDOW):
+            steady = SteadyFrames(fps=RATE, past=past if with_past else None)
+            windows.append(restore_image(window, network, detector, steady=steady).image)
+            past = steady.past
+        return torch.cat(windows)
+
+    return restored
 
 
 def as_video(steadiness: Steadiness) -> Way:
@@ -88,6 +92,7 @@ WAYS: dict[str, Way] = {
     "+ steady placements": as_video(replace(ALONE, placement=ALL.placement)),
     "+ seen through neighbours": as_video(replace(ALL, blended=0.0)),
     "all (stability 0.5)": as_video(ALL),
-    f"all, in windows of {WINDOW}": in_windows,
+    f"all, in windows of {WINDOW}": in_windows(with_past=True),
+    "the same without their past": in_windows(with_past=False),
     "stability 1": as_video(Steadiness.of(1.0)),
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ..faces import Face, crop_face
+from ..faces import crop_face
 from ..models.restorer import Restorer
 from ..pipeline.automatic import Automatic
 from ..pipeline.settling import looks, settled_fidelity
@@ -17,6 +17,7 @@ from .information import VideoInformation
 from .people import number_people
 from .reading import frame_at
 from .survey import Survey, displayed
+from .tracks import Track
 
 
 def choose_fidelities(
@@ -49,22 +50,21 @@ def choose_fidelities(
     return chosen
 
 
-def _seen(survey: Survey) -> dict[int, list[tuple[int, Face]]]:
+def _seen(survey: Survey) -> dict[int, list[tuple[Track, int]]]:
     """For every person the frames in which the detector found the face."""
-    seen: dict[int, list[tuple[int, Face]]] = defaultdict(list)
+    seen: dict[int, list[tuple[Track, int]]] = defaultdict(list)
     for track, person in zip(survey.tracks, number_people(survey.tracks), strict=True):
-        for index in (track.start + track.scores.nonzero()[0]).tolist():
-            face = track.face(index, person, survey.height, survey.width)
-            if face is not None:
-                seen[person].append((index, face))
+        found = track.start + track.scores.nonzero()[0]
+        seen[person] += [(track, index) for index in found.tolist()]
     return seen
 
 
 def _crops(
-    information: VideoInformation, survey: Survey, seen: Sequence[tuple[int, Face]], size: int
+    information: VideoInformation, survey: Survey, seen: Sequence[tuple[Track, int]], size: int
 ) -> Iterator[Tensor]:
-    for index, face in seen:
+    for track, index in seen:
+        face = track.face(index, 0, survey.height, survey.width)
         picture = frame_at(information, survey.times.starts[index])
-        if picture is not None:
+        if face is not None and picture is not None:
             whole = displayed(picture, information, survey.height, survey.width)
             yield crop_face(whole, face.placement.rescaled(size))
