@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from .faces import Face, Faces, PasteOptions
     from .images import Picture, read_picture, write_picture
-    from .models import load_codeformer, load_detector
+    from .models import load_codeformer, load_detector, load_upscaler
     from .networks import CodeFormer, CodeFormerConfig, VQGANConfig
     from .pipeline import RestoredImage, restore_crops, restore_image
 
@@ -54,6 +54,7 @@ __all__ = [
     "VQGANConfig",
     "load_codeformer",
     "load_detector",
+    "load_upscaler",
     "read_picture",
     "restore_crops",
     "restore_image",
@@ -78,6 +79,7 @@ _HOMES = {
     "VQGANConfig": "networks",
     "load_codeformer": "models",
     "load_detector": "models",
+    "load_upscaler": "models",
     "read_picture": "images",
     "restore_crops": "pipeline",
     "restore_image": "pipeline",

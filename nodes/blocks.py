@@ -27,6 +27,7 @@ from .schema import (
     references_input,
     schema,
     upscale_inputs,
+    upscale_method_input,
 )
 
 if TYPE_CHECKING:
@@ -269,6 +270,7 @@ class PasteFaces(io.ComfyNode):
                 *paste_inputs(),
                 *upscale_inputs(),
                 *part_inputs(),
+                upscale_method_input(),
             ],
             outputs=[
                 io.Image.Output(
@@ -292,6 +294,7 @@ class PasteFaces(io.ComfyNode):
         upscale_by: float = 1.0,
         upscale_model: Any | None = None,
         upscale_faces: bool = False,
+        upscale_method: str = "network",
         **blending: Any,
     ) -> io.NodeOutput:
         """Paste."""
@@ -299,7 +302,7 @@ class PasteFaces(io.ComfyNode):
         from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import paste_crops
 
-        enlarge = host.upscaler(upscale_model)
+        enlarge = shared.upscaler(upscale_model, upscale_method)
         result = paste_crops(
             as_images(image),
             as_images(crops)[..., :3],

@@ -28,6 +28,7 @@ from .schema import (
     references_input,
     schema,
     upscale_inputs,
+    upscale_method_input,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class RestoreImage(io.ComfyNode):
                         tooltip="The pictures are frames of a video, in order: faces are followed "
                         "and restored steadily. More to set: Track Faces, Smooth Faces and "
                         "CodeFormer Restore Video.",
-                    )
+                    ),
+                    upscale_method_input(),
                 ),
                 BatchManager.Input(
                     "meta_batch",
@@ -130,6 +132,7 @@ class RestoreImage(io.ComfyNode):
         references: torch.Tensor | None = None,
         video_frames: bool = False,
         meta_batch: Any | None = None,
+        upscale_method: str = "network",
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -138,7 +141,7 @@ class RestoreImage(io.ComfyNode):
         from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import restore_image
 
-        image, enlarge = as_images(image), host.upscaler(upscale_model)
+        image, enlarge = as_images(image), shared.upscaler(upscale_model, upscale_method)
         steady = cls._steady(meta_batch) if video_frames else None
         result = restore_image(
             image,

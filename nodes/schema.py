@@ -264,17 +264,29 @@ def upscale_inputs() -> list[Any]:
         io.UpscaleModel.Input(
             "upscale_model",
             optional=True,
-            tooltip="From Load Upscale Model: enlarges the background better than plain "
-            "interpolation. Any factor; the result is brought to the size asked for.",
+            tooltip="From Load Upscale Model: enlarges the background instead of the built-in "
+            "network. Any factor; the result is brought to the size asked for.",
         ),
         io.Boolean.Input(
             "upscale_faces",
             default=False,
             optional=True,
-            tooltip="Also enlarge the restored faces with the upscale model, where they are pasted "
-            "larger than the model makes them.",
+            tooltip="Also enlarge the restored faces with what enlarges the background, where they "
+            "are pasted larger than the model makes them.",
         ),
     ]
+
+
+def upscale_method_input() -> io.Combo.Input:
+    """What enlarges; last, since saved workflows list the values in order."""
+    return io.Combo.Input(
+        "upscale_method",
+        options=["network", "bicubic"],
+        default="network",
+        optional=True,
+        tooltip="What enlarges the background where no upscale model is connected: the built-in "
+        "network, which is sharper, or plain bicubic interpolation.",
+    )
 
 
 def picking_inputs() -> list[Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..codeformer_core.metrics import IdentityNetwork, PerceptualDistance
     from ..codeformer_core.models.restorer import Restorer
     from ..codeformer_core.pipeline.automatic import Automatic, FidelityChoice
+    from ..codeformer_core.pipeline.upscaling import Upscaler
 
 Model = TypeVar("Model")
 
@@ -91,6 +92,25 @@ def detector_or_default(connected: FaceDetector | str | None) -> FaceDetector:
         CodeFormerError: a named one cannot be loaded.
     """
     return detector(connected) if isinstance(connected, str) else connected or _best_detector()
+
+
+def upscaler(connected: Any | None, method: str) -> Upscaler | None:
+    """What enlarges pictures: an upscale model of the host's, or what the widget says.
+
+    Raises:
+        CodeFormerError: the package is not whole.
+    """
+    from ..codeformer_core.models import load_upscaler
+    from ..codeformer_core.pipeline.upscaling import BICUBIC
+
+    def load() -> Upscaler:
+        return load_upscaler(
+            operations=host.operations(), device=host.offload_device(), dtype=host.network_dtype()
+        )
+
+    if connected is not None or method == BICUBIC:
+        return host.upscaler(connected)
+    return _keep("upscaler", load)
 
 
 def identity_network() -> IdentityNetwork:

@@ -27,7 +27,6 @@ ABOUT = (
     "Restores the faces of a picture or a clip. Everything happens on this computer, and nothing "
     "is kept: files are gone with *Clear*, when the page is closed, and after an hour."
 )
-NO_UPSCALER = "needs --upscaler FILE when this page is started"
 HOUR = 3600
 """Seconds after which what was forgotten is deleted."""
 LONGEST_QUEUE = 20
@@ -142,7 +141,6 @@ def serving(
 
 def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
     """The page, not yet shown."""
-    can_enlarge = service.upscaler is not None
     with gradio.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, HOUR)) as page:
         gradio.Markdown(f"# {TITLE}\n{ABOUT}")
         with gradio.Row():
@@ -160,15 +158,12 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
                 picked = gradio.CheckboxGroup(
                     label="Faces to restore", visible=False, elem_id="picked"
                 )
-                switch = {"interactive": can_enlarge, "info": "" if can_enlarge else NO_UPSCALER}
-                background = gradio.Checkbox(
-                    label="Background_Enhance", value=can_enlarge, **switch
-                )
-                faces = gradio.Checkbox(label="Face_Upsample", value=can_enlarge, **switch)
+                background = gradio.Checkbox(label="Background_Enhance", value=True)
+                faces = gradio.Checkbox(label="Face_Upsample", value=True)
                 rescale = gradio.Slider(
                     1,
                     4,
-                    value=2 if can_enlarge else 1,
+                    value=2,
                     step=0.5,
                     label="Rescaling_Factor",
                     info="up to 4",

@@ -84,8 +84,8 @@ class Service:
 
     network: Restorer
     detector: FaceDetector
-    upscaler: Upscaler | None = None
-    """Enlarges background and faces; without one the two switches do nothing."""
+    upscaler: Upscaler
+    """Enlarges background and faces where the two switches ask for it."""
     max_megapixels: float = 50.0
     """Of a picture as it comes, and of one as it goes."""
     fidelity: float = 0.5

@@ -1,13 +1,13 @@
 """`codeformer app`: the page for people without ComfyUI."""
 
 import argparse
-from pathlib import Path
 
 from .options import (
     Commands,
     add_model_options,
     load_face_detector,
     load_network,
+    load_upscaler,
     number_between,
 )
 
@@ -32,10 +32,10 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--upscaler",
-        type=Path,
+        default="builtin",
         metavar="FILE",
-        help="weights for Background_Enhance and Face_Upsample, such as RealESRGAN_x2plus.pth "
-        "(with the package spandrel)",
+        help="weights for Background_Enhance and Face_Upsample instead of the package's own, such "
+        "as RealESRGAN_x2plus.pth (with the package spandrel)",
     )
     parser.add_argument(
         "--max-megabytes", type=int, default=200, metavar="MB", help="largest file (default: 200)"
@@ -57,11 +57,8 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..app.page import serving
     from ..app.service import Service
-    from ..models.spandrel_upscaler import load_upscaler
 
-    upscaler = None
-    if options.upscaler:
-        upscaler = load_upscaler(options.upscaler, device=options.device)
+    upscaler = load_upscaler(options, options.upscaler)
     network, detector = load_network(options), load_face_detector(options)
     service = Service(network, detector, upscaler, options.max_megapixels, options.fidelity)
     shown = serving(

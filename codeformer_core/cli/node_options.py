@@ -35,6 +35,12 @@ class Option:
 
 OPTIONS = (
     Option("upscale_by", 1.0, "enlarge the whole picture, 1 to 4", (1, 4), also=("--upscale",)),
+    Option(
+        "upscale_method",
+        "network",
+        "what enlarges it: the network that comes with this package, or bicubic interpolation",
+        choices=("network", "bicubic"),
+    ),
     Option("confidence", 0.8, "leave faces alone that are less certain, 0 to 1"),
     Option("min_size", 16.0, "leave faces alone that are smaller, in pixels", (0, 8192)),
     Option(

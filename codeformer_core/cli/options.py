@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..faces import FaceDetector, FaceParser
     from ..models.restorer import Restorer
+    from ..models.upscaler import TiledUpscaler
     from ..networks import CodeFormer
 
 Commands = Any
@@ -109,6 +110,20 @@ def load_network(options: argparse.Namespace) -> "Restorer":
     from ..models import load_restorer
 
     return load_restorer(options.model, **_wanted(options))
+
+
+def load_upscaler(options: argparse.Namespace, name: "str | Path" = "builtin") -> "TiledUpscaler":
+    """What enlarges pictures: the upscaler of the package, or a file's.
+
+    Raises:
+        MissingModelError: there is no such file, or no package that runs it.
+        CheckpointError: the file is damaged, or no upscaler.
+        SettingError: the device cannot be used.
+    """
+    from ..models import load_upscaler
+
+    wanted = _wanted(options)
+    return load_upscaler(name, device=wanted["device"], dtype=wanted["dtype"])
 
 
 def load_codeformer(options: argparse.Namespace) -> "CodeFormer":

@@ -19,6 +19,7 @@ from .options import (
     load_face_detector,
     load_face_parser,
     load_network,
+    load_upscaler,
     number_between,
     weight_files,
 )
@@ -267,13 +268,17 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
         SettingError: the device cannot be used.
     """
     from ..jobs.restorer import PictureRestorer
+    from ..pipeline.upscaling import NETWORK
 
     settings = settings_from(options, partial(_known_people, options))
     network = _with_people(load_network(options), options)
+    upscaler = None
+    if options.upscale_by > 1 and options.upscale_method == NETWORK:
+        upscaler = load_upscaler(options)
     if options.aligned:
-        return PictureRestorer(network, None, settings)
+        return PictureRestorer(network, None, settings, upscaler=upscaler)
     detector, parser = load_face_detector(options), load_face_parser(options)
-    return PictureRestorer(network, detector, settings, parser)
+    return PictureRestorer(network, detector, settings, parser, upscaler)
 
 
 def _with_people(network: "Restorer", options: argparse.Namespace) -> "Restorer":

@@ -107,7 +107,8 @@ class PictureRestorer:
         found = try_restore_crops(
             self.network, crops, settings.fidelity, adain=settings.adain, runtime=runtime
         )
-        restored = enlarge(all_finite(found).crops, settings.upscale)[0]
+        crops = all_finite(found).crops
+        restored = enlarge(crops, settings.upscale, self.upscaler, runtime.silent())[0]
         if picture.alpha is not None:
             alpha = resize(picture.alpha[None, ..., None], *restored.shape[:2])[0]
             restored = torch.cat([restored, alpha], dim=2)

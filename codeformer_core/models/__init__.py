@@ -12,6 +12,7 @@ from .load import (
     load_network,
     load_parser,
     load_restorer,
+    load_upscaler,
     load_vqgan,
     network_from_state,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "load_network",
     "load_parser",
     "load_restorer",
+    "load_upscaler",
     "load_vqgan",
     "network_from_state",
     "recognise",

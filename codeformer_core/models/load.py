@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..checkpoints.reader import Metadata, State, WeightFile
+from ..checkpoints.reader import Metadata, State, WeightFile, read_weights
 from ..downloads import KnownFile, catalogue
 from ..errors import MissingModelError
 from ..faces import FaceDetector, FaceParser, YuNetDetector
@@ -16,6 +16,8 @@ from ..networks.layers import Operations
 from .folders import find_file, find_known, model_folders
 from .registry import KINDS, Role, build, checked_target, load, recognise
 from .restorer import LABEL, Restorer
+from .spandrel_upscaler import spandrel_upscaler
+from .upscaler import TiledUpscaler
 
 log = logging.getLogger("CodeFormer")
 
@@ -23,6 +25,8 @@ BUILTIN, BUILTIN_COLORIZATION = BUILTINS = ("builtin", "builtin_colorization")
 """The names of the models that come with the package."""
 BUILTIN_FOLDER = Path(__file__).parent.parent / "weights"
 """Where they lie."""
+OWN_UPSCALER = BUILTIN_FOLDER / "enlarger.safetensors"
+"""What enlarges backgrounds where nothing else is chosen."""
 AUTO = "auto"
 """The name of the best detector that is there."""
 OWN_DETECTOR = "yunet"
@@ -278,6 +282,36 @@ def find_parser(name: str | Path, folders: Sequence[Path] = ()) -> Path:
         MissingModelError: there is none; the message names the choices.
     """
     return find_file(name, folders, _names("parser"))
+
+
+# -------------------------------------------------------------------------------- upscalers
+
+
+def load_upscaler(
+    path_or_name: str | Path = BUILTIN,
+    *,
+    operations: Operations = nn,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = torch.float32,
+) -> TiledUpscaler:
+    """Load a network that enlarges pictures.
+
+    Args:
+        path_or_name: a weight file of this library's, or of one that the package spandrel knows,
+            such as a Real-ESRGAN; or "builtin".
+        operations: where the layer classes of our own come from; `torch.nn`, or a host's.
+        device: where the weights go; "auto" takes the fastest.
+        dtype: float32, float16 or bfloat16; None keeps the file's own, as those of others do.
+
+    Raises:
+        MissingModelError: there is no such file, or spandrel is not installed.
+        CheckpointError: the file is damaged, or no upscaler of pictures.
+        SettingError: the device or the type cannot be used.
+    """
+    target = checked_target(operations, device, dtype)
+    file = read_weights(OWN_UPSCALER if path_or_name == BUILTIN else path_or_name)
+    kind = recognise(file)
+    return build(kind, file, target) if kind.role == "upscaler" else spandrel_upscaler(file, target)
 
 
 def _names(role: Role) -> list[str]:

@@ -23,18 +23,20 @@ from ..faces.detection import retinaface, yolov5_face
 from ..networks import CodeFormerConfig, VQGANConfig
 from ..networks.layers import Operations
 from ..runtime import check_device
-from . import layout, onnx_restorer, spandrel_restorer
+from . import enlarger, layout, onnx_restorer, spandrel_restorer
 from .build import NETWORK_DTYPES, build_codeformer, build_vqgan, check_complete
 from .empty import build_empty
 
-Role = Literal["restorer", "detector", "parser"]
-"""What a model does: it restores aligned faces, finds faces, or marks what is face in a crop."""
+Role = Literal["restorer", "detector", "parser", "upscaler"]
+"""What a model does: it restores aligned faces, finds faces, marks what is face in a crop, or
+enlarges pictures."""
 Config = CodeFormerConfig | VQGANConfig
 
 ADVICE: dict[Role, str] = {
     "restorer": "use it as the model that restores (Load CodeFormer)",
     "detector": "use it as the face detector (Load Face Detector)",
     "parser": "use it as the face parser (Load Face Parser)",
+    "upscaler": "use it to enlarge backgrounds (codeformer app --upscaler)",
 }
 """Where a model of a role belongs."""
 
@@ -123,6 +125,13 @@ KINDS: tuple[ModelKind, ...] = (
             partial(parsing.build_parser, kind=kind),
         )
         for kind, fits in parsing.FITS.items()
+    ),
+    ModelKind(
+        "enlarger",
+        "an upscaler of this library",
+        enlarger.FITS,
+        "upscaler",
+        enlarger.build_enlarger,
     ),
     ModelKind(
         "vqgan",

@@ -121,7 +121,8 @@ def restore_image(
         search_size: pixels of the shorter side at which faces are searched; None takes the
             detector's own size.
         upscale: enlarge the whole picture, 1 to 4; faces are pasted at the new size.
-        upscaler: enlarges the background instead of bicubic interpolation.
+        upscaler: enlarges the background instead of bicubic interpolation; `load_upscaler()` is
+            that of the package.
         face_upscaler: enlarges the restored faces before they are pasted, where a face of the
             result is larger than the model's crops.
         adain: match colours in the network; None takes the variant's own setting.
@@ -145,7 +146,8 @@ def restore_image(
     check_upscale(upscale)
     images = as_images(image)
     colours = images[..., :3]
-    searching, enlarging, restoring = _shares(runtime or Runtime(), faces, upscaler)
+    enlarges = upscaler is not None and upscale > 1
+    searching, enlarging, restoring = _shares(runtime or Runtime(), faces, enlarges)
     if faces is None:
         if detector is None:
             raise SettingError("give a face detector, or the faces")
@@ -210,11 +212,11 @@ def restore_image(
 
 
 def _shares(
-    runtime: Runtime, faces: Faces | None, upscaler: Upscaler | None
+    runtime: Runtime, faces: Faces | None, enlarges: bool
 ) -> tuple[Runtime, Runtime, Runtime]:
     """Of the search for faces, of enlarging the pictures, and of the rest."""
     searched = DETECTION_SHARE if faces is None else 0.0
-    enlarged = searched + (0.0 if upscaler is None else UPSCALE_SHARE)
+    enlarged = searched + (UPSCALE_SHARE if enlarges else 0.0)
     return (
         runtime.share(0.0, searched),
         runtime.share(searched, enlarged),

@@ -13,6 +13,8 @@ Upscaler = Callable[[Tensor, Runtime], Tensor]
 """Enlarges (B, H, W, 3) pictures by a factor of its own, and says in the runtime how far it is."""
 
 LARGEST_UPSCALE = 4.0
+NETWORK, BICUBIC = "network", "bicubic"
+"""What enlarges where nothing else is named: the upscaler of the package, or interpolation."""
 
 
 def check_upscale(upscale: float) -> None:

@@ -12,9 +12,8 @@ from codeformer_core.app.service import Service, Wishes
 from codeformer_core.errors import CodeFormerError, PictureError, SettingError
 from codeformer_core.faces import YuNetDetector
 from codeformer_core.images import Picture, read_picture, write_picture
-from codeformer_core.models.spandrel_upscaler import load_upscaler
+from codeformer_core.models import load_upscaler
 from codeformer_core.networks import CodeFormer
-from codeformer_core.runtime import Runtime
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,7 @@ def two_faces(astronaut: Tensor) -> Tensor:
 
 @pytest.fixture
 def service(tiny_codeformer: CodeFormer) -> Service:
-    return Service(tiny_codeformer, YuNetDetector())
+    return Service(tiny_codeformer, YuNetDetector(), load_upscaler())
 
 
 @pytest.mark.parametrize(("given", "made"), [(".jpg", ".jpg"), (".PNG", ".PNG"), (".gif", ".png")])
@@ -65,11 +64,13 @@ def test_pictures_are_enlarged_within_the_limit(
     write_picture(tmp_path / "a.png", Picture(two_faces))
     result = service.restore(tmp_path / "a.png", tmp_path, Wishes(rescale=2.0))
     assert read_picture(result.file).pixels.shape == (512, 1024, 3)
-    small = Service(service.network, service.detector, max_megapixels=1.0)
+    small = Service(service.network, service.detector, service.upscaler, max_megapixels=1.0)
     with pytest.raises(SettingError, match="choose a smaller Rescaling_Factor"):
         small.restore(tmp_path / "a.png", tmp_path, Wishes(rescale=4.0))
     with pytest.raises(PictureError, match="megapixels"):
-        Service(service.network, service.detector, max_megapixels=0.1).look(tmp_path / "a.png")
+        Service(service.network, service.detector, service.upscaler, max_megapixels=0.1).look(
+            tmp_path / "a.png"
+        )
 
 
 def test_of_a_clip_the_people_are_shown_and_only_the_chosen_one_is_restored(
@@ -115,54 +116,24 @@ def test_what_is_no_picture_is_told(service: Service, tmp_path: Path) -> None:
             use(tmp_path / "a.png")
 
 
-def test_background_and_faces_are_enlarged_by_a_network(
+def test_background_and_faces_are_enlarged_as_asked(
     service: Service, two_faces: Tensor, tmp_path: Path
 ) -> None:
-    spandrel = pytest.importorskip("spandrel.architectures.ESRGAN")
-    torch.manual_seed(0)
-    torch.save(
-        spandrel.ESRGAN(num_filters=8, num_blocks=1, scale=2).state_dict(), tmp_path / "u.pth"
-    )
-    upscaler = load_upscaler(tmp_path / "u.pth")
-    assert upscaler(two_faces[None, :40, :60], Runtime()).shape == (1, 80, 120, 3)
     write_picture(tmp_path / "a.png", Picture(two_faces[40:220, 30:240]))
-    larger = Service(service.network, service.detector, upscaler)
-    plain = larger.restore(tmp_path / "a.png", tmp_path / "1", Wishes(rescale=2.0)).after
-    network = larger.restore(
-        tmp_path / "a.png", tmp_path / "2", Wishes(background=True, upsample_faces=True, rescale=2)
-    ).after
-    assert plain is not None and network is not None
-    assert plain.shape == network.shape
-    assert not torch.equal(plain[-20:], network[-20:]), "the background too"
-
-
-def test_tiles_show_no_seam() -> None:
-
-    from codeformer_core.models import spandrel_upscaler
-
-    blur = torch.nn.Conv2d(3, 3, 5, padding=2, groups=3, bias=False)
-    torch.nn.init.constant_(blur.weight, 1 / 25)
-
-    class Doubling:
-        model, scale = blur, 2
-
-        def __call__(self, planes: Tensor) -> Tensor:
-            return torch.nn.functional.interpolate(blur(planes), scale_factor=2.0)
-
-    descriptor: Any = Doubling()
-    picture = torch.rand(1, 150, 140, 3, generator=torch.Generator().manual_seed(0))
-    upscaler = spandrel_upscaler.SpandrelUpscaler(descriptor)
-    planes = picture.movedim(-1, 1)
-    with torch.no_grad():
-        whole = descriptor(planes)
-        tiled = upscaler._in_tiles(planes, 64, Runtime())
-    torch.testing.assert_close(tiled, whole)
-
-
-def test_no_upscaler_is_refused(service: Service, tmp_path: Path, archive_file: Path) -> None:
-    pytest.importorskip("spandrel")
-    with pytest.raises(CodeFormerError, match=archive_file.name):
-        load_upscaler(archive_file)
+    plain, background, both = (
+        service.restore(tmp_path / "a.png", tmp_path / str(place), wishes).after
+        for place, wishes in enumerate(
+            (
+                Wishes(rescale=2.0),
+                Wishes(background=True, rescale=2.0),
+                Wishes(background=True, upsample_faces=True, rescale=2.0),
+            )
+        )
+    )
+    assert plain is not None and background is not None and both is not None
+    assert plain.shape == background.shape == both.shape == (360, 420, 3)
+    assert not torch.equal(plain[-20:], background[-20:])
+    assert torch.equal(both[-20:], background[-20:]) and not torch.equal(both, background)
 
 
 def test_sessions_see_only_their_own_files_and_leave_none() -> None:

@@ -61,6 +61,14 @@ def test_the_automatic_fidelity_is_measured_and_fitted(rows_of: Run):
     assert fitted["cost"] <= float(fitted["best fixed of these"]) + 1e-5
 
 
+def test_the_upscaler_is_judged_beside_what_there_was_before(rows_of: Run):
+    rows = rows_of("enlarging")
+    judged = [row for row in rows if "damage" in row]
+    assert len(judged) == 9  # three damages, three ways
+    assert all(15 < row["PSNR, dB"] < 50 for row in judged)
+    assert [row["way"] for row in rows[9:]] == ["built-in", "bicubic", "Lanczos"]
+
+
 def test_people_are_measured_with_and_without_their_adapters(rows_of: Run, tmp_path: Path):
     work = ("--work", str(tmp_path / "identity"))
     rows = rows_of("identity", *work)

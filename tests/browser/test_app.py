@@ -15,7 +15,7 @@ from codeformer_core.app.page import serving
 from codeformer_core.app.service import Service
 from codeformer_core.faces import YuNetDetector
 from codeformer_core.images import Picture, read_picture, resize, write_picture
-from codeformer_core.models import load_restorer
+from codeformer_core.models import load_restorer, load_upscaler
 
 PATIENCE = 60_000
 SCREENSHOTS = "CODEFORMER_SCREENSHOTS"
@@ -24,7 +24,7 @@ SCREENSHOTS = "CODEFORMER_SCREENSHOTS"
 @pytest.fixture(scope="module")
 def served() -> Iterator[Any]:
     pytest.importorskip("gradio", reason="needs the extra `app`: pip install -e '.[app]'")
-    service = Service(load_restorer(), YuNetDetector())
+    service = Service(load_restorer(), YuNetDetector(), load_upscaler())
     with serving(service, max_megabytes=1) as page:
         yield page
 

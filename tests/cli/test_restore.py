@@ -11,6 +11,7 @@ from codeformer_core.faces import Faces
 from codeformer_core.images import Picture, read_picture, write_picture
 from codeformer_core.jobs.restorer import PictureRestorer
 from codeformer_core.networks import CodeFormer
+from codeformer_core.pipeline.upscaling import enlarge
 
 FACE = (slice(40, 210), slice(138, 308))
 """Roughly the aligned crop in the astronaut's photo, for `--aligned`."""
@@ -156,8 +157,13 @@ def test_pictures_without_a_face_are_taken_over_byte_for_byte(
 
 
 def test_upscale_enlarges_pictures_without_a_face_too(aligned, model, tmp_path, blind):
-    run(aligned, "-o", tmp_path / "out", "--model", model, "--upscale", 2)
-    assert read_picture(tmp_path / "out" / "face.png").pixels.shape == (340, 340, 3)
+    made = []
+    for method in ((), ("--upscale-method", "bicubic")):
+        run(aligned, "-o", tmp_path / "out", "--model", model, "--upscale", 2, *method)
+        made.append(read_picture(tmp_path / "out" / "face.png").pixels)
+        assert made[-1].shape == (340, 340, 3)
+    wanted = enlarge(read_picture(aligned).pixels[None], 2)[0]
+    assert [float((each - wanted).abs().max()) < 1 / 255 for each in made] == [False, True]
 
 
 def test_metadata_and_opacity_survive(tmp_path, model, astronaut, blind):

@@ -72,6 +72,31 @@ def test_background_comes_from_the_model_at_the_exact_size(
     torch.testing.assert_close(outside, torch.full_like(outside, 0.45), atol=1e-4, rtol=0)
 
 
+def test_without_one_the_built_in_network_enlarges_or_plain_interpolation(
+    host: SimpleNamespace,
+) -> None:
+    nobody, none = host.core("faces.types").Faces(((),), 30, 40), torch.zeros(0, 64, 64, 3)
+    image = torch.rand(1, 30, 40, 3, generator=torch.Generator().manual_seed(0))
+    inputs = {"image": image, "crops": none, "faces": nobody, "upscale_by": 2.5}
+    enlarge, resize = host.core("pipeline.upscaling").enlarge, host.core("images").resize
+    own = host.core("models").load_upscaler()
+    for chosen, expected in (
+        ({}, enlarge(image, 2.5, own)),  # as in workflows of before the widget
+        ({"upscale_method": "network"}, enlarge(image, 2.5, own)),
+        ({"upscale_method": "bicubic"}, resize(image, 75, 100)),
+        ({"upscale_method": "bicubic", "upscale_model": Doubling()}, None),
+    ):
+        larger, _ = run(host, "PasteFaces", **inputs, **chosen)
+        assert larger.shape == (1, 75, 100, 3)
+        if expected is not None:  # the host may compute in bfloat16
+            torch.testing.assert_close(larger, expected, atol=0.02, rtol=0)
+        else:
+            assert float(larger.mean()) == pytest.approx(0.9 * float(image.mean()), abs=0.01)
+    names = [type(loaded.model.model).__name__ for loaded in host.memory.current_loaded_models]
+    assert "Enlarger" in names, "the memory manager holds it"
+    host.memory.unload_all_models()
+
+
 def test_faces_are_enlarged_only_if_asked_and_pasted_larger(
     host: SimpleNamespace, tiny: Any, picture: torch.Tensor, faces: Any
 ) -> None:
