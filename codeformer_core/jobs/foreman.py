@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from queue import SimpleQueue
 from typing import Any
@@ -193,6 +193,8 @@ def told(blocks: list[bytes], orders: bytes, staff: Staff, hand: Any = Hand) -> 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = 1  # news at once, row by row
+    busy = min(staff.workers, math.ceil(len(blocks) / staff.lanes))
+    staff = replace(staff, workers=busy)  # more would load their networks for nothing
     rows = from_blocks([pyarrow.table({"block": [block]}) for block in blocks])
     news = rows.map_batches(
         hand,
