@@ -22,7 +22,6 @@ class EnlargerUpscaler(TiledUpscaler):
 
     def __init__(self, network: Enlarger) -> None:
         super().__init__(network, SCALE, self._details)
-        self._network = network
         self.margin = network.reach
 
     def __call__(self, images: Tensor, runtime: Runtime) -> Tensor:
@@ -43,7 +42,7 @@ class EnlargerUpscaler(TiledUpscaler):
         return (plain + details).clamp(low.clamp(max=0), high.clamp(min=1)).to(images)
 
     def _details(self, planes: Tensor) -> Tensor:
-        return self._network(planes.to(next(self._network.parameters()).dtype)).float()
+        return self.network(planes.to(next(self.network.parameters()).dtype)).float()
 
 
 def build_enlarger(file: WeightFile, target: Target) -> EnlargerUpscaler:

@@ -19,7 +19,7 @@ class SpandrelUpscaler(TiledUpscaler):
 
     def __init__(self, descriptor: Any) -> None:
         super().__init__(descriptor.model, descriptor.scale, descriptor)
-        self.bytes_per_pixel = BYTES_PER_PIXEL_AND_FACTOR * self.scale**2
+        self.bytes_per_pixel = BYTES_PER_PIXEL_AND_FACTOR * self.scale
 
 
 def spandrel_upscaler(file: WeightFile, target: Target) -> SpandrelUpscaler:
