@@ -16,6 +16,7 @@ from codeformer_core.app.service import Service
 from codeformer_core.faces import YuNetDetector
 from codeformer_core.images import Picture, read_picture, resize, write_picture
 from codeformer_core.models import load_restorer, load_upscaler
+from codeformer_core.pipeline.upscaling import enlarge
 
 PATIENCE = 60_000
 SCREENSHOTS = "CODEFORMER_SCREENSHOTS"
@@ -116,9 +117,10 @@ def test_a_picture_is_restored_compared_and_downloaded(
     waiting.value.save_as(tmp_path / "got.jpg")
     assert waiting.value.suggested_filename == "family_restored.jpg"
     result, given = (read_picture(each).pixels for each in (tmp_path / "got.jpg", photo))
-    assert result.shape == given.shape
-    changed = (result - given).abs().mean(-1)
-    assert float(changed[:, :200].mean()) < 0.002 < float(changed[40:220, 300:460].mean())
+    assert result.shape == (2 * given.shape[0], 2 * given.shape[1], 3), "as Rescaling_Factor says"
+    larger = enlarge(given[None], 2, load_upscaler())[0]
+    changed = (result - larger).abs().mean(-1)
+    assert float(changed[:, :400].mean()) < 0.006 < float(changed[80:440, 600:920].mean())
 
 
 def test_of_a_clip_one_person_is_chosen_restored_and_downloaded(
