@@ -24,7 +24,7 @@ from side_by_side import Row, parser, report
 from torch import Tensor, nn
 from torch.nn import functional
 from video_clips import KnownClip, frames_of, moved_portrait, real_clips, still_portrait
-from video_ways import WAYS, WINDOW
+from video_ways import PICTURES, WAYS, WINDOW
 
 from codeformer_core import load_codeformer, load_detector
 from codeformer_core.faces import FaceDetector, Placement, crop_face, geometry_mask
@@ -241,7 +241,7 @@ def rows_of(kind: str, measured: dict[str, list[Measured]]) -> list[Row]:
             "codes that flip": f"{mean.flips:.3f}",
             "identity spread": f"{mean.spread:.3f}",
             "cost of a frame, s": mean.seconds,
-            "times the cost": f"{mean.seconds / first.seconds:.2f}",
+            "times that of a picture": f"{mean.seconds / means[PICTURES].seconds:.2f}",
         }
         for way, mean in means.items()
         if first is not None

@@ -37,7 +37,7 @@ ALONE = Steadiness(0.0, 0.0, 0.0)
 
 
 def as_pictures(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
-    """Every frame by itself."""
+    """Every frame by itself, in memory: what the cost of a video is measured against."""
     return restore_image(frames_of(source), network, detector).image
 
 
@@ -86,8 +86,10 @@ def _restored(
         return frames_of(job.finish().path)
 
 
+PICTURES = "as a batch of pictures"
 WAYS: dict[str, Way] = {
-    "frame by frame": as_pictures,
+    "frame by frame": as_video(ALONE),
+    PICTURES: as_pictures,
     "landmarks smoothed, as KEEP does": as_the_field,
     "+ steady placements": as_video(replace(ALONE, placement=ALL.placement)),
     "+ seen through neighbours": as_video(replace(ALL, blended=0.0)),
