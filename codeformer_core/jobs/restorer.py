@@ -61,6 +61,7 @@ class PictureRestorer:
                 self.detector,
                 self.settings,
                 on_progress,
+                parser=self.parser,
                 in_parts=self.in_parts,
             )
         with fetched(task.source) as source:

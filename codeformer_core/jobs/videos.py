@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
-from ..faces import FaceDetector
+from ..faces import FaceDetector, FaceParser
 from ..models.restorer import Restorer
 from ..runtime import Progress, Runtime
 from .outcome import Outcome
@@ -30,6 +30,7 @@ def restore_clip(
     settings: Settings,
     on_progress: Progress | None,
     *,
+    parser: FaceParser | None = None,
     survey: "Survey | None" = None,
     in_parts: bool = False,
 ) -> Outcome:
@@ -41,6 +42,7 @@ def restore_clip(
         detector: finds faces.
         settings: what is asked for.
         on_progress: takes the progress.
+        parser: cuts masks out along hair and neck.
         survey: what a first pass with these settings found; None makes it.
         in_parts: only look through a long video; the outcome says in which parts it can be restored
             at the same time. Its folder must be seen by all who do.
@@ -58,6 +60,7 @@ def restore_clip(
             network,
             detector,
             settings,
+            parser=parser,
             survey=survey,
             resume=settings.resume or task.frames is not None,
             begun=task.is_part,
@@ -80,6 +83,7 @@ def _begin(
     detector: FaceDetector | None,
     settings: Settings,
     *,
+    parser: FaceParser | None,
     survey: "Survey | None",
     resume: bool,
     begun: bool,
@@ -97,6 +101,7 @@ def _begin(
         network,
         detector,
         _video_settings(settings),
+        parser=parser,
         identity=identity_network(),
         survey=survey,
         resume=resume,

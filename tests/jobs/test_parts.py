@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,20 @@ def test_what_some_restored_of_a_video_others_go_on_with(
     assert Job(film, out, resume=True).by_one().is_whole
     assert begun == [CUT], "the other parts were finished"
     assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_jobs_parser_cuts_the_masks_of_videos_too(film: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Parser:
+        name = "parser"
+
+        def masks(self, crops, *, runtime, **parts):
+            seen.append(len(crops))
+            return torch.zeros(len(crops), 512, 512)
+
+    job = Job(film / "short.mp4", tmp_path / "out")
+    restorer = replace(job.restorer(), parser=Parser())  # type: ignore[arg-type]
+    for block in job.plan.blocks():
+        restorer.restore(block.tasks[0])
+    assert sum(seen) == 6
