@@ -41,6 +41,12 @@ OPTIONS = (
         "what enlarges it: the network that comes with this package, or bicubic interpolation",
         choices=("network", "bicubic"),
     ),
+    Option(
+        "upscale_faces",
+        False,
+        "also enlarge the restored faces with the network, where they are pasted larger than the "
+        "model makes them",
+    ),
     Option("confidence", 0.8, "leave faces alone that are less certain, 0 to 1"),
     Option("min_size", 16.0, "leave faces alone that are smaller, in pixels", (0, 8192)),
     Option(

@@ -278,7 +278,8 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
     if options.aligned:
         return PictureRestorer(network, None, settings, upscaler=upscaler)
     detector, parser = load_face_detector(options), load_face_parser(options)
-    return PictureRestorer(network, detector, settings, parser, upscaler)
+    of_faces = upscaler if options.upscale_faces else None
+    return PictureRestorer(network, detector, settings, parser, upscaler, of_faces)
 
 
 def _with_people(network: "Restorer", options: argparse.Namespace) -> "Restorer":

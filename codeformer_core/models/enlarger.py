@@ -1,6 +1,5 @@
 """The upscaler of this library: bicubic interpolation, and on it what the network draws."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,10 +35,12 @@ class EnlargerUpscaler(TiledUpscaler):
         odd = (0, -width % FOLD, 0, -height % FOLD)
         details = self.drawn(F.pad(planes, odd, mode="replicate"), runtime)
         details = details[:, :, : SCALE * height, : SCALE * width].movedim(1, -1)
-        gray = (images == images[..., :1]).flatten(1).all(1).view(-1, 1, 1, 1)
-        details = torch.where(gray, details.mean(-1, keepdim=True), details)
+        gray = (images == images[..., :1]).flatten(1).all(1)
+        for index in gray.nonzero().flatten().tolist():
+            details[index] = details[index].mean(-1, keepdim=True)
         low, high = images.amin((1, 2), keepdim=True), images.amax((1, 2), keepdim=True)
-        return (plain + details).clamp(low.clamp(max=0), high.clamp(min=1)).to(images)
+        # In place: at four times the pixels every further copy counts.
+        return plain.add_(details).clamp_(low.clamp(max=0), high.clamp(min=1)).to(images)
 
     def _details(self, planes: Tensor) -> Tensor:
         return self.network(planes.to(next(self.network.parameters()).dtype)).float()

@@ -12,7 +12,6 @@ ONLY_NODE = {
     "image": "the command reads files: INPUT",
     "faces": "comes from another node",
     "upscale_model": "the host loads and tiles it",
-    "upscale_faces": "with such a model",
     "video_frames": "the command takes the video itself",
     "meta_batch": "the same",
 }
