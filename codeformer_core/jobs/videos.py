@@ -63,7 +63,7 @@ def restore_clip(
             parser=parser,
             survey=survey,
             resume=settings.resume or task.frames is not None,
-            begun=task.is_part,
+            begun=task.frames is not None,
             runtime=runtime,
         )
         parts = _parts(task, job) if in_parts else ()
@@ -111,8 +111,12 @@ def _begin(
 
 
 def _parts(task: Task, job: "VideoJob") -> tuple[Frames, ...]:
-    """Frames that can be restored at the same time; none where not all would see them."""
-    if task.frames or not (isinstance(task.source, Path) and isinstance(task.target, Path)):
+    """Frames that can be restored at the same time.
+
+    None where not all would see them, or where everybody would have to read all that comes before.
+    """
+    seen_by_all = isinstance(task.source, Path) and isinstance(task.target, Path)
+    if task.frames or not (seen_by_all and job.is_searchable):
         return ()
     return tuple((segment.start, segment.stop) for segment in job.waiting)
 

@@ -1,6 +1,6 @@
 """What a user should know of a result, in the user's words and with a remedy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from ..models.restorer import Restorer
 LARGEST_FACE = 1.25
 """A face this many times larger than the model's crops is visibly softened by them."""
 LISTED = 20
-"""Faces whose fidelity a note names."""
+"""Faces, or people, whose fidelity a note names."""
 
 
 def notes_on(
@@ -47,9 +47,20 @@ def fidelity_notes(chosen: Sequence[float]) -> tuple[str, ...]:
     """The fidelity of each face, where it was chosen by itself."""
     if not chosen:
         return ()
-    listed = ", ".join(f"{fidelity:g}" for fidelity in chosen[:LISTED])
-    more = f" and {len(chosen) - LISTED} more" if len(chosen) > LISTED else ""
-    return (f"fidelity chosen for each face: {listed}{more}",)
+    return (f"fidelity chosen for each face: {_listed([f'{each:g}' for each in chosen])}",)
+
+
+def people_fidelity_notes(chosen: Mapping[int, float]) -> tuple[str, ...]:
+    """The fidelity of each person by number, where one is chosen for all frames."""
+    if not chosen:
+        return ()
+    people = [f"person {person} {each:g}" for person, each in sorted(chosen.items())]
+    return (f"fidelity chosen: {_listed(people)}",)
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
+    return ", ".join(words[:LISTED]) + more
 
 
 def clean_notes(clean: Sequence[int], count: int) -> tuple[str, ...]:

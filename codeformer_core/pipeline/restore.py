@@ -21,7 +21,14 @@ from ..models.restorer import Restorer
 from ..runtime import Runtime
 from .automatic import Automatic, FidelityChoice
 from .batches import Batch, crops_of, leaving_clean, restored_batches
-from .notes import clean_notes, fidelity_notes, misfit_notes, notes_on, sides_of
+from .notes import (
+    clean_notes,
+    fidelity_notes,
+    misfit_notes,
+    notes_on,
+    people_fidelity_notes,
+    sides_of,
+)
 from .painting import Painter
 from .picking import pick
 from .upscaling import Upscaler, check_upscale, enlarged_copy
@@ -30,6 +37,8 @@ DETECTION_SHARE = 0.2
 """Of the progress, while faces are searched."""
 UPSCALE_SHARE = 0.3
 """Of the progress, while a network enlarges the pictures."""
+CHOICE_SHARE = 0.2
+"""Of the rest of it, while a fidelity is chosen for each person of consecutive frames."""
 
 
 @dataclass(frozen=True)
@@ -164,10 +173,6 @@ def restore_image(
     choice = pick(faces, picked, fidelity)
     wanted = faces.take(choice.places)
     fidelity, sides = choice.fidelity, sides_of(colours, wanted)
-    chosen: tuple[float, ...] = ()
-    if steady is not None and isinstance(fidelity, Automatic):
-        fidelity = steady.fidelities(fidelity, colours, wanted, network, adain, restoring)
-        chosen = tuple(round(each, 3) for each in fidelity.tolist())
     painter = Painter(
         enlarged_copy(images, upscale, upscaler, enlarging),
         wanted,
@@ -176,6 +181,11 @@ def restore_image(
         parser,
         face_upscaler,
     )
+    settled: tuple[float, ...] = ()
+    if steady is not None and isinstance(fidelity, Automatic):
+        choosing, restoring = restoring.share(0, CHOICE_SHARE), restoring.share(CHOICE_SHARE, 1)
+        fidelity = steady.fidelities(fidelity, colours, wanted, network, adain, choosing)
+        settled = tuple(round(each, 3) for each in fidelity.tolist())
     # Batch by batch from the crop to the paste: memory does not grow with the number of faces.
     batches = restored_batches(
         network,
@@ -191,7 +201,7 @@ def restore_image(
     elif leave_clean and upscale == 1:
         batches = leaving_clean(batches, sides)
     pasted = painter.paste_batches(batches, wanted, restoring)
-    chosen = chosen or pasted.fidelity
+    people = {face.track or 0: each for face, each in zip(wanted, settled, strict=False)}
     restoring.report(1, 1)
     single = image.ndim < 4
     return RestoredImage(
@@ -203,11 +213,12 @@ def restore_image(
         warnings=(
             *choice.warnings,
             *misfit_notes(faces),
-            *fidelity_notes(chosen),
+            *fidelity_notes(pasted.fidelity),
+            *people_fidelity_notes(people),
             *clean_notes(pasted.clean, wanted.count),
             *notes_on(network, sides, pasted.failed),
         ),
-        fidelity=chosen,
+        fidelity=settled or pasted.fidelity,
     )
 
 

@@ -32,7 +32,7 @@ def settled_fidelity(
         automatic: what chooses.
         crops: (n, H, H, 3) of the face, RGB in 0..1, n at least 1.
         adain: match colours in the network; None takes its own setting.
-        runtime: where networks run.
+        runtime: where networks run, and where progress goes.
 
     Raises:
         OutOfMemoryError: there is no room even for one picture.
@@ -45,7 +45,6 @@ def settled_fidelity(
         pictures = torch.stack([decode(fidelity) for fidelity in LADDER])
         return automatic.distances(inputs, pictures, runtime)
 
-    silent = runtime.silent()
-    batches = silent.batches(network, len(crops), distances, bytes_per_item=network.bytes_per_face)
+    batches = runtime.batches(network, len(crops), distances, bytes_per_item=network.bytes_per_face)
     found = torch.cat([each for _, each in batches])
     return LADDER[int(best_steps(found.median(0).values[None]))]

@@ -25,37 +25,40 @@ def choose_fidelities(
     survey: Survey,
     network: Restorer,
     automatic: Automatic,
+    people: Sequence[int],
     runtime: Runtime,
 ) -> dict[int, float]:
-    """Look at everybody now and then.
+    """Look now and then at everybody who is restored.
 
     Args:
         information: the video.
         survey: what its first pass found.
         network: restores aligned faces.
         automatic: what chooses.
-        runtime: where networks run.
+        people: numbers of those who are restored, from 1; empty takes all.
+        runtime: where networks run, and where progress goes.
 
     Returns:
-        A fidelity for every person's number; nobody is in it of whom no frame can be read again.
+        A fidelity for each of their numbers; nobody is in it of whom no frame can be read again.
     """
     chosen: dict[int, float] = {}
-    for person, seen in _seen(survey).items():
-        some = [seen[place] for place in looks(len(seen))]
+    everybody = _seen(survey, people)
+    for place, (person, seen) in enumerate(everybody.items()):
+        some = [seen[look] for look in looks(len(seen))]
         crops = list(_crops(information, survey, some, network.size))
+        share = runtime.share(place / len(everybody), (place + 1) / len(everybody))
         if crops:
-            chosen[person] = settled_fidelity(
-                network, automatic, torch.stack(crops), runtime=runtime
-            )
+            chosen[person] = settled_fidelity(network, automatic, torch.stack(crops), runtime=share)
     return chosen
 
 
-def _seen(survey: Survey) -> dict[int, list[tuple[Track, int]]]:
-    """For every person the frames in which the detector found the face."""
+def _seen(survey: Survey, people: Sequence[int]) -> dict[int, list[tuple[Track, int]]]:
+    """For each of these people, or all, the frames in which the detector found the face."""
     seen: dict[int, list[tuple[Track, int]]] = defaultdict(list)
     for track, person in zip(survey.tracks, number_people(survey.tracks), strict=True):
-        found = track.start + track.scores.nonzero()[0]
-        seen[person] += [(track, index) for index in found.tolist()]
+        if not people or person in people:
+            found = track.start + track.scores.nonzero()[0]
+            seen[person] += [(track, index) for index in found.tolist()]
     return seen
 
 

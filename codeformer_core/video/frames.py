@@ -99,18 +99,17 @@ class SteadyFrames:
             faces: those of them that are restored.
             network: restores them.
             adain: match colours in the network; None takes its own setting.
-            runtime: where networks run.
+            runtime: where networks run, and where progress goes.
         """
         chosen = dict(self._before.fidelities)
         people = [face.track for face in faces]
-        for person in dict.fromkeys(people):
-            if person not in chosen:
-                seen = [place for place, each in enumerate(people) if each == person]
-                some = faces.take(seen[place] for place in looks(len(seen)))
-                crops = crop_faces(images, some, network.size)
-                chosen[person] = settled_fidelity(
-                    network, automatic, crops, adain=adain, runtime=runtime
-                )
+        new = [person for person in dict.fromkeys(people) if person not in chosen]
+        for place, person in enumerate(new):
+            seen = [number for number, each in enumerate(people) if each == person]
+            some = faces.take(seen[look] for look in looks(len(seen)))
+            crops = crop_faces(images, some, network.size)
+            share = runtime.share(place / len(new), (place + 1) / len(new))
+            chosen[person] = settled_fidelity(network, automatic, crops, adain=adain, runtime=share)
         self._after = replace(self._after, fidelities=chosen)
         return torch.tensor([chosen[person] for person in people])
 

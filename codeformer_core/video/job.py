@@ -12,7 +12,7 @@ import numpy as np
 from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE
 from ..faces.types import TEMPLATE_SIZE
 from ..images import atomic_write
-from ..pipeline.notes import large_face_notes
+from ..pipeline.notes import large_face_notes, people_fidelity_notes
 from ..runtime import Runtime
 from .casting import Cast
 from .encoding import DEFAULT_QUALITY, Encoding
@@ -27,7 +27,7 @@ from .survey import Survey
 from .windows import windows
 
 SURVEY_SHARE = 0.2
-"""Of the progress, for the first pass."""
+"""Of the progress, for the first pass and for choosing fidelities."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,11 @@ class VideoJob:
         """Segments that are not finished, in order; none ever of a video that needs no change."""
         return [each for each in self._segments if not self._folder.is_finished(each)]
 
+    @property
+    def is_searchable(self) -> bool:
+        """Whether segments can be restored without reading all that comes before them."""
+        return self._survey.is_searchable
+
     def restore(self, segments: Sequence[Segment], runtime: Runtime) -> None:
         """Restore some of those that wait.
 
@@ -135,6 +140,7 @@ class VideoJob:
         engine, orientation = self._engine, self._information.orientation
         passage = Passage(engine, self._cast, segment, self._layout, orientation)
         path, helped, failed = self._folder.file(segment), engine.helped, engine.failed
+        engine.runtime = runtime.share(segment.start / self._count, segment.start / self._count)
         with SegmentWriter(path, self._information, self._encoding, self._layout) as writer:
             for done, planes in enumerate(passage.frames(frames), segment.start + 1):
                 writer.write(planes)
@@ -171,9 +177,7 @@ class VideoJob:
             for role in self._cast.roles
         ]
         yield from large_face_notes(sides, self._engine.size)
-        if chosen := self._engine.fidelities:
-            listed = (f"person {person} {each:g}" for person, each in sorted(chosen.items()))
-            yield f"fidelity chosen: {', '.join(listed)}"
+        yield from people_fidelity_notes(self._engine.fidelities)
         counts = np.array([self._folder.noted(each) for each in self._segments]).reshape(-1, 2)
         helped, failed = counts.sum(0)
         if helped:

@@ -1,7 +1,8 @@
 """A video that comes in windows, each a batch of frames: what the next one must know of the last.
 
-A window cannot look ahead of its end, but the next one remembers who was seen, where, and through
-which crops. So it goes on with the same faces as if nothing had been cut.
+The next one remembers who was seen, where, and through which crops, and goes on with the same faces
+in the same places. But a window cannot look ahead of its end: faces that the detector misses in its
+last frames stay there as they are.
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ from .segments import SegmentFolder
 from .survey import Survey, survey_video
 from .survey_file import read_survey, write_survey
 
+CHOICE_SHARE = 0.05
+"""Of the progress, at the end of `SURVEY_SHARE`, while fidelities are chosen."""
+
 
 def restore_video(
     source: str | Path,
@@ -128,7 +131,7 @@ def begin_video(
             min_size=settings.min_size,
             search_size=settings.search_size,
             identity=identity,
-            runtime=runtime.share(0, SURVEY_SHARE),
+            runtime=runtime.share(0, SURVEY_SHARE - CHOICE_SHARE),
         )
         write_survey(folder.survey, survey)
     engine = FaceEngine(
@@ -154,7 +157,8 @@ def _fidelities(
     automatic, noted = settings.faces.fidelity, folder.noted_fidelities()
     if not isinstance(automatic, Automatic) or noted is not None:
         return noted or {}
-    chosen = choose_fidelities(information, survey, network, automatic, runtime)
+    choosing = runtime.share(SURVEY_SHARE - CHOICE_SHARE, SURVEY_SHARE)
+    chosen = choose_fidelities(information, survey, network, automatic, settings.people, choosing)
     folder.note_fidelities(chosen)
     return chosen
 

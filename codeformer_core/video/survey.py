@@ -63,6 +63,11 @@ class Survey:
     notes: tuple[str, ...]
     """What is wrong with the file, in the user's words."""
 
+    @property
+    def is_searchable(self) -> bool:
+        """Whether frames may be read from any one on: of a faulty file only from the first."""
+        return not self.notes
+
 
 def survey_video(
     information: VideoInformation,

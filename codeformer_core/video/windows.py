@@ -63,7 +63,8 @@ def frames_from(information: VideoInformation, survey: Survey, start: int) -> It
         VideoError: the file cannot be opened.
     """
     starts, index = survey.times.starts, start
-    pictures = iter(()) if survey.notes or not start else _sought(information, starts[start])
+    seeks = start > 0 and survey.is_searchable
+    pictures = _sought(information, starts[start]) if seeks else iter(())
     for picture in pictures:
         if index == len(starts) or picture.pts != starts[index] or picture.is_corrupt:
             break

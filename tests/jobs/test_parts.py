@@ -1,6 +1,7 @@
 """Long videos that several workers restore: the file, words and record of one process."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -24,7 +25,7 @@ from codeformer_core.jobs.rows import block_row, news_of
 from codeformer_core.jobs.worker import Orders, Worker
 from codeformer_core.video import segments
 from codeformer_core.video.job import VideoJob
-from tests.video.clips import Clip, scene
+from tests.video.clips import Clip, packets, scene
 from tests.video.standins import ByColour, MarkerDetector, Painted
 
 CUT = 27
@@ -138,6 +139,37 @@ def test_what_some_restored_of_a_video_others_go_on_with(
     assert Job(film, out, resume=True).by_one().is_whole
     assert begun == [CUT], "the other parts were finished"
     assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_parts_of_a_video_that_changed_are_not_joined(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, job, begun = VideoJob._encode, Job(film, tmp_path / "out"), []
+
+    def change_at_last(self, segment, *arguments):
+        honest(self, segment, *arguments)
+        begun.append(len(job.rounds))
+        if segment.start == 0 and begun[-1] == 2:
+            os.utime(film / "film.mp4", (0, 0))
+
+    monkeypatch.setattr(VideoJob, "_encode", change_at_last)
+    [(source, words)] = job.by_two().failures
+    assert source == str(film / "film.mp4")
+    assert "not the same as when" in words
+    assert len(job.rounds) == 3 and max(begun) == 2, "nothing is restored while joining"
+
+
+def test_a_faulty_video_is_read_by_one(film: Path, tmp_path: Path) -> None:
+    source = film / "film.mp4"
+    content = bytearray(source.read_bytes())
+    place = content.find(packets(source, "video")[0][30][2])
+    content[place + 4 : place + 400] = bytes(396)
+    source.write_bytes(content)
+    job = Job(film, tmp_path / "out")
+    report = job.by_two()
+    assert report.is_whole
+    assert "damaged" in report.summary(tmp_path / "out")
+    assert len(job.rounds) == 1
 
 
 def test_a_jobs_parser_cuts_the_masks_of_videos_too(film: Path, tmp_path: Path) -> None:

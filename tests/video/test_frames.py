@@ -143,11 +143,16 @@ def test_the_past_does_not_grow(detector, same) -> None:
 def test_the_automatic_fidelity_is_one_for_a_person_in_all_windows(detector) -> None:
     network, past, chosen = Weighed(), None, []
     for window in frames(8).split(4):
-        steady = SteadyFrames(past=past)
+        steady, places = SteadyFrames(past=past), []
+        runtime = Runtime(lambda done, total, to=places: to.append(done / total))
         automatic = Automatic(ByColour())
-        chosen += restore_image(
-            window, network, detector, fidelity=automatic, steady=steady
-        ).fidelity
+        result = restore_image(
+            window, network, detector, fidelity=automatic, steady=steady, runtime=runtime
+        )
+        chosen += result.fidelity
+        assert "fidelity chosen: person 1 0.8, person 2 0.8" in result.warnings
+        assert places == sorted(places)
+        assert {0.28, 0.36} <= set(places) or past is not None, "choosing tells how far it is"
         past = steady.past
     assert set(chosen) == {0.8} and len(chosen) == 16
     tried = [each for each in network.asked if each != 0.8]

@@ -11,6 +11,7 @@ import torch
 
 from codeformer_core.errors import PictureError, SettingError, VideoError
 from codeformer_core.pipeline.automatic import LADDER, Automatic
+from codeformer_core.runtime import Runtime
 from codeformer_core.video import segments
 from codeformer_core.video.encoding import choose_encoding
 from codeformer_core.video.engine import FaceSettings
@@ -307,7 +308,10 @@ def test_other_settings_do_not_go_on_with_old_segments(tmp_path, detector, monke
     assert network.calls >= 24
 
 
-def test_people_are_chosen_by_number(tmp_path, white, detector):
+@pytest.fixture
+def two_people(tmp_path):
+    """A clip of two, the left one for longer."""
+
     def two(index):
         picture = Clip(width=200, centre=lambda _: (50, 48)).picture(index)
         if index < 20:
@@ -315,12 +319,15 @@ def test_people_are_chosen_by_number(tmp_path, white, detector):
         return picture
 
     clip = Clip(count=30, width=200, paint=two, codec="ffv1", options={})
-    source = clip.write(tmp_path / "clip.mkv")
-    result = restored(source, tmp_path, white, detector, VideoSettings(people=(2,)))
+    return clip.write(tmp_path / "clip.mkv")
+
+
+def test_people_are_chosen_by_number(two_people, tmp_path, white, detector):
+    result = restored(two_people, tmp_path, white, detector, VideoSettings(people=(2,)))
     shown = pictures(result.path)
     assert shown[8, 48, 50, 1] < 40 and shown[8, 48, 150, 1] > 250
     with pytest.raises(SettingError, match="no person 3"):
-        restored(source, tmp_path, white, detector, VideoSettings(people=(3,)))
+        restored(two_people, tmp_path, white, detector, VideoSettings(people=(3,)))
 
 
 def test_gray_faces_stay_gray(tmp_path, detector):
@@ -377,6 +384,29 @@ def test_the_automatic_fidelity_is_one_for_a_whole_video(tmp_path, detector, mon
     assert tuple(tried) == LADDER
     assert used == {0.8}  # the usual one, where a face keeps its person at all of them
     assert "fidelity chosen: person 1 0.8" in result.notes
+
+
+@pytest.mark.parametrize(
+    ("people", "chosen", "told"),
+    [((), "person 1 0.8, person 2 0.8", {0.175, 0.2}), ((2,), "person 2 0.8", {0.2})],
+)
+def test_fidelities_are_chosen_for_those_who_are_restored_and_told(
+    people, chosen, told, two_people, tmp_path, detector
+):
+    places: list[float] = []
+    network, faces = Weighed(), FaceSettings(Automatic(ByColour()))
+    result = restore_video(
+        two_people,
+        tmp_path / "result.mkv",
+        network,
+        detector,
+        VideoSettings(faces, people),
+        runtime=Runtime(lambda done, total: places.append(done / total)),
+    )
+    assert f"fidelity chosen: {chosen}" in result.notes
+    assert len([each for each in network.asked if each != 0.8]) == len(told) * (len(LADDER) - 1)
+    assert {place for place in places if 0.15 < place <= 0.2} == told
+    assert places == sorted(places), "progress only rises"
 
 
 @pytest.mark.parametrize("quality", [-1, 52])
