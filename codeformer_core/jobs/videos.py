@@ -63,7 +63,7 @@ def restore_clip(
             parser=parser,
             survey=survey,
             resume=settings.resume or task.frames is not None,
-            begun=task.frames is not None,
+            begun=_is_begun(task, target),
             runtime=runtime,
         )
         parts = _parts(task, job) if in_parts else ()
@@ -74,6 +74,16 @@ def restore_clip(
             return Outcome(task)
         result = job.finish()
     return Outcome(task, result.tracks, result.notes)
+
+
+def _is_begun(task: Task, target: Path) -> bool:
+    """Whether there must be something to go on with.
+
+    A join leaves nothing: where its worker ended before that was known, it is done anew.
+    """
+    from ..video.segments import SegmentFolder
+
+    return task.is_part or (task.frames == JOIN and SegmentFolder(target).path.is_dir())
 
 
 def _begin(
