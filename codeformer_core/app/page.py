@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Event
 from typing import Any
+from weakref import WeakSet
 
 from torch import Tensor
 
@@ -47,19 +48,20 @@ class Sessions:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._stops: dict[str, Event] = {}
+        self._stops: dict[str, WeakSet[Event]] = {}
 
     def begin(self, session: str) -> tuple[Path, Event]:
         """A new folder for a result, and what says that it is no longer wanted."""
         folder = self._folder(session) / uuid.uuid4().hex
         folder.mkdir(parents=True)
-        stop = self._stops[session] = Event()
+        stop = Event()
+        self._stops.setdefault(session, WeakSet()).add(stop)
         return folder, stop
 
     def stop(self, session: str) -> None:
-        """End what runs for a session."""
-        if session in self._stops:
-            self._stops[session].set()
+        """End all that runs for a session."""
+        for stop in self._stops.pop(session, ()):
+            stop.set()
 
     def forget(self, session: str) -> None:
         """End what runs for a session, and delete what it made."""
@@ -163,7 +165,7 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
                 rescale = gradio.Slider(
                     1,
                     4,
-                    value=2,
+                    value=1,
                     step=0.5,
                     label="Rescaling_Factor",
                     info="up to 4",
@@ -178,7 +180,7 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
                 )
                 with gradio.Row():
                     clear = gradio.Button("Clear")
-                    stop = gradio.Button("Stop", interactive=False)
+                    stop = gradio.Button("Stop")
                     submit = gradio.Button("Submit", variant="primary")
             with gradio.Column():
                 slider = gradio.ImageSlider(
@@ -195,13 +197,12 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
         look = gradio.State()
         controls = [given, background, faces, rescale, fidelity, picked, look]
 
-        def stoppable(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
-            event(lambda: gradio.Button(interactive=True), None, stop, queue=False)
-            done = event(handler, inputs, outputs, show_progress_on=[slider])
-            done.then(lambda: gradio.Button(interactive=False), None, stop, queue=False)
-
-        stoppable(given.change, handlers.look, given, [numbered, picked, look])
-        stoppable(submit.click, handlers.submit, controls, results)
+        # Restoring waits for looking, so that it knows what was found.
+        alone = {"concurrency_id": "files", "show_progress_on": [slider]}
+        seen = [numbered, picked, look]
+        unseen = given.change(handlers.unsee, None, seen, queue=False)
+        unseen.then(handlers.look, given, seen, **alone)
+        submit.click(handlers.submit, controls, results, **alone)
         stop.click(handlers.stop, None, None, queue=False)
         clear.click(handlers.clear, None, [given, numbered, picked, *results], queue=False)
         page.unload(handlers.leave)
@@ -230,15 +231,20 @@ class Handlers:
             on_progress = _stoppable(stop, lambda done, total: progress((done, total)))
             found = self._told(lambda: self._service.look(Path(given), on_progress))
         if found is None or found.numbered is None:
-            nobody = gradio.CheckboxGroup([], value=[], visible=False)
-            return gradio.Image(visible=False), nobody, found
+            return *self._nobody(), found
         who = "Faces" if found.survey is None else "People"
-        numbers = [str(number) for number in range(1, found.count + 1)]
+        # With the file, so that nobody is picked by what was ticked of another.
+        ticks = [(str(number), f"{number} {given}") for number in range(1, found.count + 1)]
+        all_of_them = [tick for _, tick in ticks]
         return (
             gradio.Image(_bytes(found.numbered), label=who, visible=True),
-            gradio.CheckboxGroup(numbers, value=numbers, label=f"{who} to restore", visible=True),
+            gradio.CheckboxGroup(ticks, value=all_of_them, label=f"{who} to restore", visible=True),
             found,
         )
+
+    def unsee(self) -> tuple[Any, ...]:
+        """Forget who is in the file before, until somebody has looked at the new one."""
+        return *self._nobody(), None
 
     def submit(
         self,
@@ -248,7 +254,7 @@ class Handlers:
         rescale: float,
         fidelity: float,
         picked: list[str],
-        look: Look,
+        look: Look | None,
         request: Any = None,
         progress: Any = None,
     ) -> tuple[Any, ...]:
@@ -256,14 +262,16 @@ class Handlers:
         gradio = self._gradio
         if given is None:
             raise gradio.Error("Choose a picture or a clip first.", print_exception=False)
-        if look.count and not picked:
+        if look is not None and look.path != Path(given):
+            look = None  # no look at this file came to its end
+        if look is not None and look.count and not picked:
             raise gradio.Error("Choose at least one of them.", print_exception=False)
         folder, stop = self._sessions.begin(request.session_hash)
-        numbers = tuple(int(number) for number in picked)
+        numbers = tuple(int(tick.split()[0]) for tick in picked) if look is not None else ()
         wishes = Wishes(background, faces, rescale, fidelity, numbers)
         on_progress = _stoppable(stop, lambda done, total: progress((done, total)))
         made = self._told(
-            lambda: self._service.restore(Path(given), folder, wishes, on_progress, look.survey)
+            lambda: self._service.restore(Path(given), folder, wishes, on_progress, look)
         )
         pair = None
         if made.before is not None and made.after is not None:
@@ -285,8 +293,7 @@ class Handlers:
         self._sessions.forget(request.session_hash)
         return (
             None,
-            gradio.Image(None, visible=False),
-            gradio.CheckboxGroup([], value=[], visible=False),
+            *self._nobody(),
             gradio.ImageSlider(None, visible=True),
             gradio.Video(None, visible=False),
             "",
@@ -296,6 +303,11 @@ class Handlers:
     def leave(self, request: Any = None) -> None:
         """Forget everything when the page is closed."""
         self._sessions.forget(request.session_hash)
+
+    def _nobody(self) -> tuple[Any, Any]:
+        """No faces to choose from."""
+        gradio = self._gradio
+        return gradio.Image(None, visible=False), gradio.CheckboxGroup([], value=[], visible=False)
 
     def _told(self, step: Callable[[], Any]) -> Any:
         """Say what goes wrong as the page says it."""

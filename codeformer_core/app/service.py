@@ -56,6 +56,8 @@ class Wishes:
 class Look:
     """A file before it is restored."""
 
+    path: Path
+    """The file."""
     numbered: Tensor | None
     """(H, W, 3) with numbers on the faces, or everybody in a clip; None if there is nobody."""
     count: int
@@ -106,8 +108,8 @@ class Service:
         pixels = read_picture(path, max_megapixels=self.max_megapixels).pixels[None]
         faces = self.detector.detect(pixels)
         if not faces.count:
-            return Look(None, 0)
-        return Look(_shown(draw_faces(pixels.float(), faces)), faces.count)
+            return Look(path, None, 0)
+        return Look(path, _shown(draw_faces(pixels.float(), faces)), faces.count)
 
     def _look_through(self, path: Path, on_progress: Progress | None) -> Look:
         from ..video.portraits import portraits
@@ -119,7 +121,8 @@ class Service:
         survey = survey_video(information, self.detector, identity=identity, runtime=runtime)
         people = [Panel(each, ()) for each in portraits(information, survey)]
         rows = [people[start : start + IN_A_ROW] for start in range(0, len(people), IN_A_ROW)]
-        return Look(draw_sheet(rows, PORTRAIT) if rows else None, len(people), survey)
+        sheet = draw_sheet(rows, PORTRAIT) if rows else None
+        return Look(path, sheet, len(people), survey)
 
     def restore(
         self,
@@ -127,7 +130,7 @@ class Service:
         folder: Path,
         wishes: Wishes,
         on_progress: Progress | None = None,
-        survey: Survey | None = None,
+        look: Look | None = None,
     ) -> Made:
         """Restore a picture or a clip into a folder.
 
@@ -136,14 +139,18 @@ class Service:
             folder: for the result.
             wishes: the controls.
             on_progress: as of `Runtime`; may raise to stop.
-            survey: of a clip, from `look`; None looks through it first.
+            look: what was found in it; without one, a clip is looked through first.
 
         Raises:
+            ValueError: the look is of another file.
             CodeFormerError: it cannot be read, restored or written, or would be too large.
         """
+        if look is not None and look.path != path:
+            raise ValueError(f"{path}: this is a look at {look.path}")
         task = Task(path, folder, path.stem + RESTORED + _suffix(path))
         file = folder / task.result
         if is_video(path):
+            survey = look.survey if look is not None else None
             notes = self._restore_clip(task, wishes, on_progress, survey).notes
             return Made(file, None, None, (*notes, *_unfit(wishes)))
         self._check_size(path, wishes.rescale)
@@ -205,8 +212,8 @@ def _suffix(path: Path) -> str:
 
 def _unfit(wishes: Wishes) -> tuple[str, ...]:
     """Wishes that a clip does not take."""
-    if wishes.rescale != 1 or wishes.background or wishes.upsample_faces:
-        return ("clips keep their size: Rescaling_Factor and the switches are for pictures",)
+    if wishes.rescale != 1:
+        return ("clips keep their size: Rescaling_Factor is for pictures",)
     return ()
 
 

@@ -10,20 +10,7 @@ from torch import Tensor
 from codeformer_core.app.page import Sessions, temporary_folder
 from codeformer_core.app.service import Service, Wishes
 from codeformer_core.errors import CodeFormerError, PictureError, SettingError
-from codeformer_core.faces import YuNetDetector
 from codeformer_core.images import Picture, read_picture, write_picture
-from codeformer_core.models import load_upscaler
-from codeformer_core.networks import CodeFormer
-
-
-@pytest.fixture(scope="module")
-def two_faces(astronaut: Tensor) -> Tensor:
-    return torch.cat([astronaut[:256, 96:352], astronaut[:256, 96:352].flip(1)], 1)
-
-
-@pytest.fixture
-def service(tiny_codeformer: CodeFormer) -> Service:
-    return Service(tiny_codeformer, YuNetDetector(), load_upscaler())
 
 
 @pytest.mark.parametrize(("given", "made"), [(".jpg", ".jpg"), (".PNG", ".PNG"), (".gif", ".png")])
@@ -74,16 +61,10 @@ def test_pictures_are_enlarged_within_the_limit(
 
 
 def test_of_a_clip_the_people_are_shown_and_only_the_chosen_one_is_restored(
-    service: Service, two_faces: Tensor, tmp_path: Path
+    service: Service, two_faces: Tensor, tmp_path: Path, write_clip: Any
 ) -> None:
     av = pytest.importorskip("av")
-    with av.open(str(tmp_path / "a.mp4"), "w") as file:
-        stream = file.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 512, 256, "yuv420p"
-        for _ in range(2):
-            pixels = (two_faces * 255).byte().numpy()
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
-        file.mux(stream.encode())
+    write_clip(tmp_path / "a.mp4", two_faces, 2)
     told: list[int] = []
     look = service.look(tmp_path / "a.mp4", lambda done, total: told.append(done))
     assert told
@@ -91,7 +72,7 @@ def test_of_a_clip_the_people_are_shown_and_only_the_chosen_one_is_restored(
     assert look.numbered is not None and look.numbered.shape[1] > look.numbered.shape[0]
     wishes = Wishes(rescale=2.0, picked=(2,))
     result = service.restore(
-        tmp_path / "a.mp4", tmp_path, wishes, lambda done, total: told.append(done), look.survey
+        tmp_path / "a.mp4", tmp_path, wishes, lambda done, total: told.append(done), look
     )
     assert result.file.name == "a_restored.mp4"
     assert result.after is None
@@ -102,6 +83,15 @@ def test_of_a_clip_the_people_are_shown_and_only_the_chosen_one_is_restored(
     )
     left, right = (abs(made - given)[:, half].mean() for half in (slice(256), slice(256, None)))
     assert min(left, right) < 2 < 10 * min(left, right) < max(left, right)
+
+
+def test_a_look_at_another_file_is_refused(
+    service: Service, two_faces: Tensor, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "a.png", Picture(two_faces))
+    look = service.look(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"b\.png"):
+        service.restore(tmp_path / "b.png", tmp_path, Wishes(), look=look)
 
 
 def _frames(av: Any, path: Path) -> list[Any]:

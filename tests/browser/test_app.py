@@ -99,6 +99,7 @@ def test_a_picture_is_restored_compared_and_downloaded(
     submit(page)
     page.get_by_text("Choose at least one of them.").wait_for()
     page.locator("#picked input[type=checkbox]").nth(1).check()
+    page.get_by_label("number input for Rescaling_Factor").fill("2")
     submit(page)
     page.wait_for_selector("#slider img >> nth=1")
     page.wait_for_selector("#download:has-text('family_restored.jpg')")
@@ -171,7 +172,7 @@ def test_stop_ends_it_and_clear_forgets_it(
     restore, begun, ended = Service.restore, [], []
 
     def slow(
-        service: Service, path: Path, folder: Path, wishes: Any, on_progress: Any, survey: Any
+        service: Service, path: Path, folder: Path, wishes: Any, on_progress: Any, look: Any
     ) -> Any:
         begun.append(folder)
         try:
@@ -180,7 +181,7 @@ def test_stop_ends_it_and_clear_forgets_it(
                 time.sleep(0.1)
         finally:
             ended.append(step)
-        return restore(service, path, folder, wishes, on_progress, survey)
+        return restore(service, path, folder, wishes, on_progress, look)
 
     monkeypatch.setattr(Service, "restore", slow)
     choose(page, photo)
@@ -194,3 +195,30 @@ def test_stop_ends_it_and_clear_forgets_it(
     page.click("button:text-is('Clear')")
     page.wait_for_selector("#numbered img", state="detached")
     assert not begun[0].exists()
+
+
+def test_a_look_that_was_stopped_is_not_needed_and_the_last_chosen_counts(
+    page: Any, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Service.look
+
+    def slow(service: Service, path: Path, on_progress: Any) -> Any:
+        for step in range(600 if path.name == photo.name else 0):
+            on_progress(step, 600)
+            time.sleep(0.1)
+        return look(service, path, on_progress)
+
+    monkeypatch.setattr(Service, "look", slow)
+    write_picture(photo.with_name("one.jpg"), Picture(read_picture(photo).pixels[:, :256]))
+    choose(page, photo)
+    page.wait_for_function("() => /%/.test(document.querySelector('#slider')?.innerText ?? '')")
+    page.click("button:text-is('Stop')")
+    page.get_by_text("Stopped.").first.wait_for()
+    submit(page)
+    page.get_by_text("2 faces restored").wait_for()
+    page.click("button:text-is('Clear')")
+    page.get_by_text("2 faces restored").wait_for(state="detached")
+    choose(page, photo.with_name("one.jpg"))
+    page.wait_for_selector("#numbered img")
+    submit(page)
+    page.get_by_text("1 face restored").wait_for()
