@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from codeformer_core import load_codeformer
 from codeformer_core.images import from_network, resize, to_network
@@ -24,6 +25,17 @@ def test_a_clean_face_comes_back_clean(face: Tensor) -> None:
     small = resize(resize(face, 96, 96), 256, 256)
     for fidelity, least in ((0.5, 29.0), (1.0, 30.0)):
         assert float(psnr(restored("builtin", small, fidelity), small)) > least
+
+
+@pytest.mark.parametrize("fidelity", [0.0, 0.5, 1.0])
+def test_colours_do_not_alternate_from_pixel_to_pixel(face: Tensor, fidelity: float) -> None:
+    small = resize(resize(face, 96, 96), 256, 256)
+    planes = restored("builtin", small, fidelity).movedim(-1, 1)
+    colours = planes - planes.mean(1, keepdim=True)
+    first, second, third, fourth = (
+        functional.pixel_unshuffle(colours, 2).unflatten(1, (3, 4)).unbind(2)
+    )
+    assert float((first - second - third + fourth).abs().mean()) / 4 < 0.25 / 255
 
 
 def test_stage_one_draws_her_through_the_same_codebook(face: Tensor) -> None:
