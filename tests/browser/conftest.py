@@ -24,9 +24,14 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REQUIRED = "CODEFORMER_REQUIRE_BROWSER"
 """Set where a missing browser must be a failure."""
+
+LIMIT = 400
+"""Seconds after which a test's browser hangs rather than works; the slowest here took 180."""
+
+LOST = ["has been closed", "Connection closed"]
+"""Patterns of what Playwright says of a killed browser."""
 
 INSTALLED = "installed"
 WANTED = "wanted"
@@ -51,6 +56,7 @@ def _load(name: str, path: Path) -> ModuleType:
 
 host_tests = _load("codeformer_host_tests", HERE.parent / "host" / "conftest.py")
 Desk = _load("codeformer_desk", HERE / "desk.py").Desk
+BROWSER = _load("codeformer_chromium", HERE / "chromium.py").Chromium()
 comfy_root = host_tests.comfy_root
 write_tiny_model = host_tests.write_tiny_model
 
@@ -63,6 +69,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     here = [item for item in items if Path(item.fspath).parent == HERE]
     items[:] = [item for item in items if item not in set(here)] + here
+    for item in here:
+        item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=LOST))
+
+
+@pytest.hookimpl(wrapper=True)
+def _watched(item: pytest.Item) -> Iterator[None]:
+    with BROWSER.killed_after(LIMIT):
+        yield
+
+
+pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _watched
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -86,16 +103,11 @@ def missing(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """A started browser."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        missing("no Chromium: apt-get install chromium (one of " + ", ".join(BROWSERS) + ")")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    """A browser, killed where it hangs."""
+    if BROWSER.path is None:
+        missing("no Chromium: apt-get install chromium")
+    yield BROWSER
+    BROWSER.stop()
 
 
 class FileServer(ThreadingHTTPServer):
@@ -230,7 +242,10 @@ def open_desk(
 @pytest.fixture
 def desk(open_desk: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The frontend with an empty graph; errors of our modules fail the test."""
+    if not open_desk.alive:
+        open_desk.open()
     open_desk.clear()
     yield open_desk
-    open_desk.picture(request.node.name)
+    if open_desk.alive:
+        open_desk.picture(request.node.name)
     assert open_desk.errors == []

@@ -59,11 +59,21 @@ class Desk:
         """Open the frontend; screenshots go to the folder."""
         self.folder = folder
         self.errors: list[str] = []
-        self.page = browser.new_page(viewport=VIEWPORT)
+        self._browser, self._address = browser, address
+        self.open()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the browser that the page is in was not killed."""
+        return self._browser.has(self.page)
+
+    def open(self) -> None:
+        """Open the frontend in a page of its own."""
+        self.page = self._browser.new_page(viewport=VIEWPORT)
         self.page.set_default_timeout(ACTION)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._hear)
-        self.page.goto(address, timeout=PATIENCE)
+        self.page.goto(self._address, timeout=PATIENCE)
         self.page.wait_for_function(READY, timeout=PATIENCE)
         # The template that a first visit loads comes a little later.
         self.page.wait_for_timeout(2000)
@@ -75,7 +85,8 @@ class Desk:
 
     def close(self) -> None:
         """Close the page."""
-        self.page.close()
+        if self.alive:
+            self.page.close()
 
     def clear(self) -> None:
         """An empty graph at its natural size, and no errors."""
