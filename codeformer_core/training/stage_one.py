@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..networks import VQGAN
+from .checkerboards import remove_colour_checkerboards
 from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, straight_through
@@ -61,7 +62,12 @@ class CodebookStage(Stage[VQGAN]):
         return self.network.quantize.lookup(codes, latents.shape[-1]), codes
 
     def after_step(self, step: int) -> None:
-        """Move the codes to the means of the latents they stood for, in the whole batch."""
+        """Move the codes to the means of the latents they stood for; hold the last layer."""
+        generator = self.network.generator
+        remove_colour_checkerboards(generator.blocks[-1], generator.patch)
+        self._move_codes(step)
+
+    def _move_codes(self, step: int) -> None:
         if not self._seen:
             return
         latents, codes = (

@@ -50,6 +50,21 @@ def test_stage_one_moves_autoencoder_and_codebook(tmp_path: Path, run_config: Ma
     assert not all(torch.equal(a, b) for a, b in zip(discriminator, after, strict=True))
 
 
+def test_stage_one_draws_no_checkerboards_in_colour(tmp_path: Path, run_config: MakeConfig) -> None:
+    config = run_config()
+    model = replace(config.model, vqgan=replace(config.model.vqgan, patch=2))
+    trainer = Trainer(replace(config, model=model), tmp_path / "one")
+    assert trainer.run()
+    with torch.no_grad():
+        pictures = trainer.stage.network(
+            torch.rand(1, 3, model.vqgan.image_size, model.vqgan.image_size)
+        )
+    patches = torch.nn.functional.pixel_unshuffle(pictures, 2).unflatten(1, (3, 4))
+    alternation = (patches * torch.tensor([1.0, -1.0, -1.0, 1.0]).view(4, 1, 1)).sum(2)
+    assert (alternation - alternation.mean(1, keepdim=True)).abs().max() < 1e-5
+    assert alternation.abs().max() > 1e-3, "lightness may alternate"
+
+
 def test_the_generators_loss_does_not_move_the_discriminator(
     tmp_path: Path, run_config: MakeConfig
 ) -> None:
