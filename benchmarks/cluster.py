@@ -254,7 +254,8 @@ def resume(rows: int, flat: bool) -> dict[str, float]:
                 write_result(task, lines)
         before, start = peak(), time.monotonic()
         job = made_up(rows, flat, Path(name))
-        job.leave_out(record.finished(job))
+        for outcome in record.finished(job):
+            job.leave_out(outcome.task)
         assert not job.waiting
         return {
             "seconds": round(time.monotonic() - start, 1),

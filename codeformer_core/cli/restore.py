@@ -208,8 +208,9 @@ def run(options: argparse.Namespace) -> int:
     report = Report(total=len(plan), left_out=plan.left_out)
     with only_job(record.folder):
         if options.resume:
-            plan.leave_out(record.finished(plan))
-            report.skipped = len(plan) - plan.waiting
+            for outcome in record.finished(plan):
+                plan.leave_out(outcome.task)
+                report.take_over(outcome)
         outcomes = _start(plan, record, options)
         try:
             with closing(outcomes):

@@ -37,7 +37,7 @@ class BlockNotes:
     def outcomes(self) -> list[Outcome]:
         """What is noted, in order of the tasks."""
         pairs = zip(self._block.tasks, self._entries, strict=False)
-        return [_outcome(task, entry) for task, entry in pairs]
+        return [outcome_of(task, entry) for task, entry in pairs]
 
     def add(self, outcome: Outcome) -> None:
         """Note what became of the next task.
@@ -90,7 +90,8 @@ def parse_line(line: bytes) -> Entry:
     return entry if isinstance(entry, dict) else {}
 
 
-def _outcome(task: Task, entry: Entry) -> Outcome:
+def outcome_of(task: Task, entry: Entry) -> Outcome:
+    """What became of a task, as its entry tells."""
     notes = tuple(entry.get("notes", ()))
     parts = tuple((start, stop) for start, stop in entry.get("parts", ()))
     return Outcome(task, entry.get("faces", 0), notes, entry.get("error", ""), parts=parts)

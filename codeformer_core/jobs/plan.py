@@ -133,10 +133,10 @@ class Plan:
         tasks = self._waiting("folder, number")
         return groupby(tasks, key=lambda task: task.target.parent)
 
-    def leave_out(self, tasks: Iterable[Task]) -> None:
-        """Leave out tasks from now on."""
-        sources = ((_stored(task.source),) for task in tasks)
-        self._tasks.executemany("UPDATE tasks SET waiting = 0 WHERE source = ?", sources)
+    def leave_out(self, task: Task) -> None:
+        """Leave out a task from now on."""
+        source = (_stored(task.source),)
+        self._tasks.execute("UPDATE tasks SET waiting = 0 WHERE source = ?", source)
 
     def remove_leftovers(self) -> None:
         """Remove what a killed run left of results that it was writing."""

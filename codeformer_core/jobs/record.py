@@ -16,9 +16,10 @@ from itertools import groupby
 
 from ..addresses import Place
 from ..images import atomic_write
-from .notes import DESCRIBED, BlockNotes, Entry, describe, parse_line
+from .notes import DESCRIBED, BlockNotes, Entry, describe, outcome_of, parse_line
+from .outcome import Outcome
 from .places import delivered, fetched, folder_contents, read_bytes, remove
-from .plan import Block, Plan, Task
+from .plan import Block, Plan
 
 NAME = ".codeformer-restore"
 """Of the folder in the output folder."""
@@ -86,8 +87,11 @@ class Record:
             if STARTS in name:
                 remove(self.folder / name)
 
-    def finished(self, plan: Plan) -> Iterator[Task]:
-        """Tasks whose result is there, made of the very picture and with the same settings."""
+    def finished(self, plan: Plan) -> Iterator[Outcome]:
+        """What became of pictures whose result is there.
+
+        Made of the very picture and with the same settings; what was noted of it then still holds.
+        """
         entries = _Entries(self.settings)
         for name in self._files():
             with fetched(self.folder / name) as path, path.open("rb") as lines:
@@ -95,9 +99,10 @@ class Record:
         for folder, tasks in plan.by_folder():
             there = folder_contents(folder)
             for task in tasks:
-                result = there.get(task.target.name)
-                if result and entries.get(task.result) == describe(task, result.bytes):
-                    yield task
+                result, entry = there.get(task.target.name), entries.get(task.result)
+                described = {name: entry.get(name) for name in DESCRIBED}
+                if result and described == describe(task, result.bytes):
+                    yield outcome_of(task, entry)
 
     def _files(self) -> list[str]:
         """Names in order of runs, and of blocks."""
@@ -110,22 +115,21 @@ class _Entries:
     def __init__(self, settings: str) -> None:
         self._settings = settings
         self._database = sqlite3.connect("")
-        self._database.execute("CREATE TABLE entries (result BLOB PRIMARY KEY, description TEXT)")
+        self._database.execute("CREATE TABLE entries (result BLOB PRIMARY KEY, entry TEXT)")
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Take entries that are later than all before; one of other settings counts for nothing."""
-        rows = ((_key(entry.get("result")), self._description(entry)) for entry in entries)
+        rows = ((_key(entry.get("result")), self._counting(entry)) for entry in entries)
         self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
 
-    def get(self, result: str) -> dict[str, int | None] | None:
-        """What describes a finished result; None if it is not finished."""
-        query = "SELECT description FROM entries WHERE result = ?"
+    def get(self, result: str) -> Entry:
+        """That of a finished result; an empty one if it is not finished."""
+        query = "SELECT entry FROM entries WHERE result = ?"
         found = self._database.execute(query, (_key(result),)).fetchone()
-        return json.loads(found[0]) if found else None
+        return json.loads(found[0]) if found else {}
 
-    def _description(self, entry: Entry) -> str:
-        described = entry.get("settings") == self._settings
-        return json.dumps({name: entry.get(name) for name in DESCRIBED} if described else None)
+    def _counting(self, entry: Entry) -> str:
+        return json.dumps(entry if entry.get("settings") == self._settings else {})
 
 
 def _run(name: str) -> int:

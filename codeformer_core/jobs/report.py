@@ -40,8 +40,8 @@ class Report:
     """Pictures the user asked for."""
     left_out: LeftOut = field(default_factory=LeftOut)
     """Files of folders that are no pictures, or of a kind that cannot be read."""
-    skipped: int = 0
-    """Left out because an earlier run finished them."""
+    earlier: int = 0
+    """Of what follows, finished by an earlier run."""
     restored: int = 0
     """With at least one face."""
     faces: int = 0
@@ -74,6 +74,11 @@ class Report:
         self.restored += outcome.faces > 0
         self.faceless += outcome.faces == 0
 
+    def take_over(self, outcome: Outcome) -> None:
+        """Count what became of a picture in an earlier run."""
+        self.earlier += 1
+        self.add(outcome)
+
     @property
     def is_whole(self) -> bool:
         """Whether every picture that could be restored was."""
@@ -85,9 +90,9 @@ class Report:
         lines = [f"{done} ({counted(self.faces, 'face')}): {output}"]
         if self.faceless:
             lines.append(f"{self.faceless} without a face to restore, taken over unchanged")
-        if self.skipped:
-            lines.append(f"{self.skipped} left out: finished by an earlier run")
-        waiting = self.total - self.skipped - self.restored - self.faceless - len(self.failures)
+        if self.earlier:
+            lines.append(f"finished by an earlier run: {self.earlier}")
+        waiting = self.total - self.restored - self.faceless - len(self.failures)
         if waiting:
             lines.append(f"{waiting} not done; --resume goes on from here")
         lines += self.left_out.lines()

@@ -132,8 +132,8 @@ def test_a_quality_out_of_range_is_refused(run, tmp_path, quality):
 def test_another_quality_is_another_result_when_resumed(run, tmp_path, photo):
     photo.save(tmp_path / "a.jpg")
     run(tmp_path / "a.jpg")
-    assert "left out: finished" in run(tmp_path / "a.jpg", "--resume")[1]
-    assert "left out: finished" not in run(tmp_path / "a.jpg", "--resume", "--quality", 50)[1]
+    assert "earlier run: 1" in run(tmp_path / "a.jpg", "--resume")[1]
+    assert "earlier run" not in run(tmp_path / "a.jpg", "--resume", "--quality", 50)[1]
 
 
 def test_opacity_hides_what_it_hid_in_a_larger_picture(run, tmp_path, photo):

@@ -120,7 +120,7 @@ def test_resuming_a_finished_job_does_nothing(restore, tmp_path: Path, capsys) -
     before = identities(tmp_path / "out")
     assert restore("--resume", "--device", "cpu") == 0
     assert identities(tmp_path / "out") == before
-    assert f"{PICTURES} left out" in capsys.readouterr().out
+    assert f"earlier run: {PICTURES}" in capsys.readouterr().out
 
 
 def test_a_finished_job_loads_no_model(restore, model: Path, monkeypatch) -> None:

@@ -64,9 +64,10 @@ def test_resuming_does_what_is_left(faces, model, memory, capsys) -> None:
     places.write_bytes(place(f"{memory}/in/d.png"), (faces / "a.png").read_bytes())
     capsys.readouterr()
     restore(f"{memory}/in", out, model, "--resume")
-    assert "3 of 5 pictures restored" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "4 of 5 pictures restored" in printed and "earlier run: 1" in printed
     restore(f"{memory}/in", out, model, "--resume")
-    assert "4 left out" in capsys.readouterr().out
+    assert "earlier run: 4" in capsys.readouterr().out
 
 
 def test_a_bucket_is_worked_through_and_locked_and_no_key_is_shown(
@@ -79,7 +80,7 @@ def test_a_bucket_is_worked_through_and_locked_and_no_key_is_shown(
     assert contents(f"{s3}/out") == contents(str(tmp_path / "out"))
     assert restore(f"{s3}/in", f"{s3}/out", model, "--resume") == 1
     printed = capfd.readouterr()
-    assert "4 left out" in printed.out
+    assert "earlier run: 4" in printed.out
     assert "SECRET" not in printed.out + printed.err
     record_files = places.folder_contents(place(f"{s3}/out") / record.NAME)
     assert list(record_files) == ["000001.jsonl", "000002.jsonl"]

@@ -150,12 +150,12 @@ def test_engines_go_on_with_each_others_work(
     assert len(before) == 5
     capsys.readouterr()
     main(command(faces, out, model, "--cluster", ray, "--resume"))
-    assert "5 left out" in capsys.readouterr().out
+    assert "earlier run: 5" in capsys.readouterr().out
     assert contents(out) == contents(tmp_path / "whole")
     assert {name: times(out)[name] for name in before} == before, "nothing is done twice"
     (out / "1" / "frame_0001.jpg").unlink()
     main(command(faces, out, model, "--resume"))
-    assert f"{PICTURES - 1} left out" in capsys.readouterr().out
+    assert f"earlier run: {PICTURES - 1}" in capsys.readouterr().out
     assert contents(out) == contents(tmp_path / "whole")
 
 
@@ -179,7 +179,7 @@ def test_a_bucket_is_worked_through_by_several_processes(
     assert found == results
     capsys.readouterr()
     main(command(f"{s3}/in", f"{s3}/out", model, "--resume"))
-    assert f"{PICTURES} left out" in capsys.readouterr().out
+    assert f"earlier run: {PICTURES}" in capsys.readouterr().out
 
 
 def moody(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], PictureRestorer]:

@@ -62,8 +62,9 @@ class Job:
         self.plan, self.record = Plan([source], output), Record(output, "settings")
         self.report = Report(total=len(self.plan))
         if resume:
-            self.plan.leave_out(self.record.finished(self.plan))
-            self.report.skipped = len(self.plan) - self.plan.waiting
+            for outcome in self.record.finished(self.plan):
+                self.plan.leave_out(outcome.task)
+                self.report.take_over(outcome)
         self.record.folder.mkdir(parents=True, exist_ok=True)  # type: ignore[union-attr]
         self.run = self.record.begin()
         self.rounds: list[list[Block]] = []
@@ -112,13 +113,13 @@ def test_a_long_video_in_parts_is_the_file_of_one_process(film: Path, tmp_path: 
     assert [start for start, _ in frames] == [0, *(stop for _, stop in frames[:-1])]
     assert frames[-1][1] == 50
     assert CUT in {start for start, _ in frames}
-    assert Job(film, tmp_path / "two", resume=True).by_one().skipped == 2
+    assert Job(film, tmp_path / "two", resume=True).by_one().earlier == 2
 
 
 def test_what_some_restored_of_a_video_others_go_on_with(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Job(film, tmp_path / "whole").by_one()
+    words = Job(film, tmp_path / "whole").by_one().summary(tmp_path).splitlines()
     honest, out = VideoJob._encode, tmp_path / "out"
 
     def fail_at_cut(self, segment, *arguments):
@@ -136,7 +137,10 @@ def test_what_some_restored_of_a_video_others_go_on_with(
         honest(self, segment, *arguments)
 
     monkeypatch.setattr(VideoJob, "_encode", noted)
-    assert Job(film, out, resume=True).by_one().is_whole
+    resumed = Job(film, out, resume=True).by_one()
+    words.insert(1, "finished by an earlier run: 1")
+    assert resumed.summary(tmp_path).splitlines() == words, "short.mp4 has its note"
+    assert resumed.is_whole
     assert begun == [CUT], "the other parts were finished"
     assert contents(out) == contents(tmp_path / "whole")
 
@@ -169,6 +173,8 @@ def test_a_faulty_video_is_read_by_one(film: Path, tmp_path: Path) -> None:
     report = job.by_two()
     assert report.is_whole
     assert "damaged" in report.summary(tmp_path / "out")
+    resumed = Job(film, tmp_path / "out", resume=True).by_two()
+    assert "damaged" in resumed.summary(tmp_path / "out"), "which an earlier run noted"
     assert len(job.rounds) == 1
 
 

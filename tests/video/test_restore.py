@@ -290,6 +290,26 @@ def test_an_interrupted_run_goes_on_to_the_same_file(tmp_path, detector, monkeyp
     ]  # fmt: skip
 
 
+def test_faces_that_failed_before_an_interruption_are_told_at_the_end(
+    tmp_path, detector, monkeypatch
+):
+    monkeypatch.setattr(segments, "SECONDS", 0.4)
+    source, target = Clip(count=24).write(tmp_path / "clip.mp4"), tmp_path / "result.mp4"
+    network = Painted(torch.neg)
+
+    def fail_and_stop(crops):
+        if network.calls > 20:
+            raise KeyboardInterrupt
+        return crops * float("nan")
+
+    network.change = fail_and_stop
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, target, network, detector)
+    network.change = torch.neg
+    result = restore_video(source, target, network, detector, resume=True)
+    assert any("10 faces were left as they were" in note for note in result.notes), result.notes
+
+
 def test_other_settings_do_not_go_on_with_old_segments(tmp_path, detector, monkeypatch):
     monkeypatch.setattr(segments, "SECONDS", 0.4)
     source = Clip(count=24).write(tmp_path / "clip.mp4")
