@@ -164,7 +164,8 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         type=number_between(1, 1e6),
         default=600.0,
         metavar="SECONDS",
-        help="--cluster replaces a process that makes no progress for so long (default: 600)",
+        help="--cluster replaces a process that makes no progress for so long, with a picture or "
+        "while it loads the models (default: 600)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Notice workers that die before they can work: no picture is to blame, and no successor helps."""
+"""Notice workers that end before they can work: no picture is to blame, and no successor helps."""
 
 import uuid
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class WorkersDieError(CodeFormerError):
 
 @contextmanager
 def starting(run: Run, workers: int) -> Iterator[None]:
-    """Keep an entry in the record while a worker loads its networks; that of a dead one stays.
+    """Keep an entry in the record while a worker loads its networks; that of a killed one stays.
 
     Args:
         run: of the job.
@@ -33,8 +33,10 @@ def starting(run: Run, workers: int) -> Iterator[None]:
     found = {name for name in folder_contents(run.folder) if name.startswith(prefix)}
     if prefix + READY not in found and len(found) >= MOST_DEATHS * workers:
         raise WorkersDieError(
-            f"workers died {len(found)} times while they loaded the networks, and none came to "
-            "work: there may be too little memory for so many; try fewer --workers"
+            f"workers ended {len(found)} times while they loaded the networks, and none came to "
+            "work: there may be too little memory for so many (try fewer --workers), or loading "
+            "them hangs or takes longer than --patience allows (look at the storage of the models, "
+            "or allow more seconds)"
         )
     entry = run.folder / f"{prefix}{uuid.uuid4().hex}"
     write_bytes(entry, b"")

@@ -62,11 +62,12 @@ class Worker:
         self._orders = orders
         self._lanes = Lanes(lanes)
         self._failure = ""
+        self._watchdog = Watchdog(orders.patience)
         try:
-            self._restorer = self._prepare(workers)
+            with self._watchdog.watching(0):
+                self._restorer = self._prepare(workers)
         except Exception as error:
             self._failure = describe_error(error)
-        self._watchdog = Watchdog(orders.patience)
 
     def _prepare(self, workers: int) -> PictureRestorer:
         import torch

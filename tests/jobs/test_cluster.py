@@ -183,7 +183,7 @@ def test_a_bucket_is_worked_through_by_several_processes(
 
 
 def moody(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], PictureRestorer]:
-    """A way to load a restorer that kills or stops its process at some pictures.
+    """A way to load a restorer that stops its process once, and kills or stops it at some pictures.
 
     All within a function, so that it goes to a worker by value.
     """
@@ -193,6 +193,9 @@ def moody(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], Pict
         import signal
         from dataclasses import replace
 
+        if not (diary / "loading").exists():
+            (diary / "loading").touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
         restorer = load()
 
         class Moody(type(restorer)):
@@ -254,6 +257,29 @@ def test_killed_and_stopped_workers_cost_nothing(
     assert len(again) <= 5
     assert (diary / "frame_0002").read_text() == "begun\n" * 3
     assert (diary / "frame_0007").read_text() == "begun\n" * 2 + "done\n"
+
+
+def hanging(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], PictureRestorer]:
+    """A way to load a restorer that never comes to an end."""
+
+    def load_hanging() -> PictureRestorer:
+        import time
+
+        while True:
+            time.sleep(1)
+
+    return load_hanging
+
+
+@pytest.mark.extended
+def test_workers_that_hang_while_they_load_end_the_job(
+    ray: str, faces: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray import cloudpickle
+
+    monkeypatch.setattr(cluster, "pickle", cloudpickle)  # takes functions of tests by value
+    with pytest.raises(cluster.JobEndedError, match="allow more seconds"):
+        run_moody(ray, command(faces, tmp_path / "out", model), tmp_path / "diary", hanging)
 
 
 def deadly(load: Callable[[], PictureRestorer], diary: Path) -> Callable[[], PictureRestorer]:

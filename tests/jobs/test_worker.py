@@ -226,13 +226,34 @@ def test_workers_that_die_while_they_load_end_the_job(tmp_path: Path, block: Blo
     for each in dead:
         each.__enter__()  # and no more of it
     (told,) = news(Worker(job, 1, workers=2), block, output)
-    assert "workers died 6 times" in told.fatal
+    assert "workers ended 6 times" in told.fatal
     with suppress(KeyError), starting(job.run, workers=3):
         raise KeyError  # an error is no death
     for workers in (3, 2):  # now that some work, the others may die
         assert not any(each.fatal for each in news(Worker(job, 1, workers), block, output))
     Record(output, "settings").join()
     assert [path.name for path in (output / ".codeformer-restore").iterdir()] == ["000001.jsonl"]
+
+
+HANGING = """
+import sys, time
+from pathlib import Path
+from codeformer_core.jobs.record import Record
+from codeformer_core.jobs.worker import Orders, Worker
+out = Path(sys.argv[1])
+Worker(Orders(lambda: time.sleep(60), out, Record(out, "settings").begin(), 1, 1.5, out), 1)
+"""
+
+
+def test_a_worker_that_hangs_while_it_loads_is_killed_and_counted(tmp_path: Path) -> None:
+    record = tmp_path / ".codeformer-restore"
+    record.mkdir()
+    hung = subprocess.run(
+        [sys.executable, "-c", HANGING, str(tmp_path)], timeout=50, capture_output=True
+    )
+    assert hung.returncode == -signal.SIGKILL, hung.stderr
+    (entry,) = record.iterdir()
+    assert entry.name.startswith("000001-start-")
 
 
 def test_what_breaks_the_record_ends_the_job(tmp_path: Path, block: Block) -> None:
