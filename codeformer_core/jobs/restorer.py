@@ -62,6 +62,8 @@ class PictureRestorer:
                 self.settings,
                 on_progress,
                 parser=self.parser,
+                upscaler=self.upscaler,
+                face_upscaler=self.face_upscaler,
                 in_parts=self.in_parts,
             )
         with fetched(task.source) as source:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import SettingError
 from ..faces import FaceDetector, FaceParser
 from ..models.restorer import Restorer
+from ..pipeline.upscaling import Upscaler
 from ..runtime import Progress, Runtime
 from .outcome import Outcome
 from .places import delivered, fetched, make_place
@@ -31,6 +32,8 @@ def restore_clip(
     on_progress: Progress | None,
     *,
     parser: FaceParser | None = None,
+    upscaler: Upscaler | None = None,
+    face_upscaler: Upscaler | None = None,
     survey: "Survey | None" = None,
     in_parts: bool = False,
 ) -> Outcome:
@@ -43,6 +46,8 @@ def restore_clip(
         settings: what is asked for.
         on_progress: takes the progress.
         parser: cuts masks out along hair and neck.
+        upscaler: enlarges frames instead of interpolation.
+        face_upscaler: enlarges restored faces that are smaller than they are in the result.
         survey: what a first pass with these settings found; None makes it.
         in_parts: only look through a long video; the outcome says in which parts it can be restored
             at the same time. Its folder must be seen by all who do.
@@ -61,6 +66,8 @@ def restore_clip(
             detector,
             settings,
             parser=parser,
+            upscaler=upscaler,
+            face_upscaler=face_upscaler,
             survey=survey,
             resume=settings.resume or task.frames is not None,
             begun=_is_begun(task, target),
@@ -94,6 +101,8 @@ def _begin(
     settings: Settings,
     *,
     parser: FaceParser | None,
+    upscaler: Upscaler | None,
+    face_upscaler: Upscaler | None,
     survey: "Survey | None",
     resume: bool,
     begun: bool,
@@ -103,8 +112,6 @@ def _begin(
 
     if detector is None:
         raise SettingError("--aligned is for pictures of faces; leave it out for videos")
-    if settings.upscale != 1:
-        raise SettingError("videos keep their size; leave --upscale-by out for them")
     return begin_video(
         source,
         target,
@@ -112,6 +119,8 @@ def _begin(
         detector,
         _video_settings(settings),
         parser=parser,
+        upscaler=upscaler,
+        face_upscaler=face_upscaler,
         identity=identity_network(),
         survey=survey,
         resume=resume,
@@ -157,6 +166,7 @@ def _video_settings(settings: Settings) -> "VideoSettings":
         settings.confidence,
         settings.min_size,
         settings.search_size,
+        settings.upscale,
         quality=DEFAULT_QUALITY if settings.quality is None else rate_factor(settings.quality),
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingError
 from ..faces import Placement
+from ..faces.types import TEMPLATE_SIZE
 from .people import number_people
 from .placements import placement_numbers, placement_of, steady_placements
 from .survey import Survey
@@ -29,6 +31,11 @@ class Role:
     """Number of whom it shows, from 1."""
     numbers: NDArray[np.float32]
     """(n, 4) its steady placements."""
+
+    @cached_property
+    def largest(self) -> float:
+        """Side of its aligned square in the displayed picture, where that is largest."""
+        return float(np.exp(np.nanmax(self.numbers[:, 2]))) * TEMPLATE_SIZE
 
     def placement(self, index: int, survey: Survey) -> Placement | None:
         """Where its crop lies in the displayed picture of a frame; None if that cannot be told."""

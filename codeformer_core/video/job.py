@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE
-from ..faces.types import TEMPLATE_SIZE
 from ..images import atomic_write
 from ..pipeline.notes import large_face_notes, people_fidelity_notes
 from ..runtime import Runtime
 from .casting import Cast
 from .encoding import DEFAULT_QUALITY, Encoding
 from .engine import FaceEngine, FaceSettings
+from .enlarging import Enlarger
 from .information import VideoInformation
 from .muxing import write_video
 from .passage import Passage
@@ -44,6 +44,8 @@ class VideoSettings:
     """Smaller faces, in pixels, are left alone."""
     search_size: int | None = None
     """Pixels of the shorter side when faces are searched; None takes the usual ones."""
+    upscale: float = 1.0
+    """Enlarge the whole picture, 1 to 4."""
     codec: str = "auto"
     """auto keeps the source's where that is possible."""
     quality: float = DEFAULT_QUALITY
@@ -85,6 +87,7 @@ class VideoJob:
         survey: Survey,
         settings: VideoSettings,
         engine: FaceEngine,
+        enlarger: Enlarger,
     ) -> None:
         """Prepare.
 
@@ -95,18 +98,21 @@ class VideoJob:
             survey: what the first pass found.
             settings: what is asked for.
             engine: restores faces.
+            enlarger: brings frames to the size of the result.
 
         Raises:
             SettingError: there is no such person.
         """
         self._target, self._information, self._encoding = target, information, encoding
-        self._survey, self._engine = survey, engine
+        self._survey, self._engine, self._enlarger = survey, engine, enlarger
         self._folder = SegmentFolder(target)
-        self._layout = sample_layout(information, encoding.format)
+        grows = settings.upscale != 1
+        layout = sample_layout(information, encoding.format)
+        self._layout = layout.at_another_size() if grows else layout
         starts = survey.times.starts
         times = [start * float(information.time_base) for start in starts]
         self._cast = Cast(survey, times, settings.people, settings.faces.steadiness.placement)
-        changes = self._cast.roles or information.path.suffix != target.suffix
+        changes = self._cast.roles or grows or information.path.suffix != target.suffix
         self._count = len(starts) if changes else 0
         self._segments = split_frames(self._count, information.rate, survey.cuts)
 
@@ -137,11 +143,12 @@ class VideoJob:
             runtime.report(segment.stop, self._count)
 
     def _encode(self, segment: Segment, frames: Iterator[Frame], runtime: Runtime) -> None:
-        engine, orientation = self._engine, self._information.orientation
-        passage = Passage(engine, self._cast, segment, self._layout, orientation)
+        engine, enlarger, orientation = self._engine, self._enlarger, self._information.orientation
+        passage = Passage(engine, self._cast, segment, self._layout, orientation, enlarger)
+        result = replace(self._information, height=enlarger.height, width=enlarger.width)
         path, helped, failed = self._folder.file(segment), engine.helped, engine.failed
         engine.runtime = runtime.share(segment.start / self._count, segment.start / self._count)
-        with SegmentWriter(path, self._information, self._encoding, self._layout) as writer:
+        with SegmentWriter(path, result, self._encoding, self._layout) as writer:
             for done, planes in enumerate(passage.frames(frames), segment.start + 1):
                 writer.write(planes)
                 runtime.report(done, self._count)
@@ -172,10 +179,7 @@ class VideoJob:
     def _about_faces(self) -> Iterator[str]:
         """What is to be said of the faces that were restored."""
         grow = self._information.height / self._survey.height
-        sides = [
-            float(np.exp(np.nanmax(role.numbers[:, 2]))) * TEMPLATE_SIZE * grow
-            for role in self._cast.roles
-        ]
+        sides = [role.largest * grow for role in self._cast.roles]
         yield from large_face_notes(sides, self._engine.size)
         yield from people_fidelity_notes(self._engine.fidelities)
         counts = np.array([self._folder.noted(each) for each in self._segments]).reshape(-1, 2)

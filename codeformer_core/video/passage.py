@@ -10,6 +10,7 @@ import torch
 
 from .casting import Cast, Role
 from .engine import FaceEngine
+from .enlarging import Enlarger
 from .guard import Descriptor, IdentityGuard
 from .information import Orientation
 from .motion import Picture
@@ -50,6 +51,7 @@ class Passage:
         segment: Segment,
         layout: SampleLayout,
         orientation: Orientation,
+        enlarger: Enlarger,
     ) -> None:
         """Prepare for a segment.
 
@@ -59,8 +61,9 @@ class Passage:
             segment: the frames that are wanted.
             layout: of the frames that come out.
             orientation: how decoded frames are to be turned.
+            enlarger: brings them to their size before faces are painted on them.
         """
-        self._engine, self._cast = engine, cast
+        self._engine, self._cast, self._enlarger = engine, cast, enlarger
         self._layout, self._orientation = layout, orientation
         self._wanted = range(segment.start, segment.stop)
         self._roles = cast.within(segment.start - LOOK_AHEAD, segment.stop + LOOK_AHEAD)
@@ -166,19 +169,22 @@ class Passage:
         """The frames at the front whose faces are all there."""
         while self._open and self._open[0].missing == 0:
             frame = self._open.popleft()
+            planes = self._enlarger.frame(frame.planes, self._engine.runtime)
             for role, picture in frame.faces:
-                self._paint(frame, role, picture)
-            yield frame.planes
+                self._paint(planes, frame.index, role, picture)
+            yield planes
 
-    def _paint(self, frame: _Open, role: Role, picture: Picture) -> None:
-        placement = role.placement(frame.index, self._cast.survey)
+    def _paint(self, planes: Planes, index: int, role: Role, picture: Picture) -> None:
+        survey, engine = self._cast.survey, self._engine
+        placement = role.placement(index, survey)
         assert placement is not None  # only such faces were cut out
         pixels = torch.from_numpy(picture)
+        largest = role.largest * planes.height / survey.height
         paint_face(
-            frame.planes,
-            pixels[..., :3].clamp(0, 1),
+            planes,
+            self._enlarger.face(pixels[..., :3].clamp(0, 1), largest, engine.runtime),
             placement,
-            self._engine.settings.paste,
-            opacity=role.opacity(frame.index, self._cast.times),
+            engine.settings.paste,
+            opacity=role.opacity(index, self._cast.times),
             mask=pixels[..., 3] if pixels.shape[-1] > 3 else None,
         )

@@ -21,6 +21,7 @@ from .dynamic_range import from_display, to_display
 from .information import (
     FULL_RANGE,
     TELEVISION_RANGE,
+    UNSPECIFIED,
     Colour,
     Orientation,
     PixelFormat,
@@ -60,8 +61,18 @@ class SampleLayout:
     @property
     def luma_weights(self) -> tuple[float, float]:
         """Of red and blue in luma."""
-        guess = LUMA_WEIGHTS[1 if self.rows > HIGH_DEFINITION else 6]
-        return LUMA_WEIGHTS.get(self.colour.matrix, guess)
+        return LUMA_WEIGHTS.get(self.colour.matrix, LUMA_WEIGHTS[self.guessed_matrix])
+
+    @property
+    def guessed_matrix(self) -> int:
+        """What players take for the matrix of luma and chroma where the file does not say."""
+        return 1 if self.rows > HIGH_DEFINITION else 6
+
+    def at_another_size(self) -> SampleLayout:
+        """The same, whose matrix nobody need guess from the number of rows."""
+        if self.colour.matrix != UNSPECIFIED:
+            return self
+        return replace(self, colour=replace(self.colour, matrix=self.guessed_matrix))
 
     @property
     def scales(self) -> tuple[float, float, float]:

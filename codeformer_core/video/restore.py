@@ -11,9 +11,11 @@ from ..faces import FaceDetector, FaceParser
 from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
 from ..pipeline.automatic import Automatic
+from ..pipeline.upscaling import Upscaler, check_upscale
 from ..runtime import Runtime
 from .encoding import Encoding, choose_encoding
 from .engine import FaceEngine
+from .enlarging import Enlarger, result_size
 from .fidelities import choose_fidelities
 from .information import VideoInformation
 from .job import SURVEY_SHARE, RestoredVideo, VideoJob, VideoSettings
@@ -34,6 +36,8 @@ def restore_video(
     settings: VideoSettings | None = None,
     *,
     parser: FaceParser | None = None,
+    upscaler: Upscaler | None = None,
+    face_upscaler: Upscaler | None = None,
     identity: IdentityNetwork | None = None,
     resume: bool = False,
     runtime: Runtime | None = None,
@@ -50,6 +54,8 @@ def restore_video(
         detector: finds faces.
         settings: what is asked for.
         parser: cuts masks out along hair and neck; without one they follow the geometry.
+        upscaler: enlarges frames instead of interpolation, where they are to grow.
+        face_upscaler: enlarges restored faces that are smaller than they are in the result.
         identity: tells people apart, and notices faces that stop looking like themselves.
         resume: go on with what an interrupted run with the same settings has finished.
         runtime: where the networks run, and where progress goes.
@@ -67,6 +73,8 @@ def restore_video(
         detector,
         settings,
         parser=parser,
+        upscaler=upscaler,
+        face_upscaler=face_upscaler,
         identity=identity,
         resume=resume,
         runtime=runtime,
@@ -83,6 +91,8 @@ def begin_video(
     settings: VideoSettings | None = None,
     *,
     parser: FaceParser | None = None,
+    upscaler: Upscaler | None = None,
+    face_upscaler: Upscaler | None = None,
     identity: IdentityNetwork | None = None,
     survey: Survey | None = None,
     resume: bool = False,
@@ -98,6 +108,8 @@ def begin_video(
         detector: finds faces.
         settings: what is asked for.
         parser: cuts masks out along hair and neck.
+        upscaler: enlarges frames.
+        face_upscaler: enlarges restored faces.
         identity: tells people apart.
         survey: what a first pass with these settings found; None makes it, or takes it up.
         resume: go on with what an interrupted run with the same settings has finished.
@@ -110,11 +122,13 @@ def begin_video(
         VideoError: the source cannot be read, or is not what it was.
     """
     settings, runtime = settings or VideoSettings(), runtime or Runtime()
+    check_upscale(settings.upscale)
     target = Path(target)
     information = inspect_video(source)
     encoding = choose_encoding(information, target, codec=settings.codec, quality=settings.quality)
     folder = SegmentFolder(target)
-    helpers = (detector.name, parser and parser.name, identity is not None)
+    optional = (identity, upscaler, face_upscaler)
+    helpers = (detector.name, parser and parser.name, *(each is not None for each in optional))
     digest = _digest(information, encoding, settings, network, helpers)
     if begun and not folder.is_for(digest):
         raise VideoError(
@@ -142,7 +156,9 @@ def begin_video(
         fidelities=_fidelities(information, survey, network, settings, folder, runtime),
         runtime=runtime,
     )
-    return VideoJob(target, information, encoding, survey, settings, engine)
+    size = result_size(information, settings.upscale, encoding.format)
+    enlarger = Enlarger(*size, upscaler, face_upscaler)
+    return VideoJob(target, information, encoding, survey, settings, engine, enlarger)
 
 
 def _fidelities(

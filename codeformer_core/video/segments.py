@@ -162,7 +162,7 @@ class SegmentWriter:
 
         Args:
             path: the segment's file.
-            information: the source.
+            information: the source, but for the size of the frames to come.
             encoding: how to encode.
             layout: of the frames to come.
 

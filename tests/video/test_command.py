@@ -81,7 +81,6 @@ def test_a_broken_video_does_not_stop_the_others(restore, clip, tmp_path):
     ("options", "message"),
     [
         (["--people", "7"], "there is no person 7"),
-        (["--upscale", "2"], "videos keep their size"),
         (["--aligned"], "--aligned is for pictures"),
         (["--per-face", "0.3"], "--picked and --per-face are for pictures"),
     ],
@@ -90,6 +89,20 @@ def test_what_cannot_be_done_is_said(options, message, restore, clip):
     code, printed = restore(clip, *options)
     assert code == 1
     assert message in printed
+
+
+def test_a_video_grows_and_is_nearer_to_the_truth_by_the_network(restore, tmp_path, astronaut):
+    truth = portrait(astronaut, 0).astype(int)
+    half = truth.reshape(120, 2, 120, 2, 3).mean((1, 3)).round().astype(np.uint8)
+    made = Clip(120, 120, 2, codec="ffv1", pixels="yuv444p", options={}, paint=lambda index: half)
+    clip, errors = made.write(tmp_path / "small.mkv"), []
+    for method in ("bicubic", "network"):
+        options = ("--upscale", "2", "--upscale-method", method, "--opacity", "0")
+        assert restore(clip, *options)[0] == 0
+        result = pictures(tmp_path / "out" / "small.mkv")
+        assert result.shape == (2, 240, 240, 3)
+        errors.append(abs(result[1] - truth).mean())
+    assert errors[1] < 0.95 * errors[0]
 
 
 def test_stability_and_quality_change_the_result(restore, clip, tmp_path):

@@ -1,0 +1,99 @@
+"""Enlarge frames in the samples they are encoded in, and the faces that are painted on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..faces.warp import Rectangle
+from ..images import resize
+from ..pipeline.notes import LARGEST_FACE
+from ..pipeline.upscaling import Upscaler
+from ..runtime import Runtime
+from .information import PixelFormat, VideoInformation
+from .planes import Planes, Samples
+
+
+@dataclass(frozen=True)
+class Enlarger:
+    """What the frames of a result are brought to their size with."""
+
+    height: int
+    """Of the result's frames."""
+    width: int
+    """Of the result's frames."""
+    upscaler: Upscaler | None = None
+    """Draws them by a factor of its own; None interpolates."""
+    face_upscaler: Upscaler | None = None
+    """Draws restored faces that are painted larger than they are."""
+
+    def frame(self, planes: Planes, runtime: Runtime) -> Planes:
+        """A frame at the result's size; the very one if it has it.
+
+        Chroma and opacity are interpolated as they are; what the upscaler draws goes on top.
+        """
+        if (planes.height, planes.width) == (self.height, self.width):
+            return planes
+        larger = _resized(planes, self.height, self.width)
+        if self.upscaler is not None:
+            drawn = self.upscaler(_smooth_colours(planes)[None], runtime)
+            drawn = resize(drawn, self.height, self.width)[0]
+            larger.paint(Rectangle(0, 0, self.width, self.height), drawn)
+        return larger
+
+    def face(self, crop: Tensor, largest: float, runtime: Runtime) -> Tensor:
+        """A restored face, (S, S, 3), or larger if it is ever painted so.
+
+        Args:
+            crop: the face.
+            largest: side of its aligned square, in pixels of the result, where it is largest: so
+                no face turns sharper in the middle of a shot.
+            runtime: where the upscaler runs.
+        """
+        if self.face_upscaler is None or largest <= LARGEST_FACE * len(crop):
+            return crop
+        return self.face_upscaler(crop[None], runtime)[0]
+
+
+def result_size(
+    information: VideoInformation, upscale: float, target: PixelFormat
+) -> tuple[int, int]:
+    """Height and width of a result; of one that grows, what whole chroma samples fill.
+
+    Args:
+        information: the source.
+        upscale: the factor.
+        target: the format of the result.
+    """
+    if upscale == 1:
+        return information.height, information.width
+    down, across = target.chroma_height, target.chroma_width
+    return (
+        round(information.height * upscale / down) * down,
+        round(information.width * upscale / across) * across,
+    )
+
+
+def _resized(planes: Planes, height: int, width: int) -> Planes:
+    """Interpolate every plane to the share of a size that it has of its frame."""
+    shape = planes.layout.format
+    whole = height, width
+    shared = -(-height // shape.chroma_height), -(-width // shape.chroma_width)
+    sizes = zip(planes.samples, (whole, shared, shared, whole), strict=False)
+    return Planes([_interpolated(plane, *size) for plane, size in sizes], planes.layout)
+
+
+def _interpolated(plane: Samples, height: int, width: int) -> Samples:
+    values = torch.from_numpy(plane.astype(np.float32))[None, ..., None]
+    return resize(values, height, width)[0, ..., 0].round_().numpy().astype(plane.dtype)
+
+
+def _smooth_colours(planes: Planes) -> Tensor:
+    """The colours of a frame, (H, W, 3), without the blocks of pixels that share chroma."""
+    layout = planes.layout
+    unshared = replace(layout, format=replace(layout.format, chroma_width=1, chroma_height=1))
+    smooth = _resized(Planes(planes.samples, unshared), planes.height, planes.width)
+    return smooth.view(Rectangle(0, 0, planes.width, planes.height))
