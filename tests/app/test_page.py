@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from codeformer_core.app.page import Handlers, Sessions, build
+from codeformer_core.app.handlers import Handlers
+from codeformer_core.app.page import build
 from codeformer_core.app.service import Look, Service
+from codeformer_core.app.sessions import Sessions
 from codeformer_core.images import Picture, read_picture, write_picture
 
 WriteClip = Callable[[Path, Tensor, int], None]
@@ -28,16 +30,23 @@ def handlers(gradio: Any, service: Service, tmp_path: Path) -> Handlers:
 
 def look(handlers: Handlers, path: Path) -> tuple[list[str], Look | None]:
     """What is ticked at first, and what was found."""
-    _, picked, found = handlers.look(str(path), ME, lambda _: None)
+    job, *_ = handlers.choose(str(path), None, ME)
+    _, picked, found = handlers.look(str(path), job, ME, lambda _: None)
     return picked.value, found
 
 
 def submit(
-    handlers: Handlers, path: Path, picked: list[str], found: Look | None, rescale: float = 1.0
+    handlers: Handlers,
+    path: Path,
+    picked: list[str],
+    found: Look | None,
+    rescale: float = 1.0,
+    shown: bool = True,
 ) -> tuple[Path, str]:
     """The result, and what is said of it."""
-    made = handlers.submit(str(path), True, True, rescale, 0.5, picked, found, ME, lambda _: None)
-    _, _, notes, download = made
+    numbered = "numbered.webp" if shown and found is not None else None
+    job, *_ = handlers.submit(str(path), numbered, picked, True, True, rescale, 0.5, ME)
+    _, _, notes, download = handlers.restore(job, found, ME, lambda _: None)
     return Path(download.value["path"]), notes
 
 
@@ -86,8 +95,7 @@ def test_ticks_of_one_file_are_none_of_another(
 def test_looking_and_restoring_take_turns(gradio: Any, service: Service, tmp_path: Path) -> None:
     page = build(gradio, service, Sessions(tmp_path))
     turns = {each.name: each.concurrency_id for each in page.fns.values() if each.queue}
-    assert turns.keys() >= {"look", "submit"}
-    assert turns["look"] == turns["submit"]
+    assert turns["look"] == turns["restore"] != turns["submit"]
 
 
 def test_as_it_comes_the_page_takes_pictures_up_to_the_limit(
@@ -105,9 +113,43 @@ def test_as_it_comes_the_page_takes_pictures_up_to_the_limit(
     assert read_picture(made).pixels.shape == two_faces.shape
 
 
-def test_stop_ends_all_that_a_session_began(tmp_path: Path) -> None:
+def test_what_was_asked_for_before_anybody_was_shown_is_done_for_all(
+    handlers: Handlers, two_faces: Tensor, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "a.png", Picture(two_faces))
+    _, found = look(handlers, tmp_path / "a.png")
+    _, notes = submit(handlers, tmp_path / "a.png", [], found, shown=False)
+    assert "2 of 2 faces" in notes
+    with pytest.raises(Exception, match="Choose at least one"):
+        submit(handlers, tmp_path / "a.png", [], found)
+
+
+def test_stop_ends_all_that_a_session_asked_for_also_what_waits(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path)
-    looking, restoring, other = (sessions.begin(name)[1] for name in ("me", "me", "you"))
-    sessions.stop("me")
+    looking, restoring, other = (sessions.ask(name) for name in ("me", "me", "you"))
+    assert sessions.stop("me")
     assert looking.is_set() and restoring.is_set() and not other.is_set()
-    assert not sessions.begin("me")[1].is_set(), "what begins afterwards goes on"
+    assert not sessions.stop("me"), "nothing is left to stop"
+    assert not sessions.ask("me").is_set(), "what is asked for afterwards goes on"
+
+
+def test_what_was_cleared_while_it_waited_or_ran_leaves_nothing(
+    handlers: Handlers, two_faces: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_picture(tmp_path / "a.png", Picture(two_faces))
+    restore, begun = Service.restore, []
+
+    def cleared(service: Service, path: Path, folder: Path, *rest: Any) -> Any:
+        begun.append(folder)
+        handlers.clear(ME)
+        return restore(service, path, folder, *rest)
+
+    monkeypatch.setattr(Service, "restore", cleared)
+    ask = (str(tmp_path / "a.png"), None, [], True, True, 1.0, 0.5, ME)
+    for clear_first in (False, True):
+        job, *_ = handlers.submit(*ask)
+        if clear_first:
+            handlers.clear(ME)
+        results = handlers.restore(job, None, ME, lambda *_: None)
+        assert all(each == {"__type__": "update"} for each in results)
+    assert len(begun) == 1 and not begun[0].exists()

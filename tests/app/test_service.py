@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from codeformer_core.app.page import Sessions, temporary_folder
+from codeformer_core.app.page import temporary_folder
 from codeformer_core.app.service import Service, Wishes
+from codeformer_core.app.sessions import Sessions
 from codeformer_core.errors import CodeFormerError, PictureError, SettingError
 from codeformer_core.images import Picture, read_picture, write_picture
 
@@ -129,11 +130,13 @@ def test_background_and_faces_are_enlarged_as_asked(
 def test_sessions_see_only_their_own_files_and_leave_none() -> None:
     with temporary_folder() as folder:
         sessions = Sessions(folder)
-        mine, stop = sessions.begin("me")
-        other, unstopped = sessions.begin("you")
-        assert mine.parent != other.parent
-        (mine / "a.png").touch()
-        sessions.forget("me")
-        assert stop.is_set() and not unstopped.is_set()
-        assert not mine.exists() and other.exists()
+        mine, yours = (sessions.ask(name) for name in ("me", "you"))
+        with sessions.at_work("me", mine) as here, sessions.at_work("you", yours) as there:
+            assert here.parent != there.parent
+            for result in (here, there):
+                result.mkdir(parents=True)
+            sessions.forget("me")
+            assert mine.is_set() and not yours.is_set()
+            here.mkdir(parents=True)  # by what had not heard of it yet
+        assert not here.exists() and there.exists()
     assert not folder.exists()

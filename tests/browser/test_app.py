@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -75,8 +76,39 @@ def choose(page: Any, path: Path) -> None:
     page.set_input_files("#given input[type=file]", path)
 
 
+def button(page: Any, name: str) -> Any:
+    return page.locator(f"button:text-is('{name}')")
+
+
 def submit(page: Any) -> None:
-    page.click("button:text-is('Submit')")
+    button(page, "Submit").click()
+
+
+def wait_for_progress(page: Any) -> None:
+    page.wait_for_function("() => /%/.test(document.querySelector('#slider')?.innerText ?? '')")
+
+
+def one_of(photo: Path) -> Path:
+    """Another file, of one of its faces."""
+    path = photo.with_name("one.jpg")
+    write_picture(path, Picture(read_picture(photo).pixels[:, :256]))
+    return path
+
+
+@pytest.fixture
+def slow_look(photo: Path, monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Looking at the photo of two takes a minute, or until the event is set."""
+    look, enough = Service.look, Event()
+
+    def slow(service: Service, path: Path, on_progress: Any) -> Any:
+        for step in range(600 if path.name == photo.name else 0):
+            on_progress(step, 600)
+            if enough.wait(0.1):
+                break
+        return look(service, path, on_progress)
+
+    monkeypatch.setattr(Service, "look", slow)
+    return enough
 
 
 def test_it_listens_on_this_computer_only(served: Any) -> None:
@@ -156,8 +188,11 @@ def test_faults_are_told_in_the_users_words(page: Any, tmp_path: Path) -> None:
     page.get_by_text("Choose a picture or a clip first.").wait_for()
     (tmp_path / "page.png").write_bytes(b"<!doctype html><title>404</title>")
     choose(page, tmp_path / "page.png")
-    page.get_by_text("page.png", exact=False).first.wait_for()
-    page.locator(".toast-body", has_text="page.png").first.wait_for()
+    said = page.locator(".toast-body", has_text="page.png").first
+    assert "/" not in said.inner_text(), "the name that the user gave it"
+    submit(page)
+    page.locator(".toast-body", has_text="(2)").first.wait_for()
+    button(page, "Submit").and_(page.locator(":enabled")).wait_for()
 
 
 def test_large_files_are_refused(page: Any, tmp_path: Path) -> None:
@@ -174,51 +209,63 @@ def test_stop_ends_it_and_clear_forgets_it(
     def slow(
         service: Service, path: Path, folder: Path, wishes: Any, on_progress: Any, look: Any
     ) -> Any:
-        begun.append(folder)
+        begun.append(restore(service, path, folder, wishes, None, look).file)
+        step = 0
         try:
             for step in range(600):
                 on_progress(step, 600)
                 time.sleep(0.1)
         finally:
             ended.append(step)
-        return restore(service, path, folder, wishes, on_progress, look)
 
     monkeypatch.setattr(Service, "restore", slow)
     choose(page, photo)
     page.wait_for_selector("#numbered img")
-    submit(page)
-    page.wait_for_function("() => /%/.test(document.querySelector('#slider')?.innerText ?? '')")
-    page.click("button:text-is('Stop')")
-    page.get_by_text("Stopped.").first.wait_for()
-    assert ended[0] < 500
-    assert begun[0].exists()
-    page.click("button:text-is('Clear')")
+    for name in ("Stop", "Clear"):
+        submit(page)
+        wait_for_progress(page)
+        assert button(page, "Submit").is_disabled(), "a second press would be lost"
+        button(page, name).click()
+        button(page, "Submit").and_(page.locator(":enabled")).wait_for()
+        said = page.get_by_text("Stopped.")
+        said.wait_for(state="visible" if name == "Stop" else "hidden")
+        assert ended.pop() < 500
+        assert not begun.pop().exists()
     page.wait_for_selector("#numbered img", state="detached")
-    assert not begun[0].exists()
+    assert page.locator("#slider img").count() == 0
+
+
+def test_what_is_submitted_during_a_look_is_done_after_it(
+    page: Any, photo: Path, slow_look: Event
+) -> None:
+    choose(page, photo)
+    wait_for_progress(page)
+    submit(page)
+    wait_for_progress(page)
+    slow_look.set()
+    page.get_by_text("2 faces restored").wait_for()
+    assert page.locator("#picked input:checked").count() == 2
 
 
 def test_a_look_that_was_stopped_is_not_needed_and_the_last_chosen_counts(
-    page: Any, photo: Path, monkeypatch: pytest.MonkeyPatch
+    page: Any, photo: Path, slow_look: Event
 ) -> None:
-    look = Service.look
-
-    def slow(service: Service, path: Path, on_progress: Any) -> Any:
-        for step in range(600 if path.name == photo.name else 0):
-            on_progress(step, 600)
-            time.sleep(0.1)
-        return look(service, path, on_progress)
-
-    monkeypatch.setattr(Service, "look", slow)
-    write_picture(photo.with_name("one.jpg"), Picture(read_picture(photo).pixels[:, :256]))
     choose(page, photo)
-    page.wait_for_function("() => /%/.test(document.querySelector('#slider')?.innerText ?? '')")
-    page.click("button:text-is('Stop')")
-    page.get_by_text("Stopped.").first.wait_for()
+    wait_for_progress(page)
+    submit(page)
+    button(page, "Stop").click()
+    page.get_by_text("Stopped.").wait_for()
+    button(page, "Submit").and_(page.locator(":enabled")).wait_for()
+    assert page.locator("#slider img").count() == 0, "what waited for the look is stopped as well"
     submit(page)
     page.get_by_text("2 faces restored").wait_for()
-    page.click("button:text-is('Clear')")
+    button(page, "Clear").click()
     page.get_by_text("2 faces restored").wait_for(state="detached")
-    choose(page, photo.with_name("one.jpg"))
+    choose(page, photo)
+    wait_for_progress(page)
+    page.click("#given button[aria-label='Clear']")
+    choose(page, one_of(photo))
     page.wait_for_selector("#numbered img")
+    assert page.locator("#picked input[type=checkbox]").count() == 1
     submit(page)
     page.get_by_text("1 face restored").wait_for()
