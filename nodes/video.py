@@ -23,6 +23,8 @@ from .schema import (
     references_input,
     schema,
     stability_input,
+    upscale_inputs,
+    upscale_method_input,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class RestoreVideo(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """A video and a fidelity are enough."""
+        upscale_by, upscale_model, upscale_faces = upscale_inputs()
         return schema(
             node_id="CodeFormerRestoreVideo",
             display_name="CodeFormer Restore Video",
@@ -75,6 +78,10 @@ class RestoreVideo(io.ComfyNode):
                     "The report says which. The slider is then without effect."
                 ),
                 references_input(),
+                # Last: saved workflows list the values in order.
+                upscale_by,
+                upscale_model,
+                *advanced(upscale_faces, upscale_method_input()),
             ],
             outputs=[
                 io.Video.Output(
@@ -111,6 +118,10 @@ class RestoreVideo(io.ComfyNode):
         min_size: int = 16,
         auto_fidelity: bool = False,
         references: torch.Tensor | None = None,
+        upscale_by: float = 1.0,
+        upscale_model: Any | None = None,
+        upscale_faces: bool = False,
+        upscale_method: str = "network",
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -126,10 +137,19 @@ class RestoreVideo(io.ComfyNode):
             tuple(parse_numbers(people)),
             confidence,
             min_size,
+            upscale=upscale_by,
             quality=quality,
         )
+        enlarge = shared.upscaler(upscale_model, upscale_method) if upscale_by > 1 else None
         networks = (shared.restorer_or_default(model), shared.detector_or_default(detector))
-        result, portraits = _restored(video, networks, parser, settings)
+        result, portraits = _restored(
+            video,
+            networks,
+            settings,
+            parser=parser,
+            upscaler=enlarge,
+            face_upscaler=enlarge if upscale_faces else None,
+        )
         return io.NodeOutput(
             host.as_video(result.path),
             _report(result),
@@ -244,8 +264,8 @@ def fps_input() -> io.Float.Input:
 def _restored(
     video: Any,
     networks: tuple[Restorer, FaceDetector],
-    parser: FaceParser | None,
     settings: VideoSettings,
+    **helpers: Any,
 ) -> tuple[RestoredVideo, torch.Tensor]:
     """Restore among the host's temporary files; what Cancel leaves is taken away."""
     import dataclasses
@@ -265,7 +285,7 @@ def _restored(
             folder / f"restored{suffix}",
             *networks,
             settings,
-            parser=parser,
+            **helpers,
             identity=shared.identity_network(),
             runtime=runtime,
         )

@@ -156,9 +156,10 @@ def test_frames_without_a_file(
     components = Types.VideoComponents(images=images, audio=None, frame_rate=Fraction(RATE))
     video = InputImpl.VideoFromComponents(components)
     restored, report, _ = restore(
-        host, video=video, model=tiny, detector=detector, auto_fidelity=True
+        host, video=video, model=tiny, detector=detector, auto_fidelity=True, upscale_by=1.5
     )
     assert restored.get_frame_count() == FRAMES
+    assert restored.get_dimensions() == (WIDTH * 1.5, HEIGHT * 1.5)
     assert "fidelity chosen: person 1 " in report
 
 
