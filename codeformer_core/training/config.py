@@ -77,6 +77,9 @@ class RunConfig:
     """Learning rate at the last step, as a share of the first (cosine)."""
     max_grad_norm: float = 1.0
     """Largest norm of the gradients of a step."""
+    train_codes: bool = True
+    """Stage I: whether encoder and codebook learn. Without, a generator that is not sharp yet goes
+    on alone, and the codes keep their meaning for a transformer that predicts them."""
     quantize_after: int = 0
     """Stage I: steps without the codebook before it starts from k-means."""
     adversarial_after: int = 30_001

@@ -83,7 +83,8 @@ def linked(config: RunConfig, out: Path, packed: Path) -> RunConfig:
     begun = (out / f"stage{config.stage}" / "state.pt").is_file()
     if config.start_from or begun:
         return config
-    given = packed / START / f"stage{config.stage}.safetensors"
+    # What a packed start holds for stage II has fusions too: where that is left out, stage III's.
+    given = packed / START / f"stage{min(config.stage, 2)}.safetensors"
     if config.stage == 3:
         start = _found("start_from", weights_of(out, 2), given)
     else:

@@ -14,6 +14,7 @@ codes in use (see `vector_quantizer`).
 import torch
 from torch import Tensor, nn
 
+from ..errors import SettingError
 from ..networks import VQGAN
 from .checkerboards import remove_colour_checkerboards
 from .config import RunConfig
@@ -32,6 +33,9 @@ class CodebookStage(Stage[VQGAN]):
         super().__init__(config)
         self.network = VQGAN(config.model.vqgan, operations_for(config))
         load_named_weights(self.network, config.start_from)
+        if not config.train_codes and not config.start_from:
+            raise SettingError("train_codes = false needs codes to keep: name them with start_from")
+        self.network.encoder.requires_grad_(config.train_codes)
         self.codebook = VectorQuantizer(self.network.quantize)
         self.codebook.started.fill_(bool(config.start_from))
         self._seen: list[tuple[Tensor, Tensor]] = []
@@ -58,7 +62,8 @@ class CodebookStage(Stage[VQGAN]):
         if not self.codebook.has_started():
             self.codebook.start_from(self.process_group.gather(latents.detach()), self.config.seed)
         codes = self.network.quantize.nearest(latents)
-        self._seen.append((latents.detach(), codes))
+        if self.config.train_codes:
+            self._seen.append((latents.detach(), codes))
         return self.network.quantize.lookup(codes, latents.shape[-1]), codes
 
     def after_step(self, step: int) -> None:

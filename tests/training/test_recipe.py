@@ -1,7 +1,6 @@
 """Three stages in a given time, each from the last, again and again."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -50,10 +49,10 @@ class Told:
 
 def test_minutes_are_divided_and_stages_linked(configs: list[RunConfig], tmp_path: Path) -> None:
     Trainer(configs[0], tmp_path / "first")  # what is imported takes seconds the first time
-    told, started = Told(), time.monotonic()
+    told = Told()
     assert run_recipe(configs, tmp_path / "run", 6.0, told)
-    assert time.monotonic() - started < 12
     assert set(told.steps) == {1, 2, 3}
+    assert sum(told.seconds.values()) <= 6.0, "what a stage takes too long is not the others'"
     assert 0.5 < told.seconds[1] <= 3.0
     assert told.starts[3] == str(weights_of(tmp_path / "run", 2))
     again = Told()
@@ -111,6 +110,7 @@ def test_what_is_missing_is_named(configs: list[RunConfig], tmp_path: Path) -> N
     (tmp_path / "weights").mkdir()
     config = linked(configs[1], tmp_path, tmp_path)
     assert config.start_from.endswith("stage2.safetensors")
+    assert linked(configs[2], tmp_path, tmp_path).start_from == config.start_from
     assert config.backbones == str(tmp_path / "weights")
 
 

@@ -50,6 +50,17 @@ def test_stage_one_moves_autoencoder_and_codebook(tmp_path: Path, run_config: Ma
     assert not all(torch.equal(a, b) for a, b in zip(discriminator, after, strict=True))
 
 
+def test_stage_one_goes_on_with_the_generator_alone(tmp_path: Path, run_config: MakeConfig) -> None:
+    assert Trainer(run_config(), tmp_path / "one").run()
+    start = str(tmp_path / "one" / "weights.safetensors")
+    trainer = Trainer(run_config(start_from=start, train_codes=False), tmp_path / "two")
+    before = weights_of(trainer)
+    assert trainer.run()
+    assert changed_parts(before, weights_of(trainer)) == {"generator"}
+    with pytest.raises(SettingError, match="start_from"):
+        Trainer(run_config(train_codes=False), tmp_path / "three")
+
+
 def test_stage_one_draws_no_checkerboards_in_colour(tmp_path: Path, run_config: MakeConfig) -> None:
     config = run_config()
     model = replace(config.model, vqgan=replace(config.model.vqgan, patch=2))
