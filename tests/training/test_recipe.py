@@ -1,6 +1,7 @@
 """Three stages in a given time, each from the last, again and again."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
