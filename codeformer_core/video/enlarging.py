@@ -16,6 +16,9 @@ from ..runtime import Runtime
 from .information import PixelFormat, VideoInformation
 from .planes import Planes, Samples
 
+BAND = 128
+"""Rows of a frame that are painted at once, for the room it takes; even, for chroma."""
+
 
 @dataclass(frozen=True)
 class Enlarger:
@@ -41,7 +44,9 @@ class Enlarger:
         if self.upscaler is not None:
             drawn = self.upscaler(_smooth_colours(planes)[None], runtime)
             drawn = resize(drawn, self.height, self.width)[0]
-            larger.paint(Rectangle(0, 0, self.width, self.height), drawn)
+            for top in range(0, self.height, BAND):
+                rows = drawn[top : top + BAND]
+                larger.paint(Rectangle(0, top, self.width, top + len(rows)), rows)
         return larger
 
     def face(self, crop: Tensor, largest: float, runtime: Runtime) -> Tensor:

@@ -51,8 +51,8 @@ def test_what_an_upscaler_draws_is_seen(name: str) -> None:
         assert images.shape == (1, 40, 56, 3)
         return resize(images, 160, 224) * 0.9 + 0.05
 
-    larger = Enlarger(60, 84, draw).frame(planes, SILENT)
-    expected = resize(seen(planes)[None], 60, 84)[0] * 0.9 + 0.05
+    larger = Enlarger(150, 210, draw).frame(planes, SILENT)
+    expected = resize(seen(planes)[None], 150, 210)[0] * 0.9 + 0.05
     assert (seen(larger) - expected).abs().max() < 0.03
 
 
