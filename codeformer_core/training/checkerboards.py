@@ -10,19 +10,20 @@ from torch import nn
 
 
 @torch.no_grad()
-def remove_colour_checkerboards(layer: nn.Conv2d, patch: int) -> None:
+def remove_colour_checkerboards(layer: nn.Module, patch: int) -> None:
     """Take the alternation of colour inside a patch out of the layer's weights, in place.
 
     Args:
-        layer: the generator's last, whose 3 * patch * patch numbers a pixel shuffle spreads.
+        layer: the generator's last, a convolution whose 3 * patch * patch numbers a pixel shuffle
+            spreads.
         patch: side of the patches; nothing is done where it is odd.
     """
     if patch % 2:
         return
-    places = torch.arange(patch, device=layer.weight.device)
-    # 1 and -1 like the fields of a chessboard
-    signs = (1 - 2 * ((places + places[:, None]) % 2)).flatten().to(layer.weight)
     for weights in layer.parameters():
+        places = torch.arange(patch, device=weights.device)
+        # 1 and -1 like the fields of a chessboard
+        signs = (1 - 2 * ((places + places[:, None]) % 2)).flatten().to(weights)
         planes = weights.unflatten(0, (3, patch * patch))
         alternation = torch.einsum("cp...,p->c...", planes, signs) / patch**2
         planes -= torch.einsum("c...,p->cp...", alternation - alternation.mean(0), signs)
