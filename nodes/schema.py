@@ -129,8 +129,7 @@ def leave_clean_input() -> io.Boolean.Input:
         optional=True,
         display_name="leave clean faces",
         tooltip="Leave faces alone that are clean and sharper than what the model makes of them; "
-        "the node says which. Off restores every face. Without effect while the picture is "
-        "enlarged.",
+        "the node says which. Off restores every face.",
     )
 
 

@@ -85,6 +85,7 @@ class Handlers:
         faces: bool,
         rescale: float,
         fidelity: float,
+        leave_clean: bool,
         request: Any = None,
     ) -> tuple[Job, Any, str]:
         """Ask for a restoration; until somebody was shown to choose from, of all."""
@@ -94,7 +95,7 @@ class Handlers:
         if numbered is not None and not picked:
             raise gradio.Error("Choose at least one of them.", print_exception=False)
         numbers = _numbers(picked, Path(given))
-        wishes = Wishes(background, faces, rescale, fidelity, numbers)
+        wishes = Wishes(background, faces, rescale, fidelity, numbers, leave_clean)
         job = Job(Path(given), self._sessions.ask(request.session_hash), wishes)
         return job, gradio.Button(interactive=False), ""
 

@@ -18,8 +18,8 @@ from .sessions import Sessions
 
 TITLE = "CodeFormer"
 ABOUT = (
-    "Restores the faces of a picture or a clip. Everything happens on this computer, and nothing "
-    "is kept: results are gone with *Clear* or when the page is closed, and all after an hour."
+    "Restores the faces of a picture or a clip, on this computer. Nothing is kept: results go with "
+    "*Clear* or when the page is closed, and everything after an hour."
 )
 HOUR = 3600
 """Seconds after which what was forgotten is deleted."""
@@ -136,6 +136,9 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
                     label="Codeformer_Fidelity",
                     info="0 for better quality, 1 for better identity",
                 )
+                leave_clean = gradio.Checkbox(
+                    label="Leave clean faces", value=True, info="that the model would only soften"
+                )
                 with gradio.Row():
                     clear = gradio.Button("Clear")
                     stop = gradio.Button("Stop")
@@ -154,7 +157,7 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
         results = [slider, clip, notes, download]
         look, looking, restoring = gradio.State(), gradio.State(), gradio.State()
         seen = [numbered, picked, look]
-        wishes = [background, faces, rescale, fidelity]
+        wishes = [background, faces, rescale, fidelity, leave_clean]
 
         # What is asked for is noted at once, with what the page shows then; the work waits for its
         # turn. Restoring takes turns with looking, so that it knows what was found.

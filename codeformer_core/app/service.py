@@ -14,7 +14,6 @@ from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE, FaceDetector, PasteOpt
 from ..faces.drawing import draw_faces
 from ..images import WRITABLE_SUFFIXES, read_picture, resize
 from ..images.sheet import Panel, draw_sheet
-from ..jobs.outcome import Outcome
 from ..jobs.plan import FALLBACK_SUFFIX, FALLBACK_SUFFIXES, Task
 from ..jobs.restorer import PictureRestorer
 from ..jobs.settings import Settings
@@ -45,11 +44,13 @@ class Wishes:
     upsample_faces: bool = False
     """The same of restored faces that are smaller than they are in the result."""
     rescale: float = 1.0
-    """1 to 4; of pictures only."""
+    """1 to 4."""
     fidelity: float = 0.5
     """0 (quality) to 1 (identity)."""
     picked: tuple[int, ...] = ()
     """Numbers of the faces of a picture, or of the people of a clip, from 1; none takes all."""
+    leave_clean: bool = True
+    """Leave faces of pictures alone that the model would only soften."""
 
 
 @dataclass(frozen=True)
@@ -149,17 +150,17 @@ class Service:
             raise ValueError(f"{path}: this is a look at {look.path}")
         task = Task(path, folder, path.stem + RESTORED + _suffix(path))
         file = folder / task.result
+        self._check_size(path, wishes.rescale)
         if is_video(path):
             survey = look.survey if look is not None else None
-            notes = self._restore_clip(task, wishes, on_progress, survey).notes
-            return Made(file, None, None, (*notes, *_unfit(wishes)))
-        self._check_size(path, wishes.rescale)
+            return Made(file, None, None, self._restore_clip(task, wishes, on_progress, survey))
+        upscaler, face_upscaler = self._upscalers(wishes)
         restorer = PictureRestorer(
             self.network,
             self.detector,
             self._settings(wishes),
-            upscaler=self.upscaler if wishes.background else None,
-            face_upscaler=self.upscaler if wishes.upsample_faces else None,
+            upscaler=upscaler,
+            face_upscaler=face_upscaler,
         )
         outcome = restorer.restore(task, on_progress)
         limit = self.max_megapixels * LARGEST_UPSCALE**2
@@ -171,9 +172,27 @@ class Service:
 
     def _restore_clip(
         self, task: Task, wishes: Wishes, on_progress: Progress | None, survey: Survey | None
-    ) -> Outcome:
-        settings = replace(self._settings(wishes), upscale=1.0, picked=(), people=wishes.picked)
-        return restore_clip(task, self.network, self.detector, settings, on_progress, survey=survey)
+    ) -> tuple[str, ...]:
+        settings = replace(self._settings(wishes), picked=(), people=wishes.picked)
+        upscaler, face_upscaler = self._upscalers(wishes)
+        outcome = restore_clip(
+            task,
+            self.network,
+            self.detector,
+            settings,
+            on_progress,
+            upscaler=upscaler,
+            face_upscaler=face_upscaler,
+            survey=survey,
+        )
+        return outcome.notes
+
+    def _upscalers(self, wishes: Wishes) -> tuple[Upscaler | None, Upscaler | None]:
+        """Of the background, and of faces."""
+        return (
+            self.upscaler if wishes.background else None,
+            self.upscaler if wishes.upsample_faces else None,
+        )
 
     def _settings(self, wishes: Wishes) -> Settings:
         return Settings(
@@ -184,15 +203,21 @@ class Service:
             min_size=DEFAULT_MIN_SIZE,
             search_size=None,
             adain=None,
-            leave_clean=True,
+            leave_clean=wishes.leave_clean,
             paste=PasteOptions(),
             max_megapixels=self.max_megapixels,
         )
 
     def _check_size(self, path: Path, rescale: float) -> None:
-        """Raise a SettingError if the result would be larger than the limit."""
-        pixels = read_picture(path, max_megapixels=self.max_megapixels).pixels
-        megapixels = pixels.shape[0] * pixels.shape[1] * rescale**2 / 1e6
+        """Raise a SettingError if the result, or its frames, would be larger than the limit."""
+        if is_video(path):
+            from ..video.reading import inspect_video
+
+            information = inspect_video(path)
+            height, width = information.height, information.width
+        else:
+            height, width = read_picture(path, max_megapixels=self.max_megapixels).pixels.shape[:2]
+        megapixels = height * width * rescale**2 / 1e6
         if megapixels > self.max_megapixels:
             raise SettingError(
                 f"the result would have {megapixels:.0f} megapixels, more than the "
@@ -208,13 +233,6 @@ def _suffix(path: Path) -> str:
     if suffix in WRITABLE_SUFFIXES:
         return path.suffix
     return FALLBACK_SUFFIXES.get(suffix, FALLBACK_SUFFIX)
-
-
-def _unfit(wishes: Wishes) -> tuple[str, ...]:
-    """Wishes that a clip does not take."""
-    if wishes.rescale != 1:
-        return ("clips keep their size: Rescaling_Factor is for pictures",)
-    return ()
 
 
 def _praise(faces: int) -> tuple[str, ...]:

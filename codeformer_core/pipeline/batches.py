@@ -122,11 +122,13 @@ def finished_batches(
         yield batch
 
 
-def leaving_clean(batches: Iterable[Batch], sides: Sequence[float]) -> Iterator[Batch]:
+def leaving_clean(
+    batches: Iterable[Batch], sides: Sequence[float], upscale: float
+) -> Iterator[Batch]:
     """The same batches without the faces, of these sizes, that restoring would only make softer."""
     for batch in batches:
         sizes = sides[batch.part]
-        clean = clean_faces(batch.inputs, batch.crops, sizes).nonzero().flatten().tolist()
+        clean = clean_faces(batch.inputs, batch.crops, sizes, upscale).nonzero().flatten().tolist()
         places = (batch.part.start + index for index in clean)
         yield replace(batch, clean=tuple(place for place in places if place not in batch.failed))
 

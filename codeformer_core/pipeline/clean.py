@@ -22,34 +22,51 @@ SHARPEST_SHARE = 0.1
 """Of the pixels: where the edges are."""
 
 
-def clean_faces(inputs: Tensor, restored: Tensor, sides: Sequence[float]) -> Tensor:
+def clean_faces(
+    inputs: Tensor, restored: Tensor, sides: Sequence[float], upscale: float = 1.0
+) -> Tensor:
     """Which faces are clean and at least as sharp as their restoration.
 
-    Both are looked at in the size that the face has in its picture: enlarged, it has neither grain
-    nor edges. They are told from the picture alone, so a face that only a strong JPEG damaged can
-    be taken for a clean one.
+    The grain is looked at in the size that the face has in its picture, for enlarged it has none;
+    sharpness in the size that it has in the result, where the restoration may show more than there
+    was. They are told from the picture alone, so a face that only a strong JPEG damaged can be
+    taken for a clean one.
 
     Args:
         inputs: (N, H, H, 3) in 0..1, before.
         restored: (N, S, S, 3) in 0..1, after.
         sides: of the N aligned squares in their pictures, in pixels.
+        upscale: factor to the result.
 
     Returns:
         (N,) of booleans.
     """
+    largest = restored.shape[1]
     judged = [
-        _is_clean(before[None], after[None], min(max(SMALLEST, round(side)), restored.shape[1]))
+        _has_clean_noise(before[None], _looked_at(side, largest))
+        and _is_as_sharp(before[None], after[None], _looked_at(side * upscale, largest))
         for before, after, side in zip(inputs.float(), restored.float(), sides, strict=True)
     ]
     return torch.tensor(judged, dtype=torch.bool)
 
 
-def _is_clean(before: Tensor, after: Tensor, side: int) -> bool:
-    """Whether a face, (1, H, H, 3), is clean and as sharp as its restoration, both at this size."""
-    before, after = (_luminance(resize(face, side, side)) for face in (before, after))
-    noise = float(noise_level(before))
-    is_noise_of_clean = CLEAN_NOISE[0] <= noise <= CLEAN_NOISE[1]
-    return is_noise_of_clean and float(sharpness(before)) >= AS_SHARP * float(sharpness(after))
+def _looked_at(side: float, largest: int) -> int:
+    """The size in which a face of this size is looked at."""
+    return min(max(SMALLEST, round(side)), largest)
+
+
+def _has_clean_noise(face: Tensor, side: int) -> bool:
+    """Whether (1, H, H, 3) has the noise of clean skin at this size."""
+    noise = float(noise_level(_luminance(resize(face, side, side))))
+    return CLEAN_NOISE[0] <= noise <= CLEAN_NOISE[1]
+
+
+def _is_as_sharp(before: Tensor, after: Tensor, side: int) -> bool:
+    """Whether a face, (1, H, H, 3), is as sharp as its restoration, both at this size."""
+    given, made = (
+        float(sharpness(_luminance(resize(face, side, side)))) for face in (before, after)
+    )
+    return given >= AS_SHARP * made
 
 
 def noise_level(luminance: Tensor) -> Tensor:

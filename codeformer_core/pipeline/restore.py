@@ -137,7 +137,7 @@ def restore_image(
         adain: match colours in the network; None takes the variant's own setting.
         keep_gray: faces of gray and toned pictures stay gray or toned.
         leave_clean: leave faces alone that are clean and sharper than what the model makes of
-            them, while `upscale` is 1; they are named in the warnings.
+            them, in the size of the result; they are named in the warnings.
             Frames that are made steady are never left alone: one would stand out.
         steady: makes the faces of consecutive frames steady: `video.frames.SteadyFrames`.
         runtime: where networks run, how many faces at once, and where progress goes.
@@ -198,8 +198,8 @@ def restore_image(
     )
     if steady is not None:
         batches = steady.results(batches)
-    elif leave_clean and upscale == 1:
-        batches = leaving_clean(batches, sides)
+    elif leave_clean:
+        batches = leaving_clean(batches, sides, upscale)
     pasted = painter.paste_batches(batches, wanted, restoring)
     people = {face.track or 0: each for face, each in zip(wanted, settled, strict=False)}
     restoring.report(1, 1)

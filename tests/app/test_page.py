@@ -45,7 +45,7 @@ def submit(
 ) -> tuple[Path, str]:
     """The result, and what is said of it."""
     numbered = "numbered.webp" if shown and found is not None else None
-    job, *_ = handlers.submit(str(path), numbered, picked, True, True, rescale, 0.5, ME)
+    job, *_ = handlers.submit(str(path), numbered, picked, True, True, rescale, 0.5, True, ME)
     _, _, notes, download = handlers.restore(job, found, ME, lambda _: None)
     return Path(download.value["path"]), notes
 
@@ -62,10 +62,9 @@ def test_a_clip_is_never_restored_as_another_that_was_looked_at(
     write_clip(tmp_path / "a.mp4", two_faces, 2)
     write_clip(tmp_path / "b.mp4", two_faces[:, :256], 5)
     ticks, found = look(handlers, tmp_path / "a.mp4") if looked_at_another else ([], None)
-    made, notes = submit(handlers, tmp_path / "b.mp4", ticks[1:], found)
+    made, _ = submit(handlers, tmp_path / "b.mp4", ticks[1:], found)
     with av.open(str(made)) as file:
         assert len(list(file.decode(video=0))) == 5
-    assert "keep their size" not in notes
 
 
 @pytest.mark.parametrize("looked_at_another", [False, True])
@@ -145,7 +144,7 @@ def test_what_was_cleared_while_it_waited_or_ran_leaves_nothing(
         return restore(service, path, folder, *rest)
 
     monkeypatch.setattr(Service, "restore", cleared)
-    ask = (str(tmp_path / "a.png"), None, [], True, True, 1.0, 0.5, ME)
+    ask = (str(tmp_path / "a.png"), None, [], True, True, 1.0, 0.5, True, ME)
     for clear_first in (False, True):
         job, *_ = handlers.submit(*ask)
         if clear_first:

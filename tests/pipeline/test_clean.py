@@ -66,6 +66,17 @@ def test_a_small_face_is_judged_in_its_own_size(portrait):
     assert clean_faces(enlarged, softer, [256]).tolist() == [False]
 
 
+def test_enlarged_a_face_is_compared_in_the_size_of_the_result(portrait):
+    """A model may show more than there was; what it only softens stays clean at every factor."""
+    small = resize(portrait[None], 64, 64)
+    given = resize(small, 160, 160)
+    finer = degrade(portrait[None], Degradation(blur_x=0.8), 1)
+    assert clean_faces(given, finer, [64]).tolist() == [True]
+    assert clean_faces(given, finer, [64], 2.5).tolist() == [False]
+    softer = resize(degrade(small, Degradation(blur_x=2.0), 1), 160, 160)
+    assert clean_faces(given, softer, [64], 2.5).tolist() == [True]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -80,6 +91,8 @@ def test_only_a_damaged_face_is_restored(portrait, damage):
     assert torch.equal(clean.image, portrait)
     assert clean.mask.max() == 0
     assert any("face 1 of 1" in note for note in clean.warnings)
+    enlarged = restore_image(portrait, network, faces=faces, leave_clean=True, upscale=2.0)
+    assert enlarged.restored == 0
     damaged = restore_image(degrade(portrait, damage, 3), network, faces=faces, leave_clean=True)
     assert damaged.mask.max() == 1
     everything = restore_image(portrait, network, faces=faces)
