@@ -152,14 +152,19 @@ def results_of(clip: KnownClip, seed: int, tools: Tools) -> dict[str, Measured]:
         for way, restored in WAYS.items():
             watched = Watched(tools.network)
             start = time.process_time()
-            frames = restored(source, watched, tools.detector)
-            cost = (time.process_time() - start) / len(frames)
-            crops = crops_at(frames, clip.placements)
+            result = restored(source, watched, tools.detector, Path(folder))
+            cost = (time.process_time() - start) / len(clip.truth)
+            crops = crops_at(as_frames(result), clip.placements)
             measured[way] = measure(clip, crops, watched, tools.identity, cost)
             sheet.append(crops)
     if tools.sheets is not None:
         draw(tools.sheets / f"{clip.kind} {clip.name}.png", sheet)
     return measured
+
+
+def as_frames(result: Tensor | Path) -> Tensor:
+    """A result, (B, H, W, 3), read back if it is a file: at no cost of the way that made it."""
+    return result if isinstance(result, Tensor) else frames_of(result)
 
 
 def measure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +24,8 @@ from codeformer_core.video.restore import begin_video
 from codeformer_core.video.steady import Steadiness
 from codeformer_core.video.survey import Survey, survey_video
 
-Way = Callable[[Path, Restorer, FaceDetector], Tensor]
-"""Restores a file: (B, H, W, 3) in 0..1."""
+Way = Callable[[Path, Restorer, FaceDetector, Path], Tensor | Path]
+"""Restores a file into a folder: the result's file, or what is not written, (B, H, W, 3)."""
 
 FIELD_SIGMA = 5.0
 """Frames: deviation of the Gaussian that KEEP and DicFace smooth landmarks by."""
@@ -36,7 +35,7 @@ ALL = Steadiness.of(0.5)
 ALONE = Steadiness(0.0, 0.0, 0.0)
 
 
-def as_pictures(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
+def as_pictures(source: Path, network: Restorer, detector: FaceDetector, _: Path) -> Tensor:
     """Every frame by itself, in memory: what the cost of a video is measured against."""
     return restore_image(frames_of(source), network, detector).image
 
@@ -44,7 +43,7 @@ def as_pictures(source: Path, network: Restorer, detector: FaceDetector) -> Tens
 def in_windows(*, with_past: bool) -> Way:
     """Frames in memory, a few at a time, each window with the past of the one before or without."""
 
-    def restored(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
+    def restored(source: Path, network: Restorer, detector: FaceDetector, _: Path) -> Tensor:
         past, windows = Past(), []
         for window in frames_of(source).split(WINDOW):
             steady = SteadyFrames(fps=RATE, past=past if with_past else None)
@@ -57,10 +56,14 @@ def in_windows(*, with_past: bool) -> Way:
 
 def as_video(steadiness: Steadiness) -> Way:
     """From file to file."""
-    return lambda source, network, detector: _restored(source, network, detector, steadiness, None)
+
+    def restored(source: Path, network: Restorer, detector: FaceDetector, folder: Path) -> Path:
+        return _restored(source, network, detector, folder, steadiness, None)
+
+    return restored
 
 
-def as_the_field(source: Path, network: Restorer, detector: FaceDetector) -> Tensor:
+def as_the_field(source: Path, network: Restorer, detector: FaceDetector, folder: Path) -> Path:
     """Landmarks smoothed over frames, every frame restored by itself."""
     survey = survey_video(inspect_video(source), detector)
     tracks = [
@@ -68,22 +71,22 @@ def as_the_field(source: Path, network: Restorer, detector: FaceDetector) -> Ten
         for track in survey.tracks
     ]
     smoothed = replace(survey, tracks=tuple(tracks))
-    return _restored(source, network, detector, ALONE, smoothed)
+    return _restored(source, network, detector, folder, ALONE, smoothed)
 
 
 def _restored(
     source: Path,
     network: Restorer,
     detector: FaceDetector,
+    folder: Path,
     steadiness: Steadiness,
     survey: Survey | None,
-) -> Tensor:
+) -> Path:
     settings = VideoSettings(FaceSettings(steadiness=steadiness), codec="ffv1")
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "result.mkv")
-        job = begin_video(source, target, network, detector, settings, survey=survey)
-        job.restore(job.waiting, Runtime())
-        return frames_of(job.finish().path)
+    target = folder / "result.mkv"
+    job = begin_video(source, target, network, detector, settings, survey=survey)
+    job.restore(job.waiting, Runtime())
+    return job.finish().path
 
 
 PICTURES = "as a batch of pictures"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypedDict
 
 import torch
@@ -209,14 +210,22 @@ def _masks_and_reaches(
     if masks is None:
         # One mask for all, at the template's resolution: smooth even where a small crop is
         # enlarged.
-        shape = geometry_mask(TEMPLATE_SIZE, options.feather, device) * options.opacity
-        yield from itertools.repeat((shape, _reaches(shape.unsqueeze(0))[0]), count)
+        shape, reach = _usual_mask(options.feather, device)
+        yield from itertools.repeat((shape * options.opacity, reach), count)
     else:
         rim = square_mask(masks.shape[-1], options.feather, device)
         masks = masks.to(device, torch.float32)
         for mask, reach in zip(masks, _reaches(masks), strict=True):
             mask = mask.nan_to_num(nan=0.0).clamp_(0.0, 1.0)
             yield torch.minimum(mask, rim, out=mask).mul_(options.opacity), reach
+
+
+@lru_cache(maxsize=4)
+def _usual_mask(feather: float, device: torch.device) -> tuple[Tensor, Rectangle]:
+    """Return the mask by the geometry and its reach, made once: every frame of a video asks."""
+    with torch.inference_mode(False):  # whoever asks first: a later one may want gradients
+        shape = geometry_mask(TEMPLATE_SIZE, feather, device)
+    return shape, _reaches(shape.unsqueeze(0))[0]
 
 
 def _with_original_colour(

@@ -15,10 +15,8 @@ from ..faces import (
     Placement,
     affine,
     crop_face,
-    geometry_mask,
     landmarks_of,
 )
-from ..faces.types import TEMPLATE_SIZE
 from ..faces.warp import Rectangle, enclosing
 from .planes import Planes
 
@@ -67,11 +65,12 @@ def paint_face(
     part = _read_part(planes, placement)
     if part.width == 0 or part.height == 0:
         return
+    options = dataclasses.replace(options, opacity=options.opacity * opacity)
     canvas = Canvas(planes.view(part)[None], options)
     local = _within(placement, part)
     face = Face(Box(0.0, 0.0, 1.0, 1.0), 1.0, landmarks_of(local), local)
-    shape = geometry_mask(TEMPLATE_SIZE, options.feather) if mask is None else mask
-    canvas.paste(crop[None], Faces(((face,),), part.height, part.width), shape[None] * opacity)
+    faces = Faces(((face,),), part.height, part.width)
+    canvas.paste(crop[None], faces, None if mask is None else mask[None])
     planes.paint(part, canvas.frames[0])
 
 

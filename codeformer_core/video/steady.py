@@ -184,7 +184,7 @@ class SteadyFace:
     def _see(self, index: int) -> Picture:
         """What the restorer is given for a frame."""
         shares = self._steadiness.seen_shares(index, self._times)
-        mean = self._motion.average(index, self._crops, shares)
+        mean = self._motion.crisp_average(index, self._crops, shares)
         since, before = index - self._wanted.start, index - 1
         if not 0 <= since < len(self._handover) or before not in self._last_input:
             return mean

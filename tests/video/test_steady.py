@@ -52,6 +52,17 @@ def test_noise_is_averaged_away(stability, left):
     assert (results[10] - smooth()).std() < left * 0.03
 
 
+def test_detail_is_raised_where_frames_helped_and_nowhere_else():
+    crop = noisy(smooth(), 0, 0.01)
+    edges = [np.abs(np.diff(crop, 2, 0)).mean()]
+    edges += [
+        np.abs(np.diff(through([crop] * count, Steadiness.of(0.5))[0], 2, 0)).mean()
+        for count in (1, 12)
+    ]
+    assert edges[1] == pytest.approx(edges[0], rel=1e-4)
+    assert 1.05 * edges[0] < edges[2] < 1.3 * edges[0]
+
+
 def test_what_moves_is_followed():
     crops = [noisy(np.roll(smooth(), index, 1), index, 0.01) for index in range(20)]
     results = through(crops, Steadiness.of(0.5))
