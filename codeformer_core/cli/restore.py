@@ -206,7 +206,7 @@ def run(options: argparse.Namespace) -> int:
     suffix = f".{options.format}" if options.format else ""
     plan = Plan(options.inputs, options.output, suffix)
     record = Record(options.output, settings_of(options))
-    report = Report(total=len(plan), left_out=plan.left_out)
+    report = Report(len(plan), plan.left_out, enlarges=options.upscale_by > 1)
     with only_job(record.folder):
         if options.resume:
             for outcome in record.finished(plan):

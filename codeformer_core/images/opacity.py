@@ -11,8 +11,11 @@ SMALLEST_OPACITY = 1 / 65535
 
 
 def resize_visible(images: Tensor, height: int, width: int) -> Tensor:
-    """Resize (B, H, W, 4) pictures, every colour weighted by its opacity, no overshoot."""
-    colours, alpha = images[..., :3], images[..., 3:]
+    """Resize (B, H, W, C + 1) pictures, every colour weighted by its opacity, no overshoot.
+
+    The opacity is last.
+    """
+    colours, alpha = images[..., :-1], images[..., -1:]
     weight = interpolate(alpha, height, width)
     weighted = interpolate(colours * alpha, height, width) / weight.clamp(SMALLEST_OPACITY)
     low = torch.where(alpha > 0, colours, torch.inf).amin((1, 2), keepdim=True)

@@ -40,6 +40,8 @@ class Report:
     """Pictures the user asked for."""
     left_out: LeftOut = field(default_factory=LeftOut)
     """Files of folders that are no pictures, or of a kind that cannot be read."""
+    enlarges: bool = False
+    """Whether pictures without a face change, too."""
     earlier: int = 0
     """Of what follows, finished by an earlier run."""
     restored: int = 0
@@ -89,7 +91,8 @@ class Report:
         done = f"{self.restored} of {counted(self.total, self.thing)} restored"
         lines = [f"{done} ({counted(self.faces, 'face')}): {output}"]
         if self.faceless:
-            lines.append(f"{self.faceless} without a face to restore, taken over unchanged")
+            fate = "only enlarged" if self.enlarges else "taken over unchanged"
+            lines.append(f"{self.faceless} without a face to restore, {fate}")
         if self.earlier:
             lines.append(f"finished by an earlier run: {self.earlier}")
         waiting = self.total - self.restored - self.faceless - len(self.failures)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from ..errors import SettingError, VideoError
 from .information import PixelFormat, VideoInformation
@@ -120,6 +122,20 @@ def choose_encoding(
     options = dict(encoder.options) | _quality_option(encoder, quality)
     lost = _in_words(source, shape, name, losses) + _lost_aspect(information, container, name)
     return Encoding(container, name, encoder.name, shape, options, lost)
+
+
+def check_size(encoding: Encoding, target: Path, height: int, width: int) -> None:
+    """Raise a VideoError unless the encoder takes frames of a size."""
+    context: Any = av.CodecContext.create(encoding.encoder, "w")
+    context.width, context.height, context.pix_fmt = width, height, encoding.format.name
+    context.time_base = Fraction(1, 25)
+    try:
+        context.open()
+    except (FFmpegError, ValueError) as error:
+        raise VideoError(
+            f"{target}: {encoding.codec} cannot hold frames of {width} x {height} pixels: enlarge "
+            "less, or choose another codec or ending"
+        ) from error
 
 
 def rate_factor(quality: int) -> float:

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from ..faces.warp import Rectangle
-from ..images import resize
+from ..images import resize, resize_visible, without_hidden
 from ..pipeline.notes import LARGEST_FACE
 from ..pipeline.upscaling import Upscaler
 from ..runtime import Runtime
 from .information import PixelFormat, VideoInformation
 from .planes import Planes, Samples
 
+LEAST_OPACITY = 0.02
+"""Lossy codecs and conversions leave so much where there was none."""
 BAND = 128
 """Rows of a frame that are painted at once, for the room it takes; even, for chroma."""
 
@@ -36,13 +38,14 @@ class Enlarger:
     def frame(self, planes: Planes, runtime: Runtime) -> Planes:
         """A frame at the result's size; the very one if it has it.
 
-        Chroma and opacity are interpolated as they are; what the upscaler draws goes on top.
+        Chroma and opacity are interpolated as they are; what the upscaler draws goes on top. What
+        opacity hides does not show.
         """
         if (planes.height, planes.width) == (self.height, self.width):
             return planes
         larger = _resized(planes, self.height, self.width)
         if self.upscaler is not None:
-            drawn = self.upscaler(_smooth_colours(planes)[None], runtime)
+            drawn = self.upscaler(_smooth_colours(planes), runtime)
             drawn = resize(drawn, self.height, self.width)[0]
             for top in range(0, self.height, BAND):
                 rows = drawn[top : top + BAND]
@@ -87,18 +90,46 @@ def _resized(planes: Planes, height: int, width: int) -> Planes:
     shape = planes.layout.format
     whole = height, width
     shared = -(-height // shape.chroma_height), -(-width // shape.chroma_width)
-    sizes = zip(planes.samples, (whole, shared, shared, whole), strict=False)
-    return Planes([_interpolated(plane, *size) for plane, size in sizes], planes.layout)
+    colours = planes.samples[: 1 if shape.gray else 3]
+    opacity = _opacity(planes) if shape.alpha else None
+    sizes = zip(colours, (whole, shared, shared), strict=False)
+    samples = [_interpolated(plane, *size, opacity) for plane, size in sizes]
+    samples += [_interpolated(plane, *whole) for plane in planes.samples[len(colours) :]]
+    return Planes(samples, planes.layout)
 
 
-def _interpolated(plane: Samples, height: int, width: int) -> Samples:
-    values = torch.from_numpy(plane.astype(np.float32))[None, ..., None]
-    return resize(values, height, width)[0, ..., 0].round_().numpy().astype(plane.dtype)
+def _interpolated(
+    plane: Samples, height: int, width: int, opacity: Tensor | None = None
+) -> Samples:
+    values = _picture(plane)
+    if opacity is None:
+        larger = resize(values, height, width)
+    else:
+        weighted = torch.cat([values, resize(opacity, *plane.shape)], -1)
+        larger = resize_visible(weighted, height, width)
+    return larger[0, ..., 0].round_().numpy().astype(plane.dtype)
+
+
+def _opacity(planes: Planes) -> Tensor:
+    """(1, H, W, 1) in 0..1."""
+    opacity = _picture(planes.samples[-1]) / ((1 << planes.layout.format.bits) - 1)
+    return torch.where(opacity < LEAST_OPACITY, 0, opacity)
+
+
+def _picture(plane: Samples) -> Tensor:
+    """(1, H, W, 1) float32."""
+    return torch.from_numpy(plane.astype(np.float32))[None, ..., None]
 
 
 def _smooth_colours(planes: Planes) -> Tensor:
-    """The colours of a frame, (H, W, 3), without the blocks of pixels that share chroma."""
+    """The colours of a frame, (1, H, W, 3), without the blocks of pixels that share chroma.
+
+    Visible ones take the place of those near them that opacity hides.
+    """
     layout = planes.layout
     unshared = replace(layout, format=replace(layout.format, chroma_width=1, chroma_height=1))
     smooth = _resized(Planes(planes.samples, unshared), planes.height, planes.width)
-    return smooth.view(Rectangle(0, 0, planes.width, planes.height))
+    colours = smooth.view(Rectangle(0, 0, planes.width, planes.height))[None]
+    if not layout.format.alpha:
+        return colours
+    return without_hidden(torch.cat([colours, _opacity(planes)], -1))

@@ -13,7 +13,7 @@ from ..models.restorer import Restorer
 from ..pipeline.automatic import Automatic
 from ..pipeline.upscaling import Upscaler, check_upscale
 from ..runtime import Runtime
-from .encoding import Encoding, choose_encoding
+from .encoding import Encoding, check_size, choose_encoding
 from .engine import FaceEngine
 from .enlarging import Enlarger, result_size
 from .fidelities import choose_fidelities
@@ -119,13 +119,17 @@ def begin_video(
     Raises:
         DiskFullError: the disk is full.
         SettingError: a setting is out of range.
-        VideoError: the source cannot be read, or is not what it was.
+        VideoError: the source cannot be read, or is not what it was; or the result is too large
+            for its codec.
     """
     settings, runtime = settings or VideoSettings(), runtime or Runtime()
     check_upscale(settings.upscale)
     target = Path(target)
     information = inspect_video(source)
     encoding = choose_encoding(information, target, codec=settings.codec, quality=settings.quality)
+    size = result_size(information, settings.upscale, encoding.format)
+    if settings.upscale != 1:
+        check_size(encoding, target, *size)
     folder = SegmentFolder(target)
     optional = (identity, upscaler, face_upscaler)
     helpers = (detector.name, parser and parser.name, *(each is not None for each in optional))
@@ -156,7 +160,6 @@ def begin_video(
         fidelities=_fidelities(information, survey, network, settings, folder, runtime),
         runtime=runtime,
     )
-    size = result_size(information, settings.upscale, encoding.format)
     enlarger = Enlarger(*size, upscaler, face_upscaler)
     return VideoJob(target, information, encoding, survey, settings, engine, enlarger)
 

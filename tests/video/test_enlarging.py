@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from codeformer_core.errors import VideoError
 from codeformer_core.faces.warp import Rectangle
 from codeformer_core.images import resize
+from codeformer_core.pipeline.upscaling import Upscaler
 from codeformer_core.runtime import Runtime
 from codeformer_core.video.enlarging import Enlarger
 from codeformer_core.video.planes import HIGH_DEFINITION, Planes
@@ -56,6 +58,22 @@ def test_what_an_upscaler_draws_is_seen(name: str) -> None:
     assert (seen(larger) - expected).abs().max() < 0.03
 
 
+@pytest.mark.parametrize("upscaler", [None, lambda images, runtime: resize(images, 80, 112)])
+@pytest.mark.parametrize("name", ["yuva444p", "gbrap10le"])
+def test_what_opacity_hides_does_not_show(name: str, upscaler: Upscaler | None) -> None:
+    planes = planes_of(name, height=40, width=56)
+    *colours, opacity = planes.samples
+    for plane in colours:
+        plane[:] = 0.6 * (1 << planes.layout.format.bits)
+        plane[:, :28] = 0
+    opacity[:] = (1 << planes.layout.format.bits) - 1
+    opacity[:, :28] = 2  # as a conversion leaves it
+    larger = Enlarger(80, 112, upscaler).frame(planes, SILENT)
+    shown = torch.tensor(larger.samples[3] > 0.02 * opacity.max())
+    assert not shown[:, :50].any() and shown[:, 60:].all()
+    assert (seen(larger)[shown] - seen(planes)[20, 40]).abs().max() < 0.02
+
+
 def test_what_has_its_size_stays_the_very_frame() -> None:
     planes = planes_of("yuv420p")
     assert Enlarger(41, 53, lambda *_: 1 / 0).frame(planes, SILENT) is planes  # type: ignore[arg-type,return-value]
@@ -93,6 +111,13 @@ def test_a_video_grows_with_its_faces_sound_and_times(tmp_path, white, detector)
     result = results[1]
     assert timing(result.path) == timing(source)
     assert packets(result.path, "audio") == packets(source, "audio")
+
+
+def test_what_a_codec_cannot_hold_is_said_before_the_work_begins(tmp_path, same) -> None:
+    source = Clip(16, 4200, 1, centre=lambda index: None).write(tmp_path / "clip.mp4")
+    detector = None  # would fail
+    with pytest.raises(VideoError, match="h264 cannot hold frames of 16800 x 64 pixels"):
+        restore_video(source, tmp_path / "result.mp4", same, detector, VideoSettings(upscale=4))
 
 
 def test_a_video_without_a_face_grows_too(tmp_path, white, detector) -> None:
