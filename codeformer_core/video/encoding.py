@@ -128,7 +128,7 @@ def check_size(encoding: Encoding, target: Path, height: int, width: int) -> Non
     """Raise a VideoError unless the encoder takes frames of a size."""
     context: Any = av.CodecContext.create(encoding.encoder, "w")
     context.width, context.height, context.pix_fmt = width, height, encoding.format.name
-    context.time_base = Fraction(1, 25)
+    context.time_base, context.options = Fraction(1, 25), encoding.options  # quiet, too
     try:
         context.open()
     except (FFmpegError, ValueError) as error:
