@@ -67,8 +67,10 @@ class Chromium:
         import psutil
 
         self._browser = None
-        children = psutil.Process().children()
-        drivers = [child for child in children if "playwright" in " ".join(child.cmdline())]
+        drivers: list[psutil.Process] = []
+        for child in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):  # nor has a zombie a command line
+                drivers += [child] if "playwright" in " ".join(child.cmdline()) else []
         found = [f"Chromium was killed after {seconds:.0f} s:"]
         for process in [*drivers, *(each for one in drivers for each in one.children(True))]:
             with suppress(psutil.NoSuchProcess):
