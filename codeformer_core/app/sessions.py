@@ -59,7 +59,8 @@ class Sessions:
         shutil.rmtree(self._folder(session), ignore_errors=True)
 
     def _folder(self, session: str) -> Path:
-        return self._root / f"session-{session}"
+        # The name comes from the page, and could be a path.
+        return self._root / uuid.uuid5(uuid.NAMESPACE_OID, session).hex
 
 
 def stoppable(stop: Event, report: Progress) -> Progress:

@@ -132,6 +132,16 @@ def test_stop_ends_all_that_a_session_asked_for_also_what_waits(tmp_path: Path) 
     assert not sessions.ask("me").is_set(), "what is asked for afterwards goes on"
 
 
+def test_a_sessions_name_is_no_path(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path / "mine")
+    (tmp_path / "others").mkdir()
+    name = "x/../../others"
+    with sessions.at_work(name, sessions.ask(name)) as folder:
+        assert folder.resolve().is_relative_to(tmp_path / "mine")
+    sessions.forget(name)
+    assert (tmp_path / "others").exists()
+
+
 def test_what_was_cleared_while_it_waited_or_ran_leaves_nothing(
     handlers: Handlers, two_faces: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
