@@ -121,6 +121,8 @@ def choose_encoding(
     encoder = ENCODERS[name]
     options = dict(encoder.options) | _quality_option(encoder, quality)
     lost = _in_words(source, shape, name, losses) + _lost_aspect(information, container, name)
+    if information.interlaced:
+        lost += ("it is interlaced, and whole frames were restored: deinterlace it before",)
     return Encoding(container, name, encoder.name, shape, options, lost)
 
 

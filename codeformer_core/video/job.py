@@ -166,10 +166,13 @@ class VideoJob:
         lost: tuple[str, ...] = ()
         if self._segments:
             files = [self._folder.file(segment) for segment in self._segments]
-            lost = write_video(self._target, self._information, self._encoding, files, survey.times)
+            lost = (
+                *self._encoding.lost,
+                *write_video(self._target, self._information, self._encoding, files, survey.times),
+            )
         else:
             _copy(self._information.path, self._target)  # no sample changes, so no byte should
-        notes = (*survey.notes, *self._encoding.lost, *lost, *self._about_faces())
+        notes = (*survey.notes, *lost, *self._about_faces())
         self._folder.clear()
         frames, restored = len(survey.times.starts), self._engine.restored
         return RestoredVideo(

@@ -142,6 +142,12 @@ def test_what_a_codec_cannot_hold_is_said(tmp_path):
     assert choose_encoding(information, "result.mkv").lost == ()
 
 
+def test_interlaced_sources_are_said(tmp_path):
+    clip = Clip(options={"crf": "12", "x264-params": "tff=1"}).write(tmp_path / "clip.mp4")
+    (said,) = choose_encoding(inspect_video(clip), "result.mp4").lost
+    assert "deinterlace" in said
+
+
 @pytest.mark.skipif(
     not hasattr(av.VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
 )
