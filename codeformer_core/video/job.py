@@ -11,6 +11,7 @@ import numpy as np
 
 from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE
 from ..images import atomic_write
+from ..messages import counted
 from ..pipeline.notes import large_face_notes, people_fidelity_notes
 from ..runtime import Runtime
 from .casting import Cast
@@ -189,13 +190,13 @@ class VideoJob:
         helped, failed = counts.sum(0)
         if helped:
             yield (
-                f"{helped} faces were restored closer to their frames: they did not look like "
-                "their person"
+                f"{counted(helped, 'face')} restored closer to the frame, so as to look like the "
+                "person"
             )
         if failed:
             yield (
-                f"{failed} faces were left as they were: the model gave no finite pixels for "
-                "them; load it as float32 if it runs in a smaller type"
+                f"{counted(failed, 'face')} left as in the source: the model gave no finite "
+                "pixels; load it as float32 if it runs in a smaller type"
             )
 
 

@@ -313,7 +313,7 @@ def test_faces_that_failed_before_an_interruption_are_told_at_the_end(
         restore_video(source, target, network, detector)
     network.change = torch.neg
     result = restore_video(source, target, network, detector, resume=True)
-    assert any("10 faces were left as they were" in note for note in result.notes), result.notes
+    assert any("10 faces left as in the source" in note for note in result.notes), result.notes
 
 
 def test_other_settings_do_not_go_on_with_old_segments(tmp_path, detector, monkeypatch):
@@ -368,7 +368,7 @@ def test_faces_without_finite_pixels_are_left_and_named(tmp_path, detector):
     broken = Painted(lambda crops: crops * float("nan"))
     source = Clip(codec="ffv1", options={}).write(tmp_path / "clip.mkv")
     result = restored(source, tmp_path, broken, detector)
-    assert any("12 faces were left as they were" in note for note in result.notes)
+    assert any("12 faces left as in the source" in note for note in result.notes)
     assert (pictures(result.path) == pictures(source)).all()
 
 
