@@ -13,6 +13,7 @@ from .information import PixelFormat, VideoInformation
 from .library import FFmpegError, av
 from .names import CONTAINERS
 from .reading import describe_format
+from .scheduling import usual_scheduling
 
 DEFAULT_QUALITY = 16
 """On the scale of H.264: nobody sees a difference, and restored faces keep their texture."""
@@ -132,7 +133,8 @@ def check_size(encoding: Encoding, target: Path, height: int, width: int) -> Non
     context.width, context.height, context.pix_fmt = width, height, encoding.format.name
     context.time_base, context.options = Fraction(1, 25), encoding.options  # quiet, too
     try:
-        context.open()
+        with usual_scheduling():
+            context.open()
     except (FFmpegError, ValueError) as error:
         raise VideoError(
             f"{target}: {encoding.codec} cannot hold frames of {width} x {height} pixels: enlarge "

@@ -19,6 +19,7 @@ from .encoding import Encoding
 from .information import VideoInformation
 from .library import FFmpegError, av, encoding_errors
 from .planes import Planes, SampleLayout, fill_picture
+from .scheduling import usual_scheduling
 
 SECONDS = 10.0
 """Of a segment, or half as much more or less where it can end with a shot: as much is lost at most
@@ -193,6 +194,8 @@ class SegmentWriter:
         context.color_range, context.colorspace = colour.range, colour.matrix
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         context.thread_type = "AUTO"
+        with usual_scheduling():
+            context.open()
         return stream
 
     def write(self, planes: Planes) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import av
 import numpy as np
 
+from codeformer_core.video.scheduling import usual_scheduling
+
 MARKER = (240, 20, 240)
 """Colour of what `MarkerDetector` takes for a face."""
 
@@ -58,6 +60,8 @@ class Clip:
             base = Fraction(1, self.rate * 100)
             stream.codec_context.time_base = stream.time_base = base
             self.change(stream)
+            with usual_scheduling():
+                stream.codec_context.open()
             sound = container.add_stream("aac", rate=48_000) if self.audio else None
             words = _add_words(container, path.with_suffix(".srt")) if self.subtitles else []
             for index in range(self.count):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -55,6 +58,14 @@ def test_times_sound_and_subtitles_stay_as_they_are(name, clip, tmp_path, same, 
     for kind in ("audio", "subtitle"):
         assert packets(result.path, kind) == packets(source, kind)
     assert inspect_video(result.path).codec == inspect_video(source).codec
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are listed by Linux")
+def test_no_encoder_puts_the_process_before_others(tmp_path, same, detector):
+    clip = Clip(codec="libsvtav1", options={"preset": "12"}).write(tmp_path / "clip.mp4")
+    restore_video(clip, tmp_path / "result.mp4", same, detector)
+    threads = [int(each.name) for each in Path("/proc/self/task").iterdir()]
+    assert {os.sched_getscheduler(each) for each in threads} == {os.SCHED_OTHER}
 
 
 def test_faces_change_and_nothing_else_does(tmp_path, white, detector):
