@@ -1,7 +1,6 @@
 """A browser that may hang, but not the tests with it.
 
-On virtual machines Chromium now and then stops with all its threads while it opens a page, and some
-of Playwright's calls then wait without end.
+Some of Playwright's calls, such as opening a page, wait without end for one that does not answer.
 """
 
 from __future__ import annotations
