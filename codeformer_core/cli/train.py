@@ -251,8 +251,8 @@ def _evaluate(config: "RunConfig", out: Path, also: Path | None) -> None:
     from .evaluate import measures_that_can_be_had
 
     data, weights = Path(config.data), weights_of(out, 3)
-    if not (data / EVALUATION).is_dir() or not weights.is_file():
-        return
+    if config.references.sides or not (data / EVALUATION).is_dir() or not weights.is_file():
+        return  # what is conditioned on photos has been measured by its own validation
     device = "cuda" if config.device == "auto" and torch.cuda.is_available() else "cpu"
     network = load_codeformer(weights, device=device)
     restores = network.variant == "restoration"

@@ -4,7 +4,8 @@ S. Zhou, K. C. K. Chan, C. Li, C. C. Loy, "Towards Robust Blind Face Restoration
 Lookup Transformer", NeurIPS 2022.
 """
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -19,6 +20,9 @@ from .layers import Operations, adaptive_instance_norm
 from .overflow import in_float32, overflowed
 from .transformer import TransformerLayer
 from .vqgan import Codebook, Encoder, Generator
+
+Refinements = Mapping[int, Callable[[Tensor, Tensor], Tensor]]
+"""{side: what becomes of (encoder's, generator's fused) features of that side}."""
 
 ACTIVATIONS_AT_PEAK = 9.0
 """Feature maps of the widest level alive at once: 7.9 were counted for the published sizes, 9.1 for
@@ -164,14 +168,19 @@ class CodeFormer(nn.Module):
         return self.generate(face_codes, _as_weight(fidelity, face_codes.latents), adain)
 
     def generate(
-        self, face_codes: FaceCodes, weight: Tensor | None, adain: bool | None = None
+        self,
+        face_codes: FaceCodes,
+        weight: Tensor | None,
+        adain: bool | None = None,
+        refinements: Refinements | None = None,
     ) -> Tensor:
         """`decode` for training: looks at no number, so that no GPU is waited for.
 
         Args:
-            face_codes: what `encode` returned.
+            face_codes: what `encode` returned, with the features of all sides that are refined.
             weight: (B or 1, 1, 1, 1) any fidelity, on the device; None leaves the fusion out.
             adain: as in `forward`.
+            refinements: what follows the fusion, by side.
 
         Returns:
             (B, 3, S, S) about -1..1, infinite where float16 overflowed.
@@ -182,18 +191,27 @@ class CodeFormer(nn.Module):
         quantized = quantized.to(latents.dtype)
         if ADAIN_BY_VARIANT[self.config.variant] if adain is None else adain:
             quantized = adaptive_instance_norm(quantized, latents)
-        return self.generator(quantized, self._fusions(face_codes.features, weight))
+        fused = self._fusions(face_codes.features, weight, refinements or {})
+        return self.generator(quantized, fused)
 
     def _fusions(
-        self, features: dict[int, Tensor], weight: Tensor | None
+        self, features: dict[int, Tensor], weight: Tensor | None, refinements: Refinements
     ) -> dict[int, Callable[[Tensor], Tensor]]:
-        """What to do to the generator's features at each fused side; nothing at fidelity 0."""
-        if weight is None:
-            return {}
-        return {
-            size: partial(self.fuse_convs_dict[str(size)], features[size], fidelity=weight)
-            for size in self.config.fusion_sizes
-        }
+        """What to do to the generator's features at each side; no fusion at fidelity 0."""
+        steps: dict[int, list[Callable[[Tensor], Tensor]]] = defaultdict(list)
+        if weight is not None:
+            for size in self.config.fusion_sizes:
+                fusion = self.fuse_convs_dict[str(size)]
+                steps[size].append(partial(fusion, features[size], fidelity=weight))
+        for size, refine in refinements.items():
+            steps[size].append(partial(refine, features[size]))
+        return {size: partial(_one_after_the_other, each) for size, each in steps.items()}
+
+
+def _one_after_the_other(steps: list[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+    for step in steps:
+        x = step(x)
+    return x
 
 
 def _as_weight(fidelity: Fidelity, latents: Tensor) -> Tensor | None:

@@ -13,19 +13,16 @@ from torch import Tensor
 from ..checkpoints import write_state
 from ..checkpoints.reader import Metadata, State, read_weights
 from ..errors import CheckpointError, SettingError
-from ..files import file_sha256
 from ..networks import CodeFormer
 from ..networks.low_rank import LowRank, LowRanks, adapted, adapted_layers
+from .bases import BASE, SAMPLE, SAMPLE_SIZE, about_base, is_base
 
-PREFIX, DESCRIPTORS, SAMPLE = "adapter.", "person.descriptors", "base.sample"
-BASE, BASE_HASH, PHOTOS, LICENCE = "base", "base_sha256", "photos", "licence"
-"""Metadata: name and hash of the base model's file, number of photos, licence note."""
+PREFIX, DESCRIPTORS = "adapter.", "person.descriptors"
+PHOTOS, LICENCE = "photos", "licence"
+"""Metadata, beside what is said of the base model: number of photos, licence note."""
 LICENCE_NOTE = (
     "A picture of a person: made for people who agree. The licence of the base model applies too."
 )
-SAMPLE_SIZE = 256
-LARGEST_DIFFERENCE = 0.02
-"""Of a base model's sample, as a share of its deviation: what bfloat16 rounds away is 0.004."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +58,7 @@ class Adapter:
 
     def _check(self, network: CodeFormer) -> None:
         """Raise unless a network is the base model."""
-        sample = base_sample(network)
-        off = (sample - self.sample).abs().max() / self.sample.std().clamp_min(1e-9)
-        if off > LARGEST_DIFFERENCE or not self._fits(network):
+        if not (is_base(network, self.sample) and self._fits(network)):
             base = self.metadata.get(BASE, "another model")
             raise CheckpointError(
                 f"{self.name} was made for {base}, not for this model ({network.size} px): load "
@@ -79,20 +74,6 @@ class Adapter:
             and weight[0].numel() == change.down.shape[1]
             for name, change in self.changes.items()
         )
-
-
-def base_sample(network: CodeFormer) -> Tensor:
-    """(256,) numbers of a model that no adapter changes, on the CPU in float32."""
-    codebook = network.quantize.embedding.weight.detach().flatten()
-    positions = network.position_emb.detach().flatten()
-    return torch.cat([_spread(codebook), _spread(positions)])
-
-
-def _spread(values: Tensor) -> Tensor:
-    """Numbers from all over a tensor."""
-    count = SAMPLE_SIZE // 2
-    places = torch.arange(count, device=values.device) * len(values) // count
-    return values[places].float().cpu()
 
 
 def save_adapter(path: str | Path, adapter: Adapter) -> Path:
@@ -149,8 +130,7 @@ def described(adapter: Adapter, base: Path, photos: int) -> Adapter:
         base: file of the base model.
         photos: how many it was learnt from.
     """
-    about = {BASE: base.stem, BASE_HASH: file_sha256(base), PHOTOS: str(photos)}
-    return replace(adapter, metadata=about)
+    return replace(adapter, metadata={**about_base(base), PHOTOS: str(photos)})
 
 
 def _is_part(key: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ..degradation import STAGE_THREE_MILD, STAGE_TWO, DegradationRange
 from ..errors import SettingError
 from ..networks import CodeFormerConfig
+from .albums import ReferenceSettings
 from .augmentation import Augmentation
 
 
@@ -116,6 +117,8 @@ class RunConfig:
     """Ranges for 512 px faces; scaled to the model's size."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     losses: LossWeights = field(default_factory=LossWeights)
+    references: ReferenceSettings = field(default_factory=ReferenceSettings)
+    """Stage III: train the conditioning on reference photos instead of the CodeFormer."""
     precision: str = "bf16"
     """bf16 (autocast) or fp32."""
     device: str = "auto"

@@ -23,6 +23,7 @@ from ..degradation import (
     DegradationRange,
     degrade_batch,
 )
+from .albums import Album
 from .augmentation import LOOK, Augmentation
 from .warps import COARSE, melted
 
@@ -67,6 +68,8 @@ class Batch:
     ever does. They stay on the host, where it is known which codes have been computed."""
     chances: Tensor = field(default_factory=lambda: torch.empty(0, CHANCES))
     """(B, CHANCES) random numbers, 0 to 1, for what a stage draws for each face."""
+    references: Tensor | None = None
+    """(B, 128) mean descriptors of reference photos, where the stage wants them."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class FaceBatches:
         seed: of everything random.
         mixture: how they are degraded; None leaves the degraded pictures out (stage I).
         augmentation: what happens to clean and degraded pictures alike.
+        album: of the same faces; None leaves the references out.
     """
 
     faces: Faces
@@ -113,6 +117,7 @@ class FaceBatches:
     seed: int = 0
     mixture: Mixture | None = field(default_factory=Mixture)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    album: Album | None = None
 
     @property
     def variants(self) -> int:
@@ -130,7 +135,9 @@ class FaceBatches:
         looks = random.uniform(LOOK) if keys is None else self._looks[self._sent(keys)]
         clean = self.augmentation.apply(faces, looks)
         degraded = None if self._mix is None else _as_input(self._degraded(clean, random))
-        return Batch(_as_input(clean), degraded, keys, random.uniform(CHANCES))
+        chances = random.uniform(CHANCES)
+        references = None if self.album is None else self.album.draw(indices, random)
+        return Batch(_as_input(clean), degraded, keys, chances, references)
 
     def _degraded(self, clean: Tensor, random: BatchRandom) -> Tensor:
         assert self._mix is not None

@@ -32,7 +32,8 @@ class EMA(Generic[Network]):
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         torch._foreach_lerp_(*self._averaged, 1 - decay)  # pyright: ignore
-        torch._foreach_copy_(*self._copied)  # pyright: ignore
+        if self._copied[0]:
+            torch._foreach_copy_(*self._copied)  # pyright: ignore
 
     def _pairs(self, network: Network, trained: bool) -> tuple[list[Tensor], list[Tensor]]:
         """Averages and the weights they follow."""

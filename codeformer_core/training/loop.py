@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -300,7 +301,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
         }
-        self.folder.save(self.ema.network, run, state)
+        self.folder.save(partial(self.stage.write, self.ema.network), run, state)
 
     def _resume(self) -> None:
         """Go on from the folder's last checkpoint, if it holds one.

@@ -14,7 +14,8 @@ from ..errors import CheckpointError, SettingError
 from ..models import load_network
 from ..networks.low_rank import LowRank, LowRanks
 from ..people import Person
-from ..people.adapters import Adapter, base_sample, described
+from ..people.adapters import Adapter, described
+from ..people.bases import base_sample
 from ..runtime import Runtime
 from .operations import OPERATIONS
 from .personal import Learnt, Look, PersonalSettings, PersonalTraining, stopped

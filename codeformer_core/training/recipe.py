@@ -78,7 +78,7 @@ def linked(config: RunConfig, out: Path, packed: Path) -> RunConfig:
     """
     if not config.backbones and (packed / WEIGHTS).is_dir():
         config = replace(config, backbones=str(packed / WEIGHTS))
-    if config.stage > 1 and not config.autoencoder:
+    if config.stage > 1 and not config.autoencoder and not config.references.sides:
         config = replace(config, autoencoder=str(_found("autoencoder", weights_of(out, 1))))
     begun = (out / f"stage{config.stage}" / "state.pt").is_file()
     if config.start_from or begun:

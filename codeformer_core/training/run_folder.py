@@ -7,16 +7,16 @@ every few steps. `tensorboard/`: the same as curves, and sample grids.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
-from ..checkpoints import save_network
+from ..checkpoints.reader import Metadata
 from ..errors import CheckpointError
 from ..images import atomic_write
-from ..networks import VQGAN, CodeFormer
 
 State = dict[str, Any]
 
@@ -42,15 +42,20 @@ class RunFolder:
         """Settings and progress."""
         return self.path / "run.json"
 
-    def save(self, network: VQGAN | CodeFormer, run: State, state: State) -> None:
+    def save(self, write: Callable[[Path, Metadata], None], run: State, state: State) -> None:
         """Write a checkpoint; the state last, because a run goes on from the state.
+
+        Args:
+            write: the weights, to a path with metadata.
+            run: settings and progress.
+            state: what the run needs to go on.
 
         Raises:
             CheckpointError: the weights cannot be written.
             PictureError: the disk is full or not writable.
         """
         metadata = {"stage": str(run["stage"]), "step": str(run["step"])}
-        save_network(self.weights, network, metadata)
+        write(self.weights, metadata)
         with atomic_write(self.description) as file:
             file.write(json.dumps(run, indent=2).encode())
         self.save_state(state)

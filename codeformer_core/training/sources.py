@@ -53,6 +53,8 @@ class StoredPicture:
     """Number of bytes; -1 is up to the end."""
     weight: float = 1.0
     """How often it comes in an epoch."""
+    person: str = ""
+    """A number, where others of the pictures may show the same person."""
 
     def read(self) -> bytes:
         """The encoded bytes."""
@@ -103,7 +105,7 @@ def _in_shard(shard: Path) -> Iterator[StoredPicture]:
     """The ordinary files of a shard; its links name pictures that are in it anyway."""
     end = shard.stat().st_size
     pictures: list[StoredPicture] = []
-    weights: dict[str, float] = {}
+    notes: dict[str, tuple[float, str]] = {}
     try:
         # ":" is for "not compressed": one that is could not be read at random.
         with tarfile.open(shard, "r:", tarinfo=_CheckedMember) as archive:
@@ -117,20 +119,24 @@ def _in_shard(shard: Path) -> Iterator[StoredPicture]:
                     place = (member.offset_data, member.size)
                     pictures.append(StoredPicture(shard, member.name, side, *place))
                 elif stream is not None and name.suffix == NOTES_SUFFIX:
-                    weights[str(name.with_suffix(""))] = _weight(stream.read(LONGEST_NOTE))
+                    notes[str(name.with_suffix(""))] = _notes(stream.read(LONGEST_NOTE))
     except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
         raise _damaged(shard, str(error)) from error
     for picture in pictures:
-        yield replace(picture, weight=weights.get(str(Path(picture.name).with_suffix("")), 1.0))
+        weight, person = notes.get(str(Path(picture.name).with_suffix("")), (1.0, ""))
+        yield replace(picture, weight=weight, person=person)
 
 
-def _weight(notes: bytes) -> float:
-    """How often a face comes, by its notes; 1 where they say nothing of it."""
+def _notes(notes: bytes) -> tuple[float, str]:
+    """How often a face comes and whom it shows: once, and nobody known, where nothing says so."""
     try:
-        weight = json.loads(notes)["weight"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return 1.0
-    return weight if isinstance(weight, float) and 0 < weight <= MOST_OFTEN else 1.0
+        known = json.loads(notes)
+        weight, person = known.get("weight"), known.get("person")
+    except (ValueError, AttributeError, RecursionError):
+        return 1.0, ""
+    is_weight = isinstance(weight, float) and 0 < weight <= MOST_OFTEN
+    is_number = isinstance(person, str) and person.isascii() and person.isdigit()
+    return weight if is_weight else 1.0, person if is_number else ""
 
 
 def _damaged(shard: Path, reason: str) -> PictureError:

@@ -3,12 +3,16 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
+from ..checkpoints import save_network
+from ..checkpoints.reader import Metadata
 from ..errors import CheckpointError
 from ..networks import VQGAN, CodeFormer
+from ..networks.references import ReferenceConditioning
 from .config import RunConfig
 from .data import Batch
 from .image_losses import ImageLosses
@@ -33,7 +37,7 @@ class StepResult:
     """(B, T) codes the pictures were made from."""
 
 
-Network = TypeVar("Network", bound=VQGAN | CodeFormer)
+Network = TypeVar("Network", bound=VQGAN | CodeFormer | ReferenceConditioning)
 
 
 class Stage(nn.Module, Generic[Network]):
@@ -69,6 +73,14 @@ class Stage(nn.Module, Generic[Network]):
 
     def remember_codes(self, count: int) -> None:
         """Prepare to keep the codes of that many clean variants; nothing by default."""
+
+    def write(self, network: Any, path: Path, metadata: Metadata) -> None:
+        """Write what a network of this stage has learnt, for use.
+
+        Raises:
+            CheckpointError: the file cannot be written.
+        """
+        save_network(path, network, metadata)
 
     def state(self) -> dict[str, Tensor]:
         """All that changes while training, for a checkpoint."""

@@ -8,6 +8,7 @@ from ..errors import SettingError
 from .config import RunConfig
 from .stage import Stage
 from .stage_one import CodebookStage
+from .stage_references import ReferenceStage
 from .stage_three import FusionStage
 from .stage_two import CodePredictionStage
 
@@ -24,4 +25,4 @@ def make_stage(config: RunConfig) -> Stage[Any]:
     """
     if config.model.vqgan.codebook_size > torch.iinfo(torch.int16).max:
         raise SettingError("a codebook may have 32,767 codes at most")
-    return KINDS[config.stage](config)
+    return (ReferenceStage if config.references.sides else KINDS[config.stage])(config)

@@ -60,6 +60,9 @@ def _scores(stage: Stage[Any], pictures: dict[str, Tensor], clean: Tensor) -> di
         scores[f"eye b* {name}"] = float((eye_b(restored) - eye_b(clean)).sum())
         if (perceptual := stage.image_losses.perceptual) is not None:
             scores[f"L_per {name}"] = float(perceptual(restored, clean).sum())
+        if (identity := stage.image_losses.identity) is not None:
+            distance = identity.distance(from_network(restored), from_network(clean))
+            scores[f"identity {name}"] = float(distance.sum())
     return scores
 
 

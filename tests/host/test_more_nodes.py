@@ -395,9 +395,8 @@ def test_an_adapter_of_another_model_is_refused(
 ) -> None:
     adapters = host.core("people.adapters")
     builtin = host.shared.restorer("built-in")
-    made = adapters.Adapter(
-        {}, adapters.base_sample(builtin), torch.zeros(3, 128), {"base": "builtin"}, "ben"
-    )
+    sample = host.core("people.bases").base_sample(builtin)
+    made = adapters.Adapter({}, sample, torch.zeros(3, 128), {"base": "builtin"}, "ben")
     with pytest.raises(host.core("errors").CheckpointError, match="ben was made for builtin"):
         made.apply(tiny)
     node = host.nodes["CodeFormerApplyPerson"]

@@ -11,7 +11,8 @@ from codeformer_core.metrics import IdentityNetwork
 from codeformer_core.networks import CodeFormer, prepare_for_inference
 from codeformer_core.networks.low_rank import LowRank, adapted_layers
 from codeformer_core.people import describe_crops
-from codeformer_core.people.adapters import Adapter, base_sample, read_adapter, save_adapter
+from codeformer_core.people.adapters import Adapter, read_adapter, save_adapter
+from codeformer_core.people.bases import base_sample
 from codeformer_core.people.restorer import PeopleRestorer, with_person
 
 

@@ -1,0 +1,130 @@
+"""The file beside a CodeFormer that makes it draw whom reference photos show.
+
+Safetensors with `conditioning.NAME` for every tensor of a `ReferenceConditioning`, and a sample of
+the model it belongs to.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ..checkpoints import write_state
+from ..checkpoints.reader import Metadata, State, read_weights
+from ..errors import CheckpointError
+from ..networks import CodeFormer
+from ..networks.layers import Operations
+from ..networks.references import ReferenceConditioning
+from .bases import BASE, SAMPLE, SAMPLE_SIZE, about_base, base_sample, is_base
+
+PREFIX = "conditioning."
+KIND = "codeformer-references"
+"""Metadata `kind` of such a file."""
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """A conditioning, and which CodeFormer it was trained beside."""
+
+    network: ReferenceConditioning
+    """What it has learnt."""
+    sample: Tensor
+    """(256,) numbers of the CodeFormer, by which it is known again."""
+    metadata: Metadata = field(default_factory=Metadata)
+    """About that CodeFormer's file."""
+    name: str = "conditioning"
+    """Of its own file, without ending."""
+
+    @classmethod
+    def beside(cls, base: CodeFormer, network: ReferenceConditioning) -> "Conditioning":
+        """One that belongs to a CodeFormer."""
+        return cls(network, base_sample(base))
+
+    def check(self, base: CodeFormer) -> None:
+        """Raise unless a CodeFormer is the one it was trained beside.
+
+        Raises:
+            CheckpointError: it is another; the message names both.
+        """
+        channels = base.config.vqgan.channels_by_size
+        fits = all(channels.get(s) == n for s, n in channels_of(self.network).items())
+        if not (fits and is_base(base, self.sample)):
+            trained = self.metadata.get(BASE, "another model")
+            raise CheckpointError(
+                f"{self.name} was trained beside {trained}, not this model ({base.size} px): load "
+                "that one, or train a conditioning for this one (codeformer train all "
+                "references_256)"
+            )
+
+
+def described(conditioning: Conditioning, base: Path) -> Conditioning:
+    """The same with what its file says of the base model's file.
+
+    Raises:
+        OSError: that cannot be read.
+    """
+    return replace(conditioning, metadata=about_base(base))
+
+
+def channels_of(network: ReferenceConditioning) -> dict[int, int]:
+    """Channels of the feature maps that a conditioning changes, by their side."""
+    return {
+        int(side): modulation.get_parameter("joint.bias").numel()
+        for side, modulation in network.sides.items()
+    }
+
+
+def save_conditioning(
+    path: str | Path, conditioning: Conditioning, metadata: Metadata | None = None
+) -> Path:
+    """Write a conditioning, its numbers in float16.
+
+    Args:
+        path: .safetensors.
+        conditioning: to be written.
+        metadata: more to say about it.
+
+    Raises:
+        CheckpointError: it cannot be written; nothing is left under its name.
+        SettingError: another suffix.
+    """
+    learnt = conditioning.network.state_dict()
+    state: State = {f"{PREFIX}{name}": each.half() for name, each in learnt.items()}
+    state[SAMPLE] = conditioning.sample
+    return write_state(path, state, {**conditioning.metadata, **(metadata or {}), "kind": KIND})
+
+
+def read_conditioning(path: str | Path, operations: Operations = nn) -> Conditioning:
+    """Read a conditioning, in float32.
+
+    Raises:
+        MissingModelError: there is no such file.
+        CheckpointError: it is damaged, or no conditioning.
+    """
+    file = read_weights(path)
+    state = {
+        key.removeprefix(PREFIX): each.float()
+        for key, each in file.state.items()
+        if key.startswith(PREFIX)
+    }
+    sample = file.state.get(SAMPLE)
+    if not state or sample is None or sample.shape != (SAMPLE_SIZE,):
+        raise CheckpointError(
+            f"{file.path.name}: is no conditioning on references; choose a file that codeformer "
+            "train all references_256 made"
+        )
+    try:
+        network = ReferenceConditioning(_channels_in(state), operations)
+        network.load_state_dict(state)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{file.path.name}: is a damaged conditioning ({error!s:.200}); get it again"
+        ) from error
+    network.eval().requires_grad_(False)
+    return Conditioning(network, sample.float(), file.metadata, file.path.stem)
+
+
+def _channels_in(state: State) -> dict[int, int]:
+    """Channels by side, read off the shapes of a file's tensors."""
+    sides = {key.split(".")[1] for key in state}
+    return {int(side): state[f"sides.{side}.joint.bias"].numel() for side in sorted(sides, key=int)}
