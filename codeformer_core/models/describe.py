@@ -8,7 +8,7 @@ from ..checkpoints.reader import State, WeightFile, read_weights
 from ..downloads.catalogue import published
 from ..errors import CheckpointError
 from ..files import file_sha256
-from ..networks import CodeFormerConfig
+from ..networks import CodeFormerConfig, VQGANConfig
 from .registry import Config, ModelKind, check_whole, read_config, recognise
 
 CONTAINERS = {
@@ -96,7 +96,7 @@ def _config_rows(config: Config | None) -> list[tuple[str, str]]:
         (
             "sizes",
             f"{vqgan.image_size} px crops, channels {_listed(vqgan.level_channels)}, "
-            f"{vqgan.blocks} blocks a level, attention at {_listed(vqgan.attention_sizes)}, "
+            f"{_blocks(vqgan)} blocks a level, attention at {_listed(vqgan.attention_sizes)}, "
             f"stem of {vqgan.patch}",
         ),
         ("codebook", f"{vqgan.codebook_size} codes of {vqgan.code_channels}"),
@@ -111,6 +111,12 @@ def _config_rows(config: Config | None) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _blocks(vqgan: VQGANConfig) -> str:
+    """Of the encoder's levels, and of the generator's where those are others."""
+    others = vqgan.generator_blocks
+    return f"{vqgan.blocks}" + (f" (generator: {_listed(others)})" if others else "")
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

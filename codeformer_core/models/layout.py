@@ -54,6 +54,7 @@ def vqgan_config(file: WeightFile) -> VQGANConfig:
     channels, stem_channels = _shape(state, "encoder.blocks.0.weight", 4)[:2]
     codebook_size, code_channels = _shape(state, "quantize.embedding.weight", 2)
     levels = _levels(_block_kinds(state, "encoder"))
+    blocks = len(levels[0].residuals)
     patch = math.isqrt(stem_channels // 3)
     code_size = _code_size(state, file.metadata, patch, len(levels))
     multipliers = tuple(_level_width(state, level) / max(1, channels) for level in levels)
@@ -66,7 +67,8 @@ def vqgan_config(file: WeightFile) -> VQGANConfig:
         image_size=image_size,
         channels=channels,
         multipliers=tuple(map(int, multipliers)),
-        blocks=len(levels[0].residuals),
+        blocks=blocks,
+        generator_blocks=_generator_blocks(_block_kinds(state, "generator"), len(levels), blocks),
         attention_sizes=tuple(
             code_size << (len(levels) - 1 - index)
             for index, level in reversed(list(enumerate(levels)))
@@ -149,6 +151,27 @@ def _levels(kinds: list[str]) -> list[_Level]:
     if len({len(level.residuals) for level in levels}) != 1 or not levels[0].residuals:
         raise CheckpointError("the levels of its encoder have different numbers of blocks")
     return levels
+
+
+def _generator_blocks(kinds: list[str], levels: int, blocks: int) -> tuple[int, ...]:
+    """Residual blocks of each of its levels, from full resolution down; none where all are alike.
+
+    Args:
+        kinds: of the generator's blocks.
+        levels: that the encoder has.
+        blocks: a level of the encoder.
+    """
+    middle = ["convolution", "residual", "attention", "residual"]
+    if kinds[:4] != middle or kinds[-2:] != ["norm", "convolution"]:
+        raise CheckpointError("its generator has not the blocks of a CodeFormer generator")
+    counts = [0]
+    for kind in kinds[4:-2]:
+        if kind == "resample":
+            counts.append(0)
+        counts[-1] += kind == "residual"
+    if len(counts) != levels:
+        raise CheckpointError(f"its generator has {len(counts)} levels, its encoder {levels}")
+    return () if set(counts) == {blocks} else tuple(reversed(counts))
 
 
 def _level_width(state: State, level: _Level) -> int:

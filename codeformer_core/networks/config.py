@@ -38,6 +38,11 @@ class VQGANConfig:
     32 is the published rule. It leaves one channel a group there, which deletes the brightness of
     what passes through; with 8, faces keep theirs.
     """
+    generator_blocks: tuple[int, ...] = ()
+    """Residual blocks of the generator's levels, from full resolution down; `blocks` if left out.
+
+    Detail is drawn in its outer levels, where a slim network has few layers.
+    """
 
     def __post_init__(self) -> None:
         """Refuse sizes no network can have.
@@ -47,8 +52,10 @@ class VQGANConfig:
         """
         widths = [self.channels * multiplier for multiplier in self.multipliers]
         sizes = (self.image_size, self.blocks, self.codebook_size, self.code_channels, self.patch)
-        if not widths or min(*sizes, *widths) < 1:
+        if not widths or min(*sizes, *widths, *self.generator_blocks) < 1:
             raise SettingError(f"VQGAN sizes must be positive: {self}")
+        if len(self.generator_blocks) not in (0, len(widths)):
+            raise SettingError(f"generator_blocks must name {len(widths)} levels, or none: {self}")
         if any(width % NORM_GROUPS for width in [self.channels, *widths]):
             raise SettingError(f"channels must be multiples of {NORM_GROUPS}, got {widths}")
         if not 1 <= self.narrow_norm_groups <= NORM_GROUPS or NORM_GROUPS % self.narrow_norm_groups:
@@ -71,6 +78,11 @@ class VQGANConfig:
     def level_channels(self) -> tuple[int, ...]:
         """Channels of the feature maps of each level."""
         return tuple(self.channels * multiplier for multiplier in self.multipliers)
+
+    @property
+    def generator_level_blocks(self) -> tuple[int, ...]:
+        """Residual blocks of each level of the generator."""
+        return self.generator_blocks or (self.blocks,) * len(self.multipliers)
 
     @property
     def channels_by_size(self) -> dict[int, int]:

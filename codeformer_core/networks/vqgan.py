@@ -85,10 +85,12 @@ class Generator(nn.Module):
             operations.Conv2d(config.code_channels, channels, 3, padding=1),
             *_middle(channels, operations, groups),
         ]
-        levels = list(zip(config.level_sizes, config.level_channels, strict=True))
-        for size, level_channels in reversed(levels):
+        levels = zip(
+            config.level_sizes, config.level_channels, config.generator_level_blocks, strict=True
+        )
+        for size, level_channels, count in reversed(list(levels)):
             self.feature_blocks[size] = len(blocks)
-            for _ in range(config.blocks):
+            for _ in range(count):
                 blocks.append(ResidualBlock(channels, level_channels, operations, groups))
                 channels = level_channels
                 if size in config.attention_sizes:

@@ -1,6 +1,7 @@
 """Weights that the stages of a new run begin with."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,14 +9,14 @@ import torch
 from ..checkpoints import read_state, save_network, write_state
 from ..checkpoints.names import from_published
 from ..checkpoints.write import config_metadata
+from ..errors import CheckpointError
 from ..images import make_folder
-from ..models import load_network
+from ..models import load_network, load_vqgan
 from ..models.load import find_restorer
 from ..networks import VQGAN, CodeFormer, CodeFormerConfig
 from .growing import grow
 from .packing import START
 from .stage_two import PRIOR
-from .weights import load_weights
 
 
 def pack_start(
@@ -26,7 +27,7 @@ def pack_start(
     Args:
         out: the packed folder.
         model: sizes of the run.
-        stage_one: an autoencoder of these sizes.
+        stage_one: an autoencoder of these sizes; its generator may have fewer blocks.
         smaller: a CodeFormer of half the size, as which stage II's network begins; None leaves
             stage II to begin with stage I's encoder.
         outer: tensors of the larger one's outer blocks, fitted to the smaller one's inner ones.
@@ -39,14 +40,14 @@ def pack_start(
         CheckpointError: a file is damaged, of another kind or size, or cannot be written.
     """
     make_folder(out / START)
+    torch.manual_seed(0)
     autoencoder = VQGAN(model.vqgan)
-    load_weights(autoencoder, stage_one)
-    yield save_network(out / START / "stage1.safetensors", autoencoder.half()), 0
+    new = grow(autoencoder, _of_these_levels(stage_one, model))
+    yield save_network(out / START / "stage1.safetensors", autoencoder.half()), len(new)
     if smaller is None:
         return
-    torch.manual_seed(0)
     network = CodeFormer(model)
-    new = set(grow(network, load_network(find_restorer(smaller)).state_dict()))
+    new = set(grow(network, load_network(find_restorer(smaller))))
     state = network.state_dict()
     if outer is not None:
         given = from_published(read_state(outer)[0])
@@ -55,3 +56,19 @@ def pack_start(
     kept = {k: each.half() for k, each in state.items() if not k.startswith(PRIOR)}
     path = out / START / "stage2.safetensors"
     yield write_state(path, kept, config_metadata(model)), len(new & set(kept))
+
+
+def _of_these_levels(path: Path, model: CodeFormerConfig) -> VQGAN:
+    """An autoencoder that differs in its generator's blocks at most.
+
+    Raises:
+        CheckpointError: it has other sizes.
+    """
+    autoencoder = load_vqgan(path)
+    if replace(autoencoder.config, generator_blocks=()) != replace(
+        model.vqgan, generator_blocks=()
+    ):
+        raise CheckpointError(
+            f"{path}: does not fit the sizes under [model] of stage I: {autoencoder.config}"
+        )
+    return autoencoder

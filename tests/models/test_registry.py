@@ -67,6 +67,12 @@ CONFIGS = {
     "quarter stem": CodeFormerConfig(
         VQGANConfig(256, 64, (1, 2), 2, (64,), 100, 32, patch=4), width=64, fusion_sizes=(64,)
     ),
+    "deeper generator": CodeFormerConfig(
+        VQGANConfig(64, 32, (1, 2), 1, (), 16, 32, generator_blocks=(3, 2)),
+        width=32,
+        layers=1,
+        fusion_sizes=(64,),
+    ),
 }
 
 
@@ -86,7 +92,7 @@ def test_groups_of_narrow_norms_are_remembered_by_the_file(tmp_path: Path) -> No
             assert config_of(*read_state(path)) == config
 
 
-@pytest.mark.parametrize("name", ["published", "one level", "patch stem", "quarter stem"])
+@pytest.mark.parametrize("name", CONFIGS)
 def test_autoencoder_sizes_come_back(name: str) -> None:
     config = CONFIGS[name].vqgan
     state, metadata = dict(build_empty(config).state_dict()), {"image_size": str(config.image_size)}

@@ -92,7 +92,7 @@ LARGE = replace(
 def test_larger_network_begins_as_the_smaller_one() -> None:
     torch.manual_seed(0)
     small, large = CodeFormer(SMALL), CodeFormer(LARGE)
-    new = grow(large, small.state_dict())
+    new = grow(large, small)
     assert {name.split(".")[0] for name in new} == {"encoder", "generator", "fuse_convs_dict"}
     assert {name.split(".")[2] for name in new if name.startswith("encoder")} == {"0", "1", "2"}
     assert all(name.split(".")[1] == "64" for name in new if name.startswith("fuse"))
@@ -105,6 +105,26 @@ def test_larger_network_begins_as_the_smaller_one() -> None:
     with torch.no_grad():
         changed = large.decode(codes, 1.0) - large.decode(codes, 0.0)
     assert float(changed.abs().max()) > 0  # the small one's fusions are there
+
+
+def test_deeper_generator_begins_as_the_one_it_grew_from() -> None:
+    torch.manual_seed(0)
+    small = VQGAN(LARGE.vqgan)
+    deep = VQGAN(replace(LARGE.vqgan, generator_blocks=(3, 2, 1)))
+    new = grow(deep, small)
+    kinds = [type(each).__name__ for each in deep.generator.blocks]
+    assert kinds.count("ResidualBlock") == 5 + 3
+    assert {name.split(".")[0] for name in new} == {"generator"}
+    assert {kinds[int(name.split(".")[2])] for name in new} == {"ResidualBlock"}
+    faces = torch.rand(2, 3, 128, 128)
+    with torch.no_grad():
+        assert torch.allclose(deep(faces), small(faces), atol=1e-6)
+
+
+def test_start_of_a_run_must_have_its_sizes(tmp_path: Path) -> None:
+    one = save_network(tmp_path / "one.safetensors", VQGAN(replace(LARGE.vqgan, codebook_size=32)))
+    with pytest.raises(CheckpointError, match=r"one\.safetensors: does not fit the sizes"):
+        list(pack_start(tmp_path / "packed", LARGE, one, None, None))
 
 
 def test_start_of_a_run_leaves_out_what_stage_one_gives(
