@@ -204,12 +204,13 @@ def _train_all(configs: "list[RunConfig]", options: argparse.Namespace) -> int:
     if options.minutes is None:
         raise SettingError("train all: give --minutes, which are divided between the stages")
     out, seconds = _folder_of(options), 60 * options.minutes
-    seconds -= min(EVALUATION_SECONDS, seconds / 10)
+    if _is_evaluated(configs[-1]):
+        seconds -= min(EVALUATION_SECONDS, seconds / 10)
     done = run_recipe(configs, out, seconds, _Teller())
     if options.parcels is not None:
         for path in write_parcels(out, options.parcels, int(options.parcels_mb) << 20):
             print(f"{path}: {path.stat().st_size:,} bytes")
-    if done:
+    if done and _is_evaluated(configs[-1]):
         _evaluate(configs[-1], out, options.parcels)
     return 0 if done else INTERRUPTED
 
@@ -237,6 +238,11 @@ class _Teller:
         print(f"[{self._said - self._began:6.1f} s] {text}", flush=True)
 
 
+def _is_evaluated(config: "RunConfig") -> bool:
+    """Whether there is a CodeFormer to measure; a conditioning beside one is only validated."""
+    return not config.references.sides
+
+
 def _evaluate(config: "RunConfig", out: Path, also: Path | None) -> None:
     """Measure what the last stage has learnt on the faces packed for it, and write samples."""
     import torch
@@ -251,8 +257,8 @@ def _evaluate(config: "RunConfig", out: Path, also: Path | None) -> None:
     from .evaluate import measures_that_can_be_had
 
     data, weights = Path(config.data), weights_of(out, 3)
-    if config.references.sides or not (data / EVALUATION).is_dir() or not weights.is_file():
-        return  # what is conditioned on photos has been measured by its own validation
+    if not (data / EVALUATION).is_dir() or not weights.is_file():
+        return
     device = "cuda" if config.device == "auto" and torch.cuda.is_available() else "cpu"
     network = load_codeformer(weights, device=device)
     restores = network.variant == "restoration"
