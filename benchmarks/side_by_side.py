@@ -58,12 +58,17 @@ def compare(ways: Mapping[str, Callable[[], object]], repeats: int = 7) -> dict[
 
 
 def seconds(way: Callable[[], object]) -> float:
-    """Time one call, until the GPU is done with it too."""
+    """Time one call, from an idle GPU until it is done too."""
+    _wait_for_gpu()
     start = time.perf_counter()
     way()
+    _wait_for_gpu()
+    return time.perf_counter() - start
+
+
+def _wait_for_gpu() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def report(name: str, rows: Sequence[Row], path: Path | None = None) -> None:
