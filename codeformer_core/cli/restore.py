@@ -206,7 +206,8 @@ def run(options: argparse.Namespace) -> int:
     suffix = f".{options.format}" if options.format else ""
     plan = Plan(options.inputs, options.output, suffix)
     record = Record(options.output, settings_of(options))
-    report = Report(len(plan), plan.left_out, enlarges=options.upscale_by > 1)
+    enlarges = options.upscale_by > 1
+    report = Report(len(plan), plan.videos, plan.left_out, enlarges=enlarges)
     with only_job(record.folder):
         if options.resume:
             for outcome in record.finished(plan):
@@ -219,10 +220,20 @@ def run(options: argparse.Namespace) -> int:
         finally:
             with suppress(CodeFormerError):  # the next run will join what this one could not
                 record.join()
-            print(report.summary(options.output), flush=True)
-            if report.failures:
-                print(report.failure_list(), file=sys.stderr)
+            _tell(report, plan)
     return 0 if report.is_whole else 1
+
+
+def _tell(report: "Report", plan: "Plan") -> None:
+    """Print what became of the job."""
+    from ..jobs.videos import stopped_videos
+
+    if report.waiting and plan.videos:
+        with suppress(MissingModelError):  # without the package for videos none was begun
+            report.note_stopped(stopped_videos(plan))
+    print(report.summary(plan.output), flush=True)
+    if report.failures:
+        print(report.failure_list(), file=sys.stderr)
 
 
 def _place(text: str) -> Place:
@@ -367,7 +378,7 @@ def _weight_sizes(options: argparse.Namespace) -> list[int | None]:
 def _follow(outcomes: "Outcomes", total: int, report: "Report", debug: bool) -> None:
     from tqdm import tqdm
 
-    for outcome in tqdm(outcomes, total=total, unit="picture", disable=None):
+    for outcome in tqdm(outcomes, total=total, unit=report.thing, disable=None):
         if debug and outcome.trace:
             print(outcome.trace, file=sys.stderr)
         report.add(outcome)

@@ -101,6 +101,8 @@ class Plan:
         self.output = output
         self.left_out = LeftOut()
         """Files of folders that are no input."""
+        self.videos = 0
+        """Tasks that are videos."""
         self._tasks = sqlite3.connect("")  # a temporary file, which a small job never fills
         self._tasks.executescript(TABLE)
         for source, name, seen in _sources(inputs, output, self.left_out):
@@ -158,6 +160,7 @@ class Plan:
             self._tasks.execute(INSERT, row)
         except sqlite3.IntegrityError:
             return False
+        self.videos += is_video(result)
         return True
 
     def _is_input(self, source: Place) -> bool:

@@ -1,14 +1,15 @@
 """What became of the pictures of a run, in words."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from ..addresses import Place
 from ..messages import counted
-from ..video.names import is_video
 from .left_out import LeftOut
 from .outcome import Outcome
+
+GO_ON = "--resume goes on from here"
 
 
 @dataclass
@@ -26,8 +27,9 @@ class NoteGroup:
         self.pictures += 1
         self.source, self.note = min((self.source, self.note), (source, note))
 
-    def __str__(self) -> str:
-        more = counted(self.pictures - 1, "more picture")
+    def told(self, thing: str) -> str:
+        """In words, of pictures or whatever the files are called."""
+        more = counted(self.pictures - 1, f"more {thing}")
         also = f" (and so in {more})" if self.pictures > 1 else ""
         return _about(self.source, self.note) + also
 
@@ -37,7 +39,9 @@ class Report:
     """Filled while the pictures are restored, in any order, and shown at the end, sorted."""
 
     total: int
-    """Pictures the user asked for."""
+    """Pictures and videos the user asked for."""
+    videos: int = 0
+    """Of these."""
     left_out: LeftOut = field(default_factory=LeftOut)
     """Files of folders that are no pictures, or of a kind that cannot be read."""
     enlarges: bool = False
@@ -54,15 +58,24 @@ class Report:
     """What the user should know of the pictures, by the words that they have in common."""
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Why a picture could not be restored."""
+    stopped: list[tuple[str, int]] = field(default_factory=list)
+    """Videos whose work was broken off, and how many frames of each are restored."""
 
-    thing: str = "picture"
-    """What the files are called; with a video among them they are just files."""
+    @property
+    def thing(self) -> str:
+        """What one of the files is called."""
+        if self.videos in (0, self.total):
+            return "video" if self.videos else "picture"
+        return "file"
+
+    @property
+    def waiting(self) -> int:
+        """How many nothing became of."""
+        return self.total - self.restored - self.faceless - len(self.failures)
 
     def add(self, outcome: Outcome) -> None:
         """Count what became of one more picture."""
         source = str(outcome.task.source)
-        if is_video(PurePosixPath(outcome.task.result)):
-            self.thing = "file"
         if outcome.error:
             self.failures.append((source, outcome.error))
             return
@@ -81,6 +94,11 @@ class Report:
         self.earlier += 1
         self.add(outcome)
 
+    def note_stopped(self, videos: Iterable[tuple[str, int]]) -> None:
+        """Note videos that are not finished, with how many of their frames are restored."""
+        failed = {source for source, _ in self.failures}
+        self.stopped = [video for video in videos if video[0] not in failed]
+
     @property
     def is_whole(self) -> bool:
         """Whether every picture that could be restored was."""
@@ -88,19 +106,26 @@ class Report:
 
     def summary(self, output: Place) -> str:
         """Everything but the failures, in several lines."""
-        done = f"{self.restored} of {counted(self.total, self.thing)} restored"
-        lines = [f"{done} ({counted(self.faces, 'face')}): {output}"]
+        lines: list[str] = []
+        if self.waiting < self.total:
+            done = f"{self.restored} of {counted(self.total, self.thing)} restored"
+            lines.append(f"{done} ({counted(self.faces, 'face')}): {output}")
         if self.faceless:
             fate = "only enlarged" if self.enlarges else "taken over unchanged"
             lines.append(f"{self.faceless} without a face to restore, {fate}")
         if self.earlier:
             lines.append(f"finished by an earlier run: {self.earlier}")
-        waiting = self.total - self.restored - self.faceless - len(self.failures)
-        if waiting:
-            lines.append(f"{waiting} not done; --resume goes on from here")
+        lines += self._unfinished()
         lines += self.left_out.lines()
         groups = sorted(self.notes.values(), key=lambda group: (group.source, group.note))
-        return "\n".join([*lines, *(f"note: {group}" for group in groups)])
+        return "\n".join([*lines, *(f"note: {group.told(self.thing)}" for group in groups)])
+
+    def _unfinished(self) -> Iterator[str]:
+        for source, frames in sorted(self.stopped):
+            yield f"{source}: stopped with {counted(frames, 'frame')} restored; {GO_ON}"
+        untouched = self.waiting - len(self.stopped)
+        if untouched:
+            yield f"{untouched} not done; {GO_ON}"
 
     def failure_list(self) -> str:
         """The pictures that failed, one a line; empty if none did."""

@@ -1,7 +1,8 @@
 """One video from its source to its target, or the part of the way that is asked for."""
 
+from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
@@ -9,6 +10,7 @@ from ..faces import FaceDetector, FaceParser
 from ..models.restorer import Restorer
 from ..pipeline.upscaling import Upscaler
 from ..runtime import Progress, Runtime
+from ..video.names import is_video
 from .outcome import Outcome
 from .places import delivered, fetched, make_place
 from .plan import JOIN, Frames, Task
@@ -81,6 +83,17 @@ def restore_clip(
             return Outcome(task)
         result = job.finish()
     return Outcome(task, result.tracks, result.notes)
+
+
+def stopped_videos(tasks: Iterable[Task]) -> Iterator[tuple[str, int]]:
+    """Those that were begun and are not finished, and how many frames of each are restored."""
+    from ..video.segments import SegmentFolder
+
+    for task in tasks:
+        if is_video(PurePosixPath(task.result)) and isinstance(task.target, Path):
+            folder = SegmentFolder(task.target)
+            if folder.path.is_dir():
+                yield str(task.source), folder.finished_frames
 
 
 def _is_begun(task: Task, target: Path) -> bool:

@@ -101,6 +101,12 @@ class SegmentFolder:
         """Whether it is there, whole."""
         return self.file(segment).is_file()
 
+    @property
+    def finished_frames(self) -> int:
+        """How many frames all finished segments have together."""
+        borders = (file.stem.split("-") for file in self.path.glob("*.mkv"))
+        return sum(int(stop) - int(start) for start, stop in borders)
+
     def note(self, segment: Segment, helped: int, failed: int) -> None:
         """Note, before a segment is finished, what is to be said of its faces at the end.
 

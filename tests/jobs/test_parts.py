@@ -60,7 +60,7 @@ class Job:
         command = ["restore", str(source), "-o", str(output), *(["--resume"] if resume else [])]
         self.settings = settings_from(make_parser().parse_args(command))
         self.plan, self.record = Plan([source], output), Record(output, "settings")
-        self.report = Report(total=len(self.plan))
+        self.report = Report(len(self.plan), self.plan.videos)
         if resume:
             for outcome in self.record.finished(self.plan):
                 self.plan.leave_out(outcome.task)

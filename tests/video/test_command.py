@@ -13,6 +13,8 @@ from PIL import Image
 
 from codeformer_core.checkpoints import save_network
 from codeformer_core.cli import main
+from codeformer_core.video import segments
+from codeformer_core.video.segments import SegmentFolder
 from tests.video.clips import Clip, packets, pictures, timing
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +71,24 @@ def test_other_containers_get_one_that_holds_them(restore, clip, tmp_path):
     assert (tmp_path / "out" / "old.avi.mkv").is_file()
 
 
+def test_a_stopped_video_is_told_with_what_is_restored_of_it(restore, clip, monkeypatch):
+    monkeypatch.setattr(segments, "SECONDS", 0.2)
+    note = SegmentFolder.note
+
+    def stop_in_second(self, segment, helped, failed):
+        if segment.start:
+            raise KeyboardInterrupt
+        note(self, segment, helped, failed)
+
+    monkeypatch.setattr(SegmentFolder, "note", stop_in_second)
+    code, printed = restore(clip)
+    assert code == 130
+    assert f"{clip}: stopped with 5 frames restored; --resume goes on from here" in printed
+    assert "0 of" not in printed
+    monkeypatch.undo()
+    assert "1 of 1 video restored" in restore(clip, "--resume")[1]
+
+
 def test_a_broken_video_does_not_stop_the_others(restore, clip, tmp_path):
     clip.with_name("broken.mp4").write_bytes(b"nothing")
     code, printed = restore(clip.parent)
@@ -118,6 +138,8 @@ KILLED = """
 import sys
 from codeformer_core.video import segments
 from codeformer_core.cli import main
+from codeformer_core.video import segments
+from codeformer_core.video.segments import SegmentFolder
 
 segments.SECONDS = 0.4
 sys.exit(main(sys.argv[1:]))
