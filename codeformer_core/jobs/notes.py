@@ -76,6 +76,17 @@ def describe(task: Task, result_bytes: int | None) -> dict[str, int | None]:
     return dict(zip(DESCRIBED, (result_bytes, size, time), strict=True))
 
 
+def tells_of(entry: Entry, task: Task, result_bytes: int) -> bool:
+    """Whether an entry tells what became of this picture and of the result that is there.
+
+    One without the number of faces or the notes does not: unknown is not none, and the picture is
+    done again.
+    """
+    is_whole = isinstance(entry.get("faces"), int) and isinstance(entry.get("notes"), list)
+    described = {name: entry.get(name) for name in DESCRIBED}
+    return is_whole and described == describe(task, result_bytes)
+
+
 def parse_lines(content: bytes | None) -> list[Entry]:
     """Entries of a file; lines that are none are left out."""
     return [entry for line in (content or b"").splitlines() if (entry := parse_line(line))]

@@ -16,7 +16,7 @@ from itertools import groupby
 
 from ..addresses import Place
 from ..images import atomic_write
-from .notes import DESCRIBED, BlockNotes, Entry, describe, outcome_of, parse_line
+from .notes import BlockNotes, Entry, outcome_of, parse_line, tells_of
 from .outcome import Outcome
 from .places import delivered, fetched, folder_contents, read_bytes, remove
 from .plan import Block, Plan
@@ -100,8 +100,7 @@ class Record:
             there = folder_contents(folder)
             for task in tasks:
                 result, entry = there.get(task.target.name), entries.get(task.result)
-                described = {name: entry.get(name) for name in DESCRIBED}
-                if result and described == describe(task, result.bytes):
+                if result and tells_of(entry, task, result.bytes):
                     yield outcome_of(task, entry)
 
     def _files(self) -> list[str]:
