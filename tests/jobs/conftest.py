@@ -1,13 +1,32 @@
 """What the tests of jobs share."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import torch
+from torch import Tensor
 
 from codeformer_core.addresses import _file_system
 from codeformer_core.checkpoints import save_network
+from codeformer_core.images import Picture, write_picture
+from tests.jobs.aligned import PICTURES, ROOT
+
+RAY = """
+import sys
+from codeformer_core.jobs.foreman import STORE_BYTES, stay_on_this_machine
+stay_on_this_machine()
+import ray
+ray.init(
+    num_cpus=2, num_gpus=0, include_dashboard=False, object_store_memory=STORE_BYTES,
+    log_to_driver=False,
+)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -16,6 +35,23 @@ def model(tmp_path, tiny_codeformer) -> Path:
     folder = tmp_path / "models"
     folder.mkdir()
     return save_network(folder / "tiny.safetensors", tiny_codeformer)
+
+
+@pytest.fixture
+def faces(tmp_path: Path, astronaut: Tensor) -> Path:
+    """Aligned faces of several formats in folders, each one different, and bad files among them."""
+    folder = tmp_path / "in"
+    for index in range(PICTURES):
+        top, left = 40 + index % 20, 138 + index // 20
+        suffix = (".png", ".jpg", ".tif", ".webp")[index % 4]
+        face = Picture(astronaut[top : top + 110, left : left + 110], bits=8 + 8 * (index % 3 == 0))
+        path = folder / str(index % 3) / f"frame_{index:04}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(path, face)
+    (folder / "bad_empty.png").touch()
+    (folder / "bad_page.jpg").write_text("<html>not found</html>")
+    (folder / "bad_link.webp").symlink_to(folder / "nothing.webp")
+    return folder
 
 
 @pytest.fixture
@@ -55,3 +91,27 @@ def s3(s3_server: None) -> str:
     bucket = f"bucket-{uuid4().hex[:8]}"
     s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
     return f"s3://{bucket}"
+
+
+@pytest.fixture(scope="module")
+def ray(s3_server: None) -> Iterator[str]:
+    """The address of a Ray of this machine with room for two workers; ends with the module."""
+    pytest.importorskip("ray", reason="pip install 'ray[data]' to test --cluster")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so many has a worker, too
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        patch.setenv("PYTHONPATH", str(ROOT))
+        process = subprocess.Popen(
+            [sys.executable, "-c", RAY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdin is not None and process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+        process.wait(60)
+    torch.set_num_threads(threads)
