@@ -40,6 +40,8 @@ from codeformer_core.networks import (
     prepare_for_inference,
 )
 from codeformer_core.pipeline import restore_image
+from codeformer_core.training import load_config
+from codeformer_core.training.toml import CONFIGS
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 OPERATIONS_A_FACE = 810e9
@@ -53,12 +55,6 @@ TYPES = {
     "float16": torch.float16,
 }
 FASTEST = "bfloat16"
-BUILTIN = CodeFormerConfig(
-    VQGANConfig(256, 32, (1, 2, 3, 6), 1, (16,), 512, 64, 2, 8),
-    width=256,
-    layers=6,
-    fusion_sizes=(32, 64, 128),
-)
 SMALL = CodeFormerConfig(
     VQGANConfig(64, 32, (1, 2), 1, (16,), 64, 32, 2), width=64, layers=2, fusion_sizes=(16, 32)
 )
@@ -150,7 +146,8 @@ def _builtin_model(arguments: argparse.Namespace) -> Iterator[Row]:
     try:
         network, what = load_codeformer("builtin"), "built-in model"
     except CheckpointError:
-        network = prepare_for_inference(_random(SMALL if arguments.quick else BUILTIN))
+        trained = load_config(CONFIGS / "builtin_256" / "stage3.toml").model
+        network = prepare_for_inference(_random(SMALL if arguments.quick else trained))
         what = "built-in model's sizes"
     for name in ("float32", FASTEST):
         network = network.to(DEVICE, TYPES[name])
