@@ -14,6 +14,7 @@ from .schema import (
     FacesSocket,
     adain_input,
     adain_setting,
+    advanced,
     auto_fidelity_input,
     detection_inputs,
     detector_input,
@@ -24,6 +25,7 @@ from .schema import (
     part_inputs,
     paste_inputs,
     per_face_input,
+    reference_strength_input,
     references_input,
     schema,
     upscale_inputs,
@@ -211,6 +213,7 @@ class RestoreFaces(io.ComfyNode):
                 per_face_input(),
                 auto_fidelity_input(),
                 references_input(),
+                *advanced(reference_strength_input()),
             ],
             outputs=[
                 io.Image.Output(
@@ -231,20 +234,25 @@ class RestoreFaces(io.ComfyNode):
         per_face: str = "",
         auto_fidelity: bool = False,
         references: torch.Tensor | None = None,
+        reference_strength: float = 1.0,
     ) -> io.NodeOutput:
         """Restore."""
         from ..codeformer_core.images import as_images
         from ..codeformer_core.pipeline import try_restore_crops
 
+        people = shared.known_people(references)
+        network, unused = shared.knowing(model, people, reference_strength)
         result = try_restore_crops(
-            shared.restorer_or_default(model),
+            network,
             as_images(crops)[..., :3],
-            shared.fidelity_choice(auto_fidelity, fidelity, per_face, references),
+            shared.fidelity_choice(auto_fidelity, fidelity, per_face, people),
             adain=adain_setting(adain),
             keep_gray=True,
             runtime=host.HostRuntime(),
         )
-        return io.NodeOutput(host.to_output(result.crops), ui=host.warn(result.warnings))
+        return io.NodeOutput(
+            host.to_output(result.crops), ui=host.warn((*unused, *result.warnings))
+        )
 
 
 class PasteFaces(io.ComfyNode):

@@ -77,7 +77,11 @@ class DecodeFaces(io.ComfyNode):
                 per_face_input(),
                 adain_input(),
                 auto_fidelity_input(),
-                references_input(),
+                references_input(
+                    "Clean photos of people in the picture, one to five of each: automatic "
+                    "fidelity then compares their faces with these instead of with the damaged "
+                    "ones. Who is who is found by itself."
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -101,9 +105,10 @@ class DecodeFaces(io.ComfyNode):
         """Decode."""
         from ..codeformer_core.pipeline.codes import decode_crops
 
+        people = shared.known_people(references if auto_fidelity else None)
         result = decode_crops(
             codes,
-            shared.fidelity_choice(auto_fidelity, fidelity, per_face, references),
+            shared.fidelity_choice(auto_fidelity, fidelity, per_face, people),
             adain=adain_setting(adain),
             keep_gray=True,
             runtime=host.HostRuntime(),

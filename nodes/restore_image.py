@@ -25,6 +25,7 @@ from .schema import (
     part_inputs,
     paste_inputs,
     picking_inputs,
+    reference_strength_input,
     references_input,
     schema,
     upscale_inputs,
@@ -89,6 +90,7 @@ class RestoreImage(io.ComfyNode):
                     ),
                     upscale_method_input(),
                 ),
+                *advanced(reference_strength_input()),
                 BatchManager.Input(
                     "meta_batch",
                     optional=True,
@@ -133,6 +135,7 @@ class RestoreImage(io.ComfyNode):
         video_frames: bool = False,
         meta_batch: Any | None = None,
         upscale_method: str = "network",
+        reference_strength: float = 1.0,
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -143,11 +146,13 @@ class RestoreImage(io.ComfyNode):
 
         image, enlarge = as_images(image), shared.upscaler(upscale_model, upscale_method)
         steady = cls._steady(meta_batch) if video_frames else None
+        people = shared.known_people(references)
+        network, unused = shared.knowing(model, people, reference_strength)
         result = restore_image(
             image,
-            shared.restorer_or_default(model),
+            network,
             shared.detector_or_default(detector) if faces is None else None,
-            fidelity=shared.fidelity_choice(auto_fidelity, fidelity, per_face, references),
+            fidelity=shared.fidelity_choice(auto_fidelity, fidelity, per_face, people),
             faces=faces,
             picked=parse_numbers(picked),
             parser=parser,
@@ -169,7 +174,7 @@ class RestoreImage(io.ComfyNode):
             host.to_output(result.image),
             host.to_output(result.mask),
             result.faces.take(result.picked),
-            ui={previews.SHOWN: shown} | host.warn(result.warnings),
+            ui={previews.SHOWN: shown} | host.warn((*unused, *result.warnings)),
         )
 
     @classmethod

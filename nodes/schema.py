@@ -97,14 +97,28 @@ def auto_fidelity_input(
     )
 
 
-def references_input() -> io.Image.Input:
+def references_input(
+    tooltip: str = "Clean photos of people in the picture, one to five of each. Their faces are "
+    "restored as these people; what the picture does not hold is invented, so use photos of people "
+    "who agree. Who is who is found by itself; a single face is taken for the only person. "
+    "Automatic fidelity compares with them too. The node says what was done.",
+) -> io.Image.Input:
     """Photos of people who are in the picture."""
-    return io.Image.Input(
-        "references",
+    return io.Image.Input("references", optional=True, tooltip=tooltip)
+
+
+def reference_strength_input() -> io.Float.Input:
+    """How much references change what is drawn."""
+    return io.Float.Input(
+        "reference_strength",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        round=0.01,
         optional=True,
-        tooltip="Clean photos of people in the picture, one to five of each: automatic fidelity "
-        "then compares their faces with these instead of with the damaged ones. Who is who is "
-        "found by itself.",
+        tooltip="How much the references change what is drawn, with the built-in model or another "
+        "that has a conditioning file. 0: they are only compared with.",
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..codeformer_core.faces import FaceDetector, FaceParser
     from ..codeformer_core.metrics import IdentityNetwork, PerceptualDistance
     from ..codeformer_core.models.restorer import Restorer
+    from ..codeformer_core.people import Person
     from ..codeformer_core.pipeline.automatic import Automatic, FidelityChoice
     from ..codeformer_core.pipeline.upscaling import Upscaler
 
@@ -124,11 +125,61 @@ def identity_network() -> IdentityNetwork:
     return _keep("identity", IdentityNetwork)
 
 
+def known_people(photos: torch.Tensor | None) -> tuple[Person, ...]:
+    """The people on reference photos.
+
+    Args:
+        photos: (B, H, W, 3), or None for nobody.
+
+    Raises:
+        PictureError: a photo without a face.
+    """
+    from ..codeformer_core.people import known_people
+
+    if photos is None:
+        return ()
+    runtime = host.HostRuntime(previews=False).silent()
+    detector = detector_or_default(None)
+    return known_people([photos], detector, identity_network(), runtime=runtime)
+
+
+def knowing(
+    model: Restorer | None, people: Sequence[Person], strength: float
+) -> tuple[Restorer, tuple[str, ...]]:
+    """A model that draws these people, where there is a conditioning for it, and a note if not.
+
+    Args:
+        model: what is connected; None takes the built-in model.
+        people: from reference photos.
+        strength: 0 leaves the model as it is, 1 is as learnt.
+
+    Raises:
+        CheckpointError: a conditioning's file is damaged.
+    """
+    from ..codeformer_core.people.reference_restorer import (
+        UNCONDITIONED,
+        References,
+        with_references,
+    )
+
+    network = restorer_or_default(model)
+    if not people or not strength:
+        return network, ()
+    known = with_references(
+        network,
+        References(tuple(people), identity_network()),
+        strength,
+        folders=host.model_folders(choices.RESTORERS.folders),
+        operations=host.operations(),
+    )
+    return known, (UNCONDITIONED,) if known is network else ()
+
+
 def fidelity_choice(
     automatic: bool,
     fidelity: float | Sequence[float],
-    per_face: str,
-    references: torch.Tensor | None = None,
+    per_face: str = "",
+    people: Sequence[Person] = (),
 ) -> FidelityChoice:
     """What the fidelity widgets of a node say.
 
@@ -136,10 +187,9 @@ def fidelity_choice(
         automatic: whether it is chosen face by face.
         fidelity: what all faces get otherwise, or a list.
         per_face: numbers that come before both; may be empty.
-        references: (B, H, W, 3) photos of people in the pictures.
+        people: known from reference photos.
 
     Raises:
-        PictureError: a reference photo without a face.
         SettingError: a list that cannot be read.
     """
     from ..codeformer_core.pipeline.codes import parse_fidelities
@@ -147,27 +197,14 @@ def fidelity_choice(
     listed = parse_fidelities(per_face)
     if listed or not automatic:
         return listed or fidelity
-    return automatic_fidelity(references)
+    return automatic_fidelity(people)
 
 
-def automatic_fidelity(references: torch.Tensor | None) -> Automatic:
-    """What chooses fidelities.
-
-    Args:
-        references: (B, H, W, 3) photos of people in the pictures.
-
-    Raises:
-        PictureError: a reference photo without a face.
-    """
-    from ..codeformer_core.people import known_people
+def automatic_fidelity(people: Sequence[Person] = ()) -> Automatic:
+    """What chooses fidelities, and compares with people from reference photos."""
     from ..codeformer_core.pipeline.automatic import Automatic
 
-    identity = identity_network()
-    if references is None:
-        return Automatic(identity)
-    runtime = host.HostRuntime(previews=False).silent()
-    detector = detector_or_default(None)
-    return Automatic(identity, known_people([references], detector, identity, runtime=runtime))
+    return Automatic(identity_network(), people)
 
 
 def perceptual_distance() -> PerceptualDistance:

@@ -20,6 +20,7 @@ from .schema import (
     parser_input,
     part_inputs,
     paste_inputs,
+    reference_strength_input,
     references_input,
     schema,
     stability_input,
@@ -81,7 +82,7 @@ class RestoreVideo(io.ComfyNode):
                 # Last: saved workflows list the values in order.
                 upscale_by,
                 upscale_model,
-                *advanced(upscale_faces, upscale_method_input()),
+                *advanced(upscale_faces, upscale_method_input(), reference_strength_input()),
             ],
             outputs=[
                 io.Video.Output(
@@ -122,6 +123,7 @@ class RestoreVideo(io.ComfyNode):
         upscale_model: Any | None = None,
         upscale_faces: bool = False,
         upscale_method: str = "network",
+        reference_strength: float = 1.0,
         **blending: Any,
     ) -> io.NodeOutput:
         """Restore."""
@@ -131,7 +133,8 @@ class RestoreVideo(io.ComfyNode):
         from ..codeformer_core.video.restore import VideoSettings
         from ..codeformer_core.video.steady import Steadiness
 
-        choice = shared.automatic_fidelity(references) if auto_fidelity else fidelity
+        known = shared.known_people(references)
+        choice = shared.automatic_fidelity(known) if auto_fidelity else fidelity
         settings = VideoSettings(
             FaceSettings(choice, Steadiness.of(stability), PasteOptions(**blending)),
             tuple(parse_numbers(people)),
@@ -141,7 +144,8 @@ class RestoreVideo(io.ComfyNode):
             quality=quality,
         )
         enlarge = shared.upscaler(upscale_model, upscale_method) if upscale_by > 1 else None
-        networks = (shared.restorer_or_default(model), shared.detector_or_default(detector))
+        restorer, unused = shared.knowing(model, known, reference_strength)
+        networks = (restorer, shared.detector_or_default(detector))
         result, portraits = _restored(
             video,
             networks,
@@ -154,7 +158,7 @@ class RestoreVideo(io.ComfyNode):
             host.as_video(result.path),
             _report(result),
             host.to_output(portraits if len(portraits) else torch.full((1, 256, 256, 3), 0.5)),
-            ui={"images": previews.saved_frames(portraits)} | host.warn(result.notes),
+            ui={"images": previews.saved_frames(portraits)} | host.warn((*unused, *result.notes)),
         )
 
 

@@ -86,6 +86,7 @@ class Handlers:
         rescale: float,
         fidelity: float,
         leave_clean: bool,
+        references: list[str] | None = None,
         request: Any = None,
     ) -> tuple[Job, Any, str]:
         """Ask for a restoration; until somebody was shown to choose from, of all."""
@@ -95,7 +96,8 @@ class Handlers:
         if numbered is not None and not picked:
             raise gradio.Error("Choose at least one of them.", print_exception=False)
         numbers = _numbers(picked, Path(given))
-        wishes = Wishes(background, faces, rescale, fidelity, numbers, leave_clean)
+        photos = tuple(map(Path, references or ()))
+        wishes = Wishes(background, faces, rescale, fidelity, numbers, leave_clean, photos)
         job = Job(Path(given), self._sessions.ask(request.session_hash), wishes)
         return job, gradio.Button(interactive=False), ""
 
@@ -130,7 +132,7 @@ class Handlers:
     def clear(self, request: Any = None) -> tuple[Any, ...]:
         """Forget everything."""
         self._sessions.forget(request.session_hash)
-        return None, None, *self._nobody(), None, *self._no_results()
+        return None, None, None, *self._nobody(), None, *self._no_results()
 
     def leave(self, request: Any = None) -> None:
         """Forget everything when the page is closed."""

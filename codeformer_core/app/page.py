@@ -139,6 +139,12 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
                 leave_clean = gradio.Checkbox(
                     label="Leave clean faces", value=True, info="that the model would only soften"
                 )
+                references = gradio.File(
+                    label="Photos of the people on it (if you have any, and they agree)",
+                    file_count="multiple",
+                    file_types=["image"],
+                    elem_id="references",
+                )
                 with gradio.Row():
                     clear = gradio.Button("Clear")
                     stop = gradio.Button("Stop")
@@ -157,7 +163,7 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
         results = [slider, clip, notes, download]
         look, looking, restoring = gradio.State(), gradio.State(), gradio.State()
         seen = [numbered, picked, look]
-        wishes = [background, faces, rescale, fidelity, leave_clean]
+        wishes = [background, faces, rescale, fidelity, leave_clean, references]
 
         # What is asked for is noted at once, with what the page shows then; the work waits for its
         # turn. Restoring takes turns with looking, so that it knows what was found.
@@ -177,6 +183,7 @@ def build(gradio: Any, service: Service, sessions: Sessions) -> Any:
         for end in (done.success, done.failure):
             end(handlers.finish, restoring, [submit, *results], **at_once)
         stop.click(handlers.stop, None, notes, **at_once)
-        clear.click(handlers.clear, None, [given, restoring, *seen, *results], **at_once)
+        cleared = [given, references, restoring, *seen, *results]
+        clear.click(handlers.clear, None, cleared, **at_once)
         page.unload(handlers.leave)
     return page

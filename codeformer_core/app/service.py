@@ -19,6 +19,8 @@ from ..jobs.restorer import PictureRestorer
 from ..jobs.settings import Settings
 from ..jobs.videos import identity_network, restore_clip
 from ..models.restorer import Restorer
+from ..people import known_people
+from ..people.reference_restorer import UNCONDITIONED, References, with_references
 from ..pipeline.upscaling import LARGEST_UPSCALE, Upscaler
 from ..runtime import Progress, Runtime
 from ..video.names import is_video, result_suffix
@@ -51,6 +53,8 @@ class Wishes:
     """Numbers of the faces of a picture, or of the people of a clip, from 1; none takes all."""
     leave_clean: bool = True
     """Leave faces of pictures alone that the model would only soften."""
+    references: tuple[Path, ...] = ()
+    """Clean photos of the people, as whom they are restored."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,9 @@ class Service:
             survey = look.survey if look is not None else None
             return Made(file, None, None, self._restore_clip(task, wishes, on_progress, survey))
         upscaler, face_upscaler = self._upscalers(wishes)
+        network, unused = self._knowing(wishes)
         restorer = PictureRestorer(
-            self.network,
+            network,
             self.detector,
             self._settings(wishes),
             upscaler=upscaler,
@@ -168,16 +173,17 @@ class Service:
             _shown(read_picture(each, max_megapixels=limit).pixels[None]) for each in (path, file)
         )
         before = resize(before[None], *after.shape[:2])[0]
-        return Made(file, before, after, outcome.notes or _praise(outcome.faces))
+        return Made(file, before, after, (*unused, *outcome.notes) or _praise(outcome.faces))
 
     def _restore_clip(
         self, task: Task, wishes: Wishes, on_progress: Progress | None, survey: Survey | None
     ) -> tuple[str, ...]:
         settings = replace(self._settings(wishes), picked=(), people=wishes.picked)
         upscaler, face_upscaler = self._upscalers(wishes)
+        network, unused = self._knowing(wishes)
         outcome = restore_clip(
             task,
-            self.network,
+            network,
             self.detector,
             settings,
             on_progress,
@@ -185,7 +191,21 @@ class Service:
             face_upscaler=face_upscaler,
             survey=survey,
         )
-        return outcome.notes
+        return (*unused, *outcome.notes)
+
+    def _knowing(self, wishes: Wishes) -> tuple[Restorer, tuple[str, ...]]:
+        """The network, which draws whom the references show if it can, and a note if not.
+
+        Raises:
+            PictureError: a photo that cannot be read, or without a face.
+        """
+        if not wishes.references:
+            return self.network, ()
+        limit, identity = self.max_megapixels, identity_network()
+        photos = [read_picture(each, max_megapixels=limit).pixels for each in wishes.references]
+        people = known_people(photos, self.detector, identity)
+        known = with_references(self.network, References(people, identity))
+        return known, (UNCONDITIONED,) if known is self.network else ()
 
     def _upscalers(self, wishes: Wishes) -> tuple[Upscaler | None, Upscaler | None]:
         """Of the background, and of faces."""

@@ -1,7 +1,7 @@
 """Options of `codeformer restore` that the nodes in ComfyUI have under the same names."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,11 @@ OPTIONS = (
     Option("picked", "", "numbers of the faces to restore, such as 1,3-5, in every picture"),
     Option("per_face", "", "a fidelity for each of these faces, such as 0.3,1"),
     Option("auto_fidelity", False, "choose the fidelity of each face, as --fidelity auto does"),
+    Option(
+        "reference_strength",
+        1.0,
+        "how much --references change what is drawn, 0 to 1; at 0 they are only compared with",
+    ),
 )
 """Of CodeFormer Restore and, for the search size, of Detect Faces: all but those that say which
 model and detector, which other commands have too."""
@@ -100,14 +105,12 @@ def _kind(option: Option) -> dict[str, Any]:
     return {"choices": option.choices} if option.choices else {"metavar": "LIST"}
 
 
-def settings_from(
-    options: argparse.Namespace, people: "Callable[[], Sequence[Person]]" = tuple
-) -> "Settings":
+def settings_from(options: argparse.Namespace, people: "Sequence[Person]" = ()) -> "Settings":
     """What a job needs of the options.
 
     Args:
         options: of `codeformer restore`.
-        people: looks at the reference photos, if the fidelity is to be automatic.
+        people: known from the reference photos.
 
     Raises:
         SettingError: a list of faces or fidelities cannot be read.
@@ -142,9 +145,7 @@ def settings_from(
     )
 
 
-def _fidelity_choice(
-    options: argparse.Namespace, people: "Callable[[], Sequence[Person]]"
-) -> "FidelityChoice":
+def _fidelity_choice(options: argparse.Namespace, people: "Sequence[Person]") -> "FidelityChoice":
     from ..metrics import IdentityNetwork
     from ..pipeline.automatic import Automatic
     from ..pipeline.codes import parse_fidelities
@@ -152,4 +153,4 @@ def _fidelity_choice(
     listed = parse_fidelities(options.per_face)
     if listed or not (options.auto_fidelity or options.fidelity == AUTO):
         return listed or options.fidelity
-    return Automatic(IdentityNetwork(), people())
+    return Automatic(IdentityNetwork(), people)

@@ -90,8 +90,9 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         type=Path,
         default=(),
         metavar="PHOTO",
-        help="clean photos of people in the pictures: --fidelity auto compares their faces with "
-        "these",
+        help="clean photos of people in the pictures, who agree: their faces are restored as these "
+        "people, a single face as the only one, and what a picture does not hold is invented; "
+        "--fidelity auto compares with the photos too",
     )
     parser.add_argument(
         "--person",
@@ -283,8 +284,9 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
     from ..jobs.restorer import PictureRestorer
     from ..pipeline.upscaling import NETWORK
 
-    settings = settings_from(options, partial(_known_people, options))
-    network = _with_people(load_network(options), options)
+    people = _known_people(options)
+    settings = settings_from(options, people)
+    network = _with_references(_with_people(load_network(options), options), people, options)
     upscaler = None
     if options.upscale_by > 1 and options.upscale_method == NETWORK:
         upscaler = load_upscaler(options)
@@ -305,6 +307,24 @@ def _with_people(network: "Restorer", options: argparse.Namespace) -> "Restorer"
         adapter = read_adapter(path)
         network = with_person(network, adapter, options.person_strength, by_likeness=several)
     return network
+
+
+def _with_references(
+    network: "Restorer", people: "tuple[Person, ...]", options: argparse.Namespace
+) -> "Restorer":
+    """The network, which draws the people on the reference photos if it can."""
+    from ..metrics import IdentityNetwork
+    from ..models.folders import model_folders
+    from ..people.reference_restorer import UNCONDITIONED, References, with_references
+
+    if not people or not options.reference_strength:
+        return network
+    references = References(people, IdentityNetwork())
+    folders = model_folders(options.weights_dir)
+    known = with_references(network, references, options.reference_strength, folders=folders)
+    if known is network:
+        print(UNCONDITIONED, file=sys.stderr)
+    return known
 
 
 def _known_people(options: argparse.Namespace) -> "tuple[Person, ...]":

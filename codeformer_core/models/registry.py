@@ -172,6 +172,13 @@ KINDS: tuple[ModelKind, ...] = (
         elsewhere="use it with Apply Person or --person, on the model it was made for",
     ),
     ModelKind(
+        "references",
+        "a conditioning on reference photos",
+        has_keys("conditioning.sides.", "base.sample"),
+        elsewhere="call it NAME_references.safetensors and keep it among the models: it is used "
+        "where reference photos are given to the model that it was trained beside",
+    ),
+    ModelKind(
         "unknown",
         "a network this library does not know",
         has_keys(),

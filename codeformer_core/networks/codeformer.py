@@ -106,11 +106,12 @@ class CodeFormer(nn.Module):
         """
         return self.decode(self.encode(crops), fidelity, adain).to(crops.dtype)
 
-    def encode(self, crops: Tensor) -> FaceCodes:
+    def encode(self, crops: Tensor, sides: tuple[int, ...] = ()) -> FaceCodes:
         """Predict the codes of aligned faces (eq. 3).
 
         Args:
             crops: (N, 3, S, S) RGB in -1..1.
+            sides: of further features to keep, beside those that are fused.
 
         Raises:
             SettingError: crops of another size.
@@ -120,15 +121,16 @@ class CodeFormer(nn.Module):
                 f"this model restores crops of shape (N, 3, {self.size}, {self.size}), "
                 f"got {tuple(crops.shape)}; crop the faces at {self.size} px"
             )
-        codes = self._encode(crops)
+        codes = self._encode(crops, sides)
         if not overflowed(codes.latents, codes.logits):
             return codes
         with in_float32(self):
-            return self._encode(crops)
+            return self._encode(crops, sides)
 
-    def _encode(self, crops: Tensor) -> FaceCodes:
+    def _encode(self, crops: Tensor, sides: tuple[int, ...]) -> FaceCodes:
         crops = crops.to(self.dtype)
-        latents, features = self.encoder.with_features(crops, self.config.fusion_sizes)
+        kept = tuple({*self.config.fusion_sizes, *sides})
+        latents, features = self.encoder.with_features(crops, kept)
         logits = self.predict_logits(latents)
         return FaceCodes(latents, logits, logits.argmax(2), features)
 
@@ -143,14 +145,19 @@ class CodeFormer(nn.Module):
         return self.idx_pred_layer(tokens)
 
     def decode(
-        self, face_codes: FaceCodes, fidelity: Fidelity = 0.5, adain: bool | None = None
+        self,
+        face_codes: FaceCodes,
+        fidelity: Fidelity = 0.5,
+        adain: bool | None = None,
+        refinements: Refinements | None = None,
     ) -> Tensor:
         """Generate faces from predicted codes, fusing encoder features (eq. 5 and 6).
 
         Args:
-            face_codes: what `encode` returned.
+            face_codes: what `encode` returned, with the features of all sides that are refined.
             fidelity: as in `forward`; 0 leaves the fusion out altogether.
             adain: as in `forward`.
+            refinements: what follows the fusion, by side.
 
         Returns:
             (N, 3, S, S) about -1..1, in the network's type or wider.
@@ -158,14 +165,13 @@ class CodeFormer(nn.Module):
         Raises:
             SettingError: a fidelity outside 0..1 or not one a face.
         """
-        pictures = self._decode(face_codes, fidelity, adain)
+        weight = _as_weight(fidelity, face_codes.latents)
+        pictures = self.generate(face_codes, weight, adain, refinements)
         if not overflowed(pictures):
             return pictures
         with in_float32(self):
-            return self._decode(face_codes, fidelity, adain)
-
-    def _decode(self, face_codes: FaceCodes, fidelity: Fidelity, adain: bool | None) -> Tensor:
-        return self.generate(face_codes, _as_weight(fidelity, face_codes.latents), adain)
+            weight = _as_weight(fidelity, face_codes.latents)
+            return self.generate(face_codes, weight, adain, refinements)
 
     def generate(
         self,
@@ -177,10 +183,10 @@ class CodeFormer(nn.Module):
         """`decode` for training: looks at no number, so that no GPU is waited for.
 
         Args:
-            face_codes: what `encode` returned, with the features of all sides that are refined.
+            face_codes: as of `decode`.
             weight: (B or 1, 1, 1, 1) any fidelity, on the device; None leaves the fusion out.
             adain: as in `forward`.
-            refinements: what follows the fusion, by side.
+            refinements: as of `decode`.
 
         Returns:
             (B, 3, S, S) about -1..1, infinite where float16 overflowed.

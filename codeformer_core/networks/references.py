@@ -101,13 +101,14 @@ class ReferenceConditioning(nn.Module):
         """Sides of the feature maps that are changed."""
         return tuple(int(side) for side in self.sides)
 
+    def refine(self, side: int, encoded: Tensor, decoded: Tensor, descriptors: Tensor) -> Tensor:
+        """Change the generator's features of one side; see `DescriptorModulation`."""
+        return self.sides[str(side)](encoded, decoded, descriptors)
+
     def refinements(self, descriptors: Tensor) -> Refinements:
         """What `CodeFormer.generate` shall do at each side.
 
         Args:
             descriptors: (B, 128), one a face.
         """
-        return {
-            int(side): partial(modulation, descriptors=descriptors)
-            for side, modulation in self.sides.items()
-        }
+        return {side: partial(self.refine, side, descriptors=descriptors) for side in self.sizes}

@@ -4,6 +4,7 @@ Safetensors with `conditioning.NAME` for every tensor of a `ReferenceConditionin
 the model it belongs to.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from ..checkpoints import write_state
 from ..checkpoints.reader import Metadata, State, read_weights
 from ..errors import CheckpointError
+from ..models.folders import model_folders
+from ..models.load import BUILTIN_FOLDER
 from ..networks import CodeFormer
 from ..networks.layers import Operations
 from ..networks.references import ReferenceConditioning
@@ -20,6 +23,8 @@ from .bases import BASE, SAMPLE, SAMPLE_SIZE, about_base, base_sample, is_base
 PREFIX = "conditioning."
 KIND = "codeformer-references"
 """Metadata `kind` of such a file."""
+FILES, SUBFOLDER = "*_references.safetensors", "facerestore_models"
+"""What such files are called, and where in a ComfyUI's model folder they lie."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +45,48 @@ class Conditioning:
         """One that belongs to a CodeFormer."""
         return cls(network, base_sample(base))
 
+    def belongs_to(self, base: CodeFormer) -> bool:
+        """Whether a CodeFormer is the one it was trained beside."""
+        channels = base.config.vqgan.channels_by_size
+        fits = all(channels.get(s) == n for s, n in channels_of(self.network).items())
+        return fits and is_base(base, self.sample)
+
     def check(self, base: CodeFormer) -> None:
         """Raise unless a CodeFormer is the one it was trained beside.
 
         Raises:
             CheckpointError: it is another; the message names both.
         """
-        channels = base.config.vqgan.channels_by_size
-        fits = all(channels.get(s) == n for s, n in channels_of(self.network).items())
-        if not (fits and is_base(base, self.sample)):
+        if not self.belongs_to(base):
             trained = self.metadata.get(BASE, "another model")
             raise CheckpointError(
                 f"{self.name} was trained beside {trained}, not this model ({base.size} px): load "
                 "that one, or train a conditioning for this one (codeformer train all "
                 "references_256)"
             )
+
+
+def find_conditioning(
+    base: CodeFormer, folders: Sequence[Path] = (), operations: Operations = nn
+) -> Conditioning | None:
+    """The conditioning that was trained beside a CodeFormer, in the package or in folders.
+
+    Args:
+        base: of any file; it is known again by its weights.
+        folders: for `NAME_references.safetensors`, themselves or in a ComfyUI's subfolder of face
+            restorers; none means `model_folders()`.
+        operations: where layer classes come from, as when the base was built.
+
+    Returns:
+        None if there is none.
+
+    Raises:
+        CheckpointError: a file of that name is damaged, or no conditioning.
+    """
+    folders = [each for f in folders or model_folders() for each in (f, f / SUBFOLDER)]
+    files = (file for folder in (BUILTIN_FOLDER, *folders) for file in sorted(folder.glob(FILES)))
+    every = (read_conditioning(file, operations) for file in files)
+    return next((found for found in every if found.belongs_to(base)), None)
 
 
 def described(conditioning: Conditioning, base: Path) -> Conditioning:

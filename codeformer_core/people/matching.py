@@ -58,6 +58,14 @@ def match_people(descriptors: Tensor, people: Sequence[Person]) -> tuple[Match, 
     )
 
 
+def known_faces(
+    descriptors: Tensor, people: Sequence[Person], least_sureness: float = DEFAULT_SURENESS
+) -> tuple[int, ...]:
+    """For each of (N, 128) descriptors the number of the person it surely is, from 1, or 0."""
+    matches = match_people(descriptors, people)
+    return tuple(each.person if each.sureness >= least_sureness else 0 for each in matches)
+
+
 def places_of(
     matches: Iterable[Match], person: int = 0, least_sureness: float = DEFAULT_SURENESS
 ) -> set[int]:

@@ -11,7 +11,7 @@ from ..metrics import IdentityNetwork
 from ..models.restorer import Restorer
 from ..networks import CodeFormer, Fidelity, fidelity_per_face
 from .adapters import Adapter
-from .matching import DEFAULT_SURENESS, match_people
+from .matching import DEFAULT_SURENESS, known_faces
 from .references import Person
 
 
@@ -75,11 +75,11 @@ class PeopleRestorer(nn.Module):
             result[places] = network(crops[places], weights[places], adain)
         return result
 
-    def whose(self, crops: Tensor) -> list[int]:
+    def whose(self, crops: Tensor) -> tuple[int, ...]:
         """For each of (N, 3, S, S) crops the number of its person, from 1; 0 if it is none."""
         self.identity.to(crops.device)  # a host may have left it elsewhere
-        matches = match_people(self.identity.embed(from_network(crops)).cpu(), self.people)
-        return [each.person if each.sureness >= self.sureness else 0 for each in matches]
+        descriptors = self.identity.embed(from_network(crops)).cpu()
+        return known_faces(descriptors, self.people, self.sureness)
 
 
 def with_person(

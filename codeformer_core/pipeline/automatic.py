@@ -15,7 +15,9 @@ from ..images import from_network
 from ..metrics import IdentityNetwork
 from ..models.restorer import Restorer
 from ..networks import CodeFormer, Fidelity, fidelity_per_face
-from ..people import DEFAULT_SURENESS, Person, describe_crops, match_people
+from ..people import Person, describe_crops
+from ..people.matching import known_faces
+from ..people.reference_restorer import ReferenceRestorer
 from ..runtime import Runtime
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -26,8 +28,8 @@ of its square: the constants whose choice came closest to the truth (mean of per
 distance) on 102 training faces, half of them degraded strongly, half mildly. For another model:
 `benchmarks/fidelity.py --fit`."""
 
-Decode = Callable[[float], Tensor]
-"""Faces of one fidelity: (n, 3, S, S) about -1..1."""
+Decode = Callable[[Fidelity], Tensor]
+"""Faces of a fidelity: (n, 3, S, S) about -1..1."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,8 @@ class Automatic:
         """The known person that each face surely is."""
         if not self.people:
             return []
-        matches = match_people(descriptors, self.people)
-        sure = (match.sureness >= DEFAULT_SURENESS for match in matches)
-        return [
-            self.people[match.person - 1] if known else None
-            for match, known in zip(matches, sure, strict=True)
-        ]
+        whom = known_faces(descriptors, self.people)
+        return [self.people[number - 1] if number else None for number in whom]
 
 
 FidelityChoice = Fidelity | Automatic
@@ -117,8 +115,20 @@ def per_face(fidelity: FidelityChoice, count: int) -> PerFace:
     return fidelity if isinstance(fidelity, Automatic) else fidelity_per_face(fidelity, count)
 
 
-def decoder(network: Restorer, faces: Tensor, adain: bool | None) -> Decode:
-    """What restores (n, 3, S, S) faces at any fidelity, encoding them only once if it can."""
+def decoder(
+    network: Restorer, faces: Tensor, adain: bool | None, whom: Sequence[int] = ()
+) -> Decode:
+    """What restores faces at any fidelity, encoding them only once if it can.
+
+    Args:
+        network: restores them.
+        faces: (n, 3, S, S) in -1..1.
+        adain: match colours in the network; None takes its own setting.
+        whom: as of `restored_batches`.
+    """
+    if isinstance(network, ReferenceRestorer) and whom:
+        known = network.encode(faces)
+        return lambda fidelity: network.decode(known, fidelity, adain, whom).to(faces.dtype)
     if not isinstance(network, CodeFormer):
         return lambda fidelity: network(faces, fidelity, adain)
     codes = network.encode(faces)

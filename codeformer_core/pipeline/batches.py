@@ -52,6 +52,7 @@ def restored_batches(
     *,
     adain: bool | None = None,
     keep_gray: bool = False,
+    whom: Sequence[int] = (),
     runtime: Runtime,
 ) -> Iterator[Batch]:
     """Restore faces, of which only a batch need be there at once.
@@ -64,6 +65,8 @@ def restored_batches(
         count: number of faces.
         adain: match colours in the network; None takes its own setting.
         keep_gray: faces of gray and toned pictures stay so, unless the network gives colour.
+        whom: the number of each face's reference person, 0 for nobody; empty where the network
+            knows none.
         runtime: where the network runs.
 
     Raises:
@@ -73,9 +76,10 @@ def restored_batches(
 
     def restore(part: slice, inputs: Tensor) -> Generated:
         faces = to_network(inputs.clamp(0, 1)).to(device)
+        decode = decoder(network, faces, adain, whom[part])
         if isinstance(fidelity, Automatic):
-            return fidelity.choose(inputs, decoder(network, faces, adain), runtime)
-        return Generated(network(faces, shortest(fidelity[part]), adain))
+            return fidelity.choose(inputs, decode, runtime)
+        return Generated(decode(shortest(fidelity[part])))
 
     return finished_batches(network, crops, restore, count, keep_gray=keep_gray, runtime=runtime)
 

@@ -1,5 +1,6 @@
 """Restore aligned crops, and notice faces that did not come out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,8 @@ from ..models.restorer import Restorer
 from ..runtime import Runtime
 from .automatic import FidelityChoice, per_face
 from .batches import restored_batches
-from .notes import fidelity_notes, notes_on, numbered, sides_of
+from .notes import fidelity_notes, notes_on, numbered, recognition_notes, sides_of
+from .recognition import Recognition, recognise_crops
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,20 @@ def try_restore_crops(
     *,
     adain: bool | None = None,
     keep_gray: bool = False,
+    whom: Sequence[int] | None = None,
     runtime: Runtime | None = None,
 ) -> RestoredCrops:
     """Restore aligned faces; one that does not come out finite is named and left as it was.
 
-    Arguments and errors as of `restore_crops`, which raises in that case.
+    Arguments and errors as of `restore_crops`, which raises in that case. `whom` gives the number
+    of each face's reference person, 0 for nobody, where the network knows any; without it they are
+    recognised.
     """
     check_crops(crops)
+    runtime = runtime or Runtime()
+    recognition = Recognition(tuple(whom or ()))
+    if whom is None:
+        recognition = recognise_crops(network, crops, runtime.silent())
     restored = new_crops(crops, network.size)
     failed: list[int] = []
     chosen: tuple[float, ...] = ()
@@ -101,12 +110,17 @@ def try_restore_crops(
         len(crops),
         adain=adain,
         keep_gray=keep_gray,
-        runtime=runtime or Runtime(),
+        whom=recognition.whom,
+        runtime=runtime,
     ):
         restored[batch.part] = batch.crops
         failed += batch.failed
         chosen += batch.fidelity
-    notes = (*fidelity_notes(chosen), *notes_on(network, sides_of(crops), failed))
+    notes = (
+        *recognition_notes(recognition),
+        *fidelity_notes(chosen),
+        *notes_on(network, sides_of(crops), failed),
+    )
     return RestoredCrops(restored, tuple(failed), notes, chosen)
 
 

@@ -7,7 +7,10 @@ from torch import Tensor
 from ..faces import Faces
 from ..faces.crop import placement_in
 from ..models.restorer import Restorer
+from .recognition import Recognition
 
+CHOOSE_ONE = "; to have a face restored as the only person they show, choose it alone (picked)"
+"""What to do about faces of a picture of which none was recognised."""
 LARGEST_FACE = 1.25
 """A face this many times larger than the model's crops is visibly softened by them."""
 LISTED = 20
@@ -47,7 +50,7 @@ def fidelity_notes(chosen: Sequence[float]) -> tuple[str, ...]:
     """The fidelity of each face, where it was chosen by itself."""
     if not chosen:
         return ()
-    return (f"fidelity chosen for each face: {_listed([f'{each:g}' for each in chosen])}",)
+    return (f"fidelity chosen for each face: {listed([f'{each:g}' for each in chosen])}",)
 
 
 def people_fidelity_notes(chosen: Mapping[int, float]) -> tuple[str, ...]:
@@ -55,10 +58,38 @@ def people_fidelity_notes(chosen: Mapping[int, float]) -> tuple[str, ...]:
     if not chosen:
         return ()
     people = [f"person {person} {each:g}" for person, each in sorted(chosen.items())]
-    return (f"fidelity chosen: {_listed(people)}",)
+    return (f"fidelity chosen: {listed(people)}",)
 
 
-def _listed(words: Sequence[str]) -> str:
+def recognition_notes(
+    recognition: Recognition, name: str = "face", remedy: str = ""
+) -> tuple[str, ...]:
+    """Who was restored with the references; nothing where the network knows none.
+
+    Args:
+        recognition: what was found.
+        name: of what it tells of, before its number.
+        remedy: what to do where nobody was recognised.
+    """
+    if not recognition.whom:
+        return ()
+    known = [
+        f"{name} {place} as person {number} of them" if recognition.several else f"{name} {place}"
+        for place, number in enumerate(recognition.whom, 1)
+        if number
+    ]
+    if not known:
+        return (
+            f"restored without the references: no {name} surely looks like whom they show{remedy}",
+        )
+    unsure = ", the only one, although it does not surely look like whom they show"
+    return (
+        f"restored with the references: {listed(known)}{'' if recognition.is_sure else unsure}",
+    )
+
+
+def listed(words: Sequence[str]) -> str:
+    """The first of some words, apart by commas, and how many more there are."""
     more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
     return ", ".join(words[:LISTED]) + more
 

@@ -22,15 +22,18 @@ from ..runtime import Runtime
 from .automatic import Automatic, FidelityChoice
 from .batches import Batch, crops_of, leaving_clean, restored_batches
 from .notes import (
+    CHOOSE_ONE,
     clean_notes,
     fidelity_notes,
     misfit_notes,
     notes_on,
     people_fidelity_notes,
+    recognition_notes,
     sides_of,
 )
 from .painting import Painter
 from .picking import pick
+from .recognition import recognise
 from .upscaling import Upscaler, check_upscale, enlarged_copy
 
 DETECTION_SHARE = 0.2
@@ -75,6 +78,7 @@ class Steady(Protocol):
         faces: Faces,
         network: Restorer,
         adain: bool | None,
+        whom: Sequence[int],
         runtime: Runtime,
     ) -> Tensor:
         """(N,) what is chosen for each of these faces, the same for all of a person."""
@@ -116,7 +120,9 @@ def restore_image(
     Args:
         image: (H, W, 3), or a batch (B, H, W, 3), torch or numpy, uint8, uint16 or float in 0..1;
             gray is accepted, and a fourth channel is kept as opacity.
-        network: a CodeFormer or another restorer.
+        network: a CodeFormer or another restorer; one that knows reference photos
+            (`people.reference_restorer`) draws whom they show where it recognises them, or where
+            there is one face to restore and one person on them.
         detector: finds the faces; not needed if `faces` are given.
         fidelity: 0 (quality) to 1 (identity), one number or one a face, or an `Automatic`.
         faces: faces found or chosen before.
@@ -172,6 +178,7 @@ def restore_image(
         faces = steady.follow(faces, colours, searching.silent())
     choice = pick(faces, picked, fidelity)
     wanted = faces.take(choice.places)
+    recognition = recognise(network, colours, wanted, restoring.silent())
     fidelity, sides = choice.fidelity, sides_of(colours, wanted)
     painter = Painter(
         enlarged_copy(images, upscale, upscaler, enlarging),
@@ -184,7 +191,9 @@ def restore_image(
     settled: tuple[float, ...] = ()
     if steady is not None and isinstance(fidelity, Automatic):
         choosing, restoring = restoring.share(0, CHOICE_SHARE), restoring.share(CHOICE_SHARE, 1)
-        fidelity = steady.fidelities(fidelity, colours, wanted, network, adain, choosing)
+        fidelity = steady.fidelities(
+            fidelity, colours, wanted, network, adain, recognition.whom, choosing
+        )
         settled = tuple(round(each, 3) for each in fidelity.tolist())
     # Batch by batch from the crop to the paste: memory does not grow with the number of faces.
     batches = restored_batches(
@@ -194,6 +203,7 @@ def restore_image(
         wanted.count,
         adain=adain,
         keep_gray=keep_gray,
+        whom=recognition.whom,
         runtime=restoring,
     )
     if steady is not None:
@@ -213,6 +223,7 @@ def restore_image(
         warnings=(
             *choice.warnings,
             *misfit_notes(faces),
+            *recognition_notes(recognition, remedy=CHOOSE_ONE),
             *fidelity_notes(pasted.fidelity),
             *people_fidelity_notes(people),
             *clean_notes(pasted.clean, wanted.count),

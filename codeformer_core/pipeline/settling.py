@@ -23,6 +23,7 @@ def settled_fidelity(
     crops: Tensor,
     *,
     adain: bool | None = None,
+    whom: int | None = None,
     runtime: Runtime,
 ) -> float:
     """Choose the fidelity that suits a face, by the median over its pictures.
@@ -32,6 +33,7 @@ def settled_fidelity(
         automatic: what chooses.
         crops: (n, H, H, 3) of the face, RGB in 0..1, n at least 1.
         adain: match colours in the network; None takes its own setting.
+        whom: number of the face's reference person, where the network knows any.
         runtime: where networks run, and where progress goes.
 
     Raises:
@@ -41,7 +43,8 @@ def settled_fidelity(
 
     def distances(part: slice) -> Tensor:
         inputs = resize(crops[part].float(), network.size, network.size)
-        decode = decoder(network, to_network(inputs.clamp(0, 1)).to(device), adain)
+        faces = to_network(inputs.clamp(0, 1)).to(device)
+        decode = decoder(network, faces, adain, () if whom is None else (whom,) * len(faces))
         pictures = torch.stack([decode(fidelity) for fidelity in LADDER])
         return automatic.distances(inputs, pictures, runtime)
 

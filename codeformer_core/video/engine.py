@@ -14,6 +14,7 @@ from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
 from ..pipeline import try_restore_crops
 from ..pipeline.automatic import Automatic
+from ..pipeline.recognition import Recognition
 from ..runtime import Runtime
 from .motion import Picture
 from .steady import Steadiness
@@ -42,6 +43,7 @@ class FaceEngine:
     Attributes:
         settings: how faces are restored.
         fidelities: what was chosen for each person, by number.
+        recognition: whom each person is restored as.
         identity: describes faces, if anything does.
         runtime: where the networks run; another may take its place between two batches.
         restored: how many came out.
@@ -57,6 +59,7 @@ class FaceEngine:
         parser: FaceParser | None = None,
         identity: IdentityNetwork | None = None,
         fidelities: Mapping[int, float] | None = None,
+        recognition: Recognition | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         """Put the networks together.
@@ -67,11 +70,14 @@ class FaceEngine:
             parser: cuts masks out along hair and neck; without one they follow the geometry.
             identity: notices faces that stop looking like themselves.
             fidelities: what was chosen for each person, if they are chosen.
+            recognition: whom each person of the video is restored as, in the order of their
+                numbers.
             runtime: where they run.
         """
         self.identity = identity
         self.settings = settings
         self.fidelities = fidelities or {}
+        self.recognition = recognition or Recognition()
         self.restored = self.failed = self.helped = 0
         self._network, self._parser = network, parser
         self.runtime = runtime or Runtime()
@@ -94,7 +100,11 @@ class FaceEngine:
         return fixed
 
     def restore(
-        self, crops: Sequence[Picture], gray: Sequence[bool], fidelity: Sequence[float]
+        self,
+        crops: Sequence[Picture],
+        gray: Sequence[bool],
+        fidelity: Sequence[float],
+        people: Sequence[int],
     ) -> list[Picture | None]:
         """Restore crops.
 
@@ -102,12 +112,14 @@ class FaceEngine:
             crops: (S, S, 3) each, in 0..1.
             gray: whether each is to stay without colours.
             fidelity: of each, 0 to 1.
+            people: number of each one's person in the video.
 
         Returns:
             (S, S, 3) each, or (S, S, 4) with the parser's mask; None for one that failed.
         """
-        inputs = torch.from_numpy(np.stack(crops))
-        result = try_restore_crops(self._network, inputs, fidelity, runtime=self.runtime)
+        inputs, known = torch.from_numpy(np.stack(crops)), self.recognition.whom
+        whom = [known[person - 1] for person in people] if known else ()
+        result = try_restore_crops(self._network, inputs, fidelity, whom=whom, runtime=self.runtime)
         faces = result.crops
         if self.settings.keep_gray and self._network.variant != "colorization":
             faces = match_gray(faces, inputs, torch.tensor(gray))

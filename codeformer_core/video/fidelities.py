@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ def choose_fidelities(
     network: Restorer,
     automatic: Automatic,
     people: Sequence[int],
+    whom: Mapping[int, int],
     runtime: Runtime,
 ) -> dict[int, float]:
     """Look now and then at everybody who is restored.
@@ -36,6 +37,7 @@ def choose_fidelities(
         network: restores aligned faces.
         automatic: what chooses.
         people: numbers of those who are restored, from 1; empty takes all.
+        whom: the number of each one's reference person; empty where the network knows none.
         runtime: where networks run, and where progress goes.
 
     Returns:
@@ -48,7 +50,9 @@ def choose_fidelities(
         crops = list(_crops(information, survey, some, network.size))
         share = runtime.share(place / len(everybody), (place + 1) / len(everybody))
         if crops:
-            chosen[person] = settled_fidelity(network, automatic, torch.stack(crops), runtime=share)
+            chosen[person] = settled_fidelity(
+                network, automatic, torch.stack(crops), whom=whom.get(person), runtime=share
+            )
     return chosen
 
 

@@ -89,6 +89,7 @@ class SteadyFrames:
         faces: Faces,
         network: Restorer,
         adain: bool | None,
+        whom: Sequence[int],
         runtime: Runtime,
     ) -> Tensor:
         """(N,) for each face the one that suits its person.
@@ -99,6 +100,7 @@ class SteadyFrames:
             faces: those of them that are restored.
             network: restores them.
             adain: match colours in the network; None takes its own setting.
+            whom: the number of each face's reference person; empty where the network knows none.
             runtime: where networks run, and where progress goes.
         """
         chosen = dict(self._before.fidelities)
@@ -109,7 +111,10 @@ class SteadyFrames:
             some = faces.take(seen[look] for look in looks(len(seen)))
             crops = crop_faces(images, some, network.size)
             share = runtime.share(place / len(new), (place + 1) / len(new))
-            chosen[person] = settled_fidelity(network, automatic, crops, adain=adain, runtime=share)
+            known = whom[seen[0]] if whom else None
+            chosen[person] = settled_fidelity(
+                network, automatic, crops, adain=adain, whom=known, runtime=share
+            )
         self._after = replace(self._after, fidelities=chosen)
         return torch.tensor([chosen[person] for person in people])
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..faces import DEFAULT_CONFIDENCE, DEFAULT_MIN_SIZE
 from ..images import atomic_write
 from ..messages import counted
-from ..pipeline.notes import large_face_notes, people_fidelity_notes
+from ..pipeline.notes import large_face_notes, people_fidelity_notes, recognition_notes
 from ..runtime import Runtime
 from .casting import Cast
 from .encoding import DEFAULT_QUALITY, Encoding
@@ -185,6 +185,7 @@ class VideoJob:
         grow = self._information.height / self._survey.height
         sides = [role.largest * grow for role in self._cast.roles]
         yield from large_face_notes(sides, self._engine.size)
+        yield from recognition_notes(self._engine.recognition, "person")
         yield from people_fidelity_notes(self._engine.fidelities)
         counts = np.array([self._folder.noted(each) for each in self._segments]).reshape(-1, 2)
         helped, failed = counts.sum(0)

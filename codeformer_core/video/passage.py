@@ -122,6 +122,7 @@ class Passage:
             [crop for _, _, crop in inputs],
             [self._roles[number].track.gray for number, _, _ in inputs],
             [self._engine.fidelity(self._roles[number].person) for number, _, _ in inputs],
+            [self._roles[number].person for number, _, _ in inputs],
         )
         if self._guard is not None:
             results = self._guarded(self._guard, inputs, results)
@@ -143,7 +144,9 @@ class Passage:
             if guard.has_strayed(number, descriptor):
                 role = self._roles[number]
                 fidelity = min(1.0, self._engine.fidelity(role.person) + CLOSER)
-                (closer,) = self._engine.restore([crop], [role.track.gray], [fidelity])
+                (closer,) = self._engine.restore(
+                    [crop], [role.track.gray], [fidelity], [role.person]
+                )
                 if closer is not None and self._is_nearer(guard, number, closer, descriptor):
                     results[place] = closer
                     self._engine.helped += 1

@@ -11,6 +11,7 @@ from ..faces import FaceDetector, FaceParser
 from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
 from ..pipeline.automatic import Automatic
+from ..pipeline.recognition import Recognition
 from ..pipeline.upscaling import Upscaler, check_upscale
 from ..runtime import Runtime
 from .encoding import Encoding, check_size, choose_encoding
@@ -20,6 +21,7 @@ from .fidelities import choose_fidelities
 from .information import VideoInformation
 from .job import SURVEY_SHARE, RestoredVideo, VideoJob, VideoSettings
 from .reading import inspect_video
+from .recognition import recognise_people
 from .segments import SegmentFolder
 from .survey import Survey, survey_video
 from .survey_file import read_survey, write_survey
@@ -152,12 +154,16 @@ def begin_video(
             runtime=runtime.share(0, SURVEY_SHARE - CHOICE_SHARE),
         )
         write_survey(folder.survey, survey)
+    recognition = recognise_people(survey, network, settings.people)
     engine = FaceEngine(
         network,
         settings.faces,
         parser=parser,
         identity=identity,
-        fidelities=_fidelities(information, survey, network, settings, folder, runtime),
+        fidelities=_fidelities(
+            information, survey, network, settings, recognition, folder, runtime
+        ),
+        recognition=recognition,
         runtime=runtime,
     )
     enlarger = Enlarger(*size, upscaler, face_upscaler)
@@ -169,6 +175,7 @@ def _fidelities(
     survey: Survey,
     network: Restorer,
     settings: VideoSettings,
+    recognition: Recognition,
     folder: SegmentFolder,
     runtime: Runtime,
 ) -> dict[int, float]:
@@ -177,7 +184,10 @@ def _fidelities(
     if not isinstance(automatic, Automatic) or noted is not None:
         return noted or {}
     choosing = runtime.share(SURVEY_SHARE - CHOICE_SHARE, SURVEY_SHARE)
-    chosen = choose_fidelities(information, survey, network, automatic, settings.people, choosing)
+    whom = dict(enumerate(recognition.whom, 1))
+    chosen = choose_fidelities(
+        information, survey, network, automatic, settings.people, whom, choosing
+    )
     folder.note_fidelities(chosen)
     return chosen
 

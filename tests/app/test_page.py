@@ -45,7 +45,7 @@ def submit(
 ) -> tuple[Path, str]:
     """The result, and what is said of it."""
     numbered = "numbered.webp" if shown and found is not None else None
-    job, *_ = handlers.submit(str(path), numbered, picked, True, True, rescale, 0.5, True, ME)
+    job, *_ = handlers.submit(str(path), numbered, picked, True, True, rescale, 0.5, True, None, ME)
     _, _, notes, download = handlers.restore(job, found, ME, lambda _: None)
     return Path(download.value["path"]), notes
 
@@ -154,7 +154,7 @@ def test_what_was_cleared_while_it_waited_or_ran_leaves_nothing(
         return restore(service, path, folder, *rest)
 
     monkeypatch.setattr(Service, "restore", cleared)
-    ask = (str(tmp_path / "a.png"), None, [], True, True, 1.0, 0.5, True, ME)
+    ask = (str(tmp_path / "a.png"), None, [], True, True, 1.0, 0.5, True, None, ME)
     for clear_first in (False, True):
         job, *_ = handlers.submit(*ask)
         if clear_first:

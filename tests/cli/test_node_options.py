@@ -15,6 +15,8 @@ from codeformer_core.cli.node_options import OPTIONS, Option
 from codeformer_core.errors import MissingModelError
 from codeformer_core.faces import Box, Face, Faces, Landmarks, place
 from codeformer_core.images import read_picture
+from codeformer_core.networks.references import ReferenceConditioning
+from codeformer_core.people.conditioning import Conditioning, save_conditioning
 
 SIDE = 192
 PLACES = (48, 144)
@@ -107,6 +109,28 @@ def test_the_fidelity_can_be_left_to_the_command(run, tmp_path, astronaut):
     assert restore.settings_of(parse(plain)) != restore.settings_of(with_her)
     with pytest.raises(MissingModelError, match=r"nobody.png: there is no such file"):
         restore.settings_of(parse([*plain, "--references", "nobody.png"]))
+
+
+def test_people_on_references_are_drawn_as_far_as_is_asked(
+    run, photo, tmp_path, tiny_codeformer, capsys
+):
+    """Of the two faces of the picture one is on the reference, where it is the first."""
+    known = ("--references", str(photo), "--weights-dir", str(tmp_path / "models"))
+    plain, _ = run()
+    same, printed = run(*known)
+    assert torch.equal(same, plain) and "restored with" not in printed
+    assert "trained beside" in capsys.readouterr().err
+    network = ReferenceConditioning.of(tiny_codeformer.config, (16,))
+    torch.nn.init.normal_(network.get_parameter("sides.16.out.weight"))
+    conditioning = Conditioning.beside(tiny_codeformer, network)
+    save_conditioning(tmp_path / "models" / "tiny_references.safetensors", conditioning)
+    changed, printed = run(*known)
+    assert "restored with the references: face 1" in printed
+    assert not torch.equal(changed[:, : SIDE // 2], plain[:, : SIDE // 2])
+    half, _ = run(*known, "--reference-strength", "0.3")
+    assert 0 < (half - plain).abs().mean() < (changed - plain).abs().mean()
+    nothing, printed = run(*known, "--reference-strength", "0")
+    assert torch.equal(nothing, plain) and "restored with" not in printed
 
 
 def test_no_opacity_changes_nothing(run, photo):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -368,6 +369,40 @@ def test_the_fidelity_of_each_face_can_be_left_to_the_node(
         host, "DecodeFaces", codes=codes, fidelity=0.3, auto_fidelity=True, references=references
     )
     torch.testing.assert_close(decoded, listed, atol=1e-5, rtol=0)
+
+
+def test_people_on_references_are_drawn(
+    host: SimpleNamespace, tiny: Any, tiny_file: Path, astronaut: torch.Tensor
+) -> None:
+    def restored(strength: float = 1.0) -> tuple[torch.Tensor, list[str]]:
+        node = host.nodes["CodeFormerRestoreFaces"]
+        with torch.inference_mode():
+            result = node.execute(
+                crops=astronaut[None, 40:210, 138:308],
+                fidelity=0.5,
+                model=tiny,
+                references=astronaut[None],
+                reference_strength=strength,
+            )
+        return result.args[0], result.ui["codeformer_notes"]
+
+    plain, notes = restored()
+    assert "trained beside" in notes[0]
+    conditioning = host.core("people.conditioning")
+    network = host.core("networks.references").ReferenceConditioning.of(tiny.config, (16,))
+    torch.nn.init.normal_(network.get_parameter("sides.16.out.weight"))
+    file = tiny_file.with_name("tiny_references.safetensors")
+    conditioning.save_conditioning(file, conditioning.Conditioning.beside(tiny, network))
+    try:
+        changed, notes = restored()
+        assert "restored with the references: face 1" in notes[0]
+        assert (changed - plain).abs().max() > 1e-3
+        nothing, notes = restored(0.0)
+        torch.testing.assert_close(nothing, plain)
+        assert not any("references" in note for note in notes)
+    finally:
+        file.unlink()
+        host.memory.unload_all_models()
 
 
 def test_a_person_is_learnt_and_applied(

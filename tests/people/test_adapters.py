@@ -116,7 +116,7 @@ def test_each_face_gets_the_adapter_of_whom_it_looks_like(tiny_codeformer, astro
     ben = adapter_for(tiny_codeformer, seed=1)
     both = with_person(with_person(tiny_codeformer, ben, by_likeness=True), anna, by_likeness=True)
     assert isinstance(both, PeopleRestorer)
-    assert both.whose(crops) == [2, 0]
+    assert both.whose(crops) == (2, 0)
     restored = both(crops, 0.7)
     torch.testing.assert_close(restored[:1], anna.apply(tiny_codeformer)(crops[:1], 0.7))
     torch.testing.assert_close(restored[1:], tiny_codeformer(crops[1:], 0.7))

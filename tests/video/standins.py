@@ -98,7 +98,7 @@ class ByColour(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
     def embed(self, crops: Tensor) -> Tensor:
-        return crops.mean((1, 2)).repeat(1, 42)[:, :128] / 42**0.5
+        return crops.mean((1, 2)).repeat(1, 43)[:, :128] / 42**0.5
 
     def bytes_per_pair(self, height: int, width: int) -> float:
         return 1.0

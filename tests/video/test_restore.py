@@ -13,6 +13,10 @@ import pytest
 import torch
 
 from codeformer_core.errors import PictureError, SettingError, VideoError
+from codeformer_core.networks.references import ReferenceConditioning
+from codeformer_core.people import Person
+from codeformer_core.people.conditioning import Conditioning
+from codeformer_core.people.reference_restorer import ReferenceRestorer, References
 from codeformer_core.pipeline.automatic import LADDER, Automatic
 from codeformer_core.runtime import Runtime
 from codeformer_core.video import segments
@@ -444,6 +448,39 @@ def test_fidelities_are_chosen_for_those_who_are_restored_and_told(
     assert len([each for each in network.asked if each != 0.8]) == len(told) * (len(LADDER) - 1)
     assert {place for place in places if 0.15 < place <= 0.2} == told
     assert places == sorted(places), "progress only rises"
+
+
+@pytest.mark.parametrize(
+    ("people", "whom", "note"),
+    [
+        ((), {0}, "without the references: no person surely looks like"),
+        ((2,), {1}, "with the references: person 2, the only one, although"),
+    ],
+)
+def test_whom_references_show_is_settled_for_a_whole_video(
+    people, whom, note, two_people, tmp_path, detector, tiny_codeformer
+):
+    seen = set()
+
+    class Told(ReferenceRestorer):
+        def decode(self, face_codes, fidelity, adain, whom):
+            seen.update(whom)
+            return super().decode(face_codes, fidelity, adain, whom)
+
+    network = ReferenceConditioning.of(tiny_codeformer.config, (16,)).requires_grad_(False)
+    stranger = Person(torch.zeros(1, 8, 8, 3), torch.full((1, 128), -1.0))
+    references = References((stranger,), ByColour())
+    restorer = Told(tiny_codeformer, Conditioning.beside(tiny_codeformer, network), references)
+    result = restore_video(
+        two_people,
+        tmp_path / "result.mkv",
+        restorer,
+        detector,
+        VideoSettings(people=people),
+        identity=ByColour(),
+    )
+    assert seen == whom
+    assert any(note in each for each in result.notes)
 
 
 @pytest.mark.parametrize("quality", [-1, 52])

@@ -1,0 +1,42 @@
+"""Which people of a video are those that the network knows from reference photos."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..models.restorer import Restorer
+from ..people.reference_restorer import ReferenceRestorer
+from ..pipeline.recognition import Recognition, recognised
+from .people import number_people
+from .survey import Survey
+
+
+def recognise_people(survey: Survey, network: Restorer, people: Sequence[int]) -> Recognition:
+    """Tell who the people of a video are, each the same in all frames.
+
+    Args:
+        survey: what its first pass found; who was not described in it is nobody.
+        network: knows references, or does not.
+        people: numbers of those who are restored, from 1; empty takes all.
+
+    Returns:
+        For everybody in the order of their numbers whom they are restored as.
+    """
+    numbers = number_people(survey.tracks)
+    if not (isinstance(network, ReferenceRestorer) and numbers):
+        return Recognition()
+    described: dict[int, list[np.ndarray]] = defaultdict(list)
+    for track, number in zip(survey.tracks, numbers, strict=True):
+        if track.descriptor is not None and (not people or number in people):
+            described[number].append(track.descriptor)
+    if not described:
+        return Recognition((0,) * max(numbers))
+    means = torch.from_numpy(np.stack([np.mean(each, 0) for each in described.values()]))
+    found = recognised(means.float(), network.references.people)
+    whom = dict(zip(described, found.whom, strict=True))
+    return replace(found, whom=tuple(whom.get(number, 0) for number in range(1, max(numbers) + 1)))
