@@ -28,8 +28,8 @@ of its square: the constants whose choice came closest to the truth (mean of per
 distance) on 102 training faces, half of them degraded strongly, half mildly. For another model:
 `benchmarks/fidelity.py --fit`."""
 
-Decode = Callable[[Fidelity], Tensor]
-"""Faces of a fidelity: (n, 3, S, S) about -1..1."""
+Decode = Callable[[float], Tensor]
+"""Faces of one fidelity: (n, 3, S, S) about -1..1."""
 
 
 @dataclass(frozen=True)

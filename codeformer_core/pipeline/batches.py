@@ -10,6 +10,7 @@ from ..faces import Faces, crop_faces, match_gray
 from ..images import from_network, resize, to_network
 from ..models.restorer import Restorer
 from ..networks import Fidelity
+from ..people.reference_restorer import ReferenceRestorer
 from ..runtime import Runtime
 from .automatic import Automatic, Generated, PerFace, decoder
 from .clean import clean_faces
@@ -76,10 +77,13 @@ def restored_batches(
 
     def restore(part: slice, inputs: Tensor) -> Generated:
         faces = to_network(inputs.clamp(0, 1)).to(device)
-        decode = decoder(network, faces, adain, whom[part])
+        known = whom[part]
         if isinstance(fidelity, Automatic):
-            return fidelity.choose(inputs, decode, runtime)
-        return Generated(decode(shortest(fidelity[part])))
+            return fidelity.choose(inputs, decoder(network, faces, adain, known), runtime)
+        weights = shortest(fidelity[part])
+        if isinstance(network, ReferenceRestorer) and known:
+            return Generated(network(faces, weights, adain, known))
+        return Generated(network(faces, weights, adain))
 
     return finished_batches(network, crops, restore, count, keep_gray=keep_gray, runtime=runtime)
 
