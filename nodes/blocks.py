@@ -14,7 +14,6 @@ from .schema import (
     FacesSocket,
     adain_input,
     adain_setting,
-    advanced,
     auto_fidelity_input,
     detection_inputs,
     detector_input,
@@ -213,7 +212,7 @@ class RestoreFaces(io.ComfyNode):
                 per_face_input(),
                 auto_fidelity_input(),
                 references_input(),
-                *advanced(reference_strength_input()),
+                reference_strength_input(),
             ],
             outputs=[
                 io.Image.Output(
