@@ -33,7 +33,7 @@ from .notes import (
 )
 from .painting import Painter
 from .picking import pick
-from .recognition import recognise
+from .recognition import Recognition, recognise
 from .upscaling import Upscaler, check_upscale, enlarged_copy
 
 DETECTION_SHARE = 0.2
@@ -69,6 +69,12 @@ class Steady(Protocol):
 
     def follow(self, faces: Faces, images: Tensor, runtime: Runtime) -> Faces:
         """The faces of (B, H, W, 3) frames, followed and in steady places."""
+        ...
+
+    def recognise(
+        self, network: Restorer, images: Tensor, faces: Faces, runtime: Runtime
+    ) -> Recognition:
+        """As whom these faces are restored, the same in all of a person's frames."""
         ...
 
     def fidelities(
@@ -178,7 +184,9 @@ def restore_image(
         faces = steady.follow(faces, colours, searching.silent())
     choice = pick(faces, picked, fidelity)
     wanted = faces.take(choice.places)
-    recognition = recognise(network, colours, wanted, restoring.silent())
+    recognition = (steady.recognise if steady else recognise)(
+        network, colours, wanted, restoring.silent()
+    )
     fidelity, sides = choice.fidelity, sides_of(colours, wanted)
     painter = Painter(
         enlarged_copy(images, upscale, upscaler, enlarging),

@@ -19,6 +19,7 @@ from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
 from ..pipeline.automatic import Automatic
 from ..pipeline.batches import Batch
+from ..pipeline.recognition import Recognition, recognise
 from ..pipeline.settling import looks, settled_fidelity
 from ..runtime import Runtime
 from .batches import frame_times, runs_of, smooth_batch
@@ -81,6 +82,23 @@ class SteadyFrames:
         self._after = before.then(tracked, steady, images, self._fps)
         self._earlier = steady.frames[: len(before)]
         return replace(steady, frames=steady.frames[len(before) :])
+
+    def recognise(
+        self, network: Restorer, images: Tensor, faces: Faces, runtime: Runtime
+    ) -> Recognition:
+        """As whom faces are restored; who was seen in earlier windows stays who it was there.
+
+        Args:
+            network: knows references, or does not.
+            images: (B, H, W, 3) the frames.
+            faces: those of them that are restored.
+            runtime: where the identity network runs.
+        """
+        found = recognise(network, images, faces, runtime)
+        people = [face.track for face in faces][: len(found.whom)]
+        whom = {**dict(zip(people, found.whom, strict=True)), **self._before.whom}
+        self._after = replace(self._after, whom=whom)
+        return replace(found, whom=tuple(whom[person] for person in people))
 
     def fidelities(
         self,

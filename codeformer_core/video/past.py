@@ -43,6 +43,8 @@ class Past:
     """What was seen of them."""
     fidelities: Mapping[int | None, float] = field(default_factory=dict)
     """What was chosen for people so far, where it is chosen."""
+    whom: Mapping[int | None, int] = field(default_factory=dict)
+    """As which of the reference people they were restored, where any are known."""
 
     def __len__(self) -> int:
         """Return how many frames' findings are known."""
@@ -71,6 +73,7 @@ class Past:
             max(self.people, people),
             {face.track: face.placement for frame in steady.frames[-1:] for face in frame},
             fidelities=self.fidelities,
+            whom=self.whom,
         )
 
 

@@ -93,5 +93,13 @@ def test_a_face_that_is_followed_is_one_person(
     assert recognise(restorer, frames, tracked, Runtime()).whom == (1, 1, 1)
     alone = Faces(((face,),) * 3, found.height, found.width)
     assert recognise(restorer, frames, alone, Runtime()).whom == (1, 0, 1)
-    steady = restore_image(frames, restorer, faces=alone, steady=SteadyFrames())
-    assert steady.warnings[0] == "restored with the references: face 1, face 2, face 3"
+    steady = SteadyFrames()
+    first = restore_image(frames, restorer, faces=alone, steady=steady)
+    assert first.warnings[0] == "restored with the references: face 1, face 2, face 3"
+    # Of two who cannot be told apart from anybody, one was known in the window before.
+    two = tuple(replace(face, track=track) for track in (1, 2))
+    both, dark = Faces((two,) * 3, found.height, found.width), 0.02 * frames
+    assert not any(recognise(restorer, dark, both, Runtime()).whom)
+    later = SteadyFrames(past=replace(steady.past, whom={1: 1}))
+    assert later.recognise(restorer, dark, both, Runtime()).whom == (1, 0) * 3
+    assert later.past.whom == {1: 1, 2: 0}
