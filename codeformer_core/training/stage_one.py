@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import SettingError
 from ..networks import VQGAN
-from .checkerboards import remove_colour_checkerboards
+from .colour_patterns import remove_colour_patterns
 from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, straight_through
@@ -69,7 +69,7 @@ class CodebookStage(Stage[VQGAN]):
     def after_step(self, step: int) -> None:
         """Move the codes to the means of the latents they stood for; hold the last layer."""
         generator = self.network.generator
-        remove_colour_checkerboards(generator.blocks[-1], generator.patch)
+        remove_colour_patterns(generator.blocks[-1], generator.patch)
         self._move_codes(step)
 
     def _move_codes(self, step: int) -> None:
