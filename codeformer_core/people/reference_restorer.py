@@ -14,6 +14,7 @@ from ..models.restorer import LABEL, Restorer, label_of
 from ..networks import CodeFormer, FaceCodes, Fidelity
 from ..networks.codeformer import Refinements
 from ..networks.layers import Operations
+from .around import AroundCodeFormer
 from .conditioning import Conditioning, find_conditioning
 from .matching import known_faces
 from .references import Person
@@ -34,7 +35,7 @@ class References:
     identity: IdentityNetwork
 
 
-class ReferenceRestorer(nn.Module):
+class ReferenceRestorer(AroundCodeFormer):
     """A CodeFormer whose generator is conditioned on the descriptors of known people.
 
     Args:
@@ -47,9 +48,6 @@ class ReferenceRestorer(nn.Module):
         CheckpointError: the conditioning was trained beside another model.
     """
 
-    notice: str | None = None
-    """What its user should know; nothing."""
-
     def __init__(
         self,
         base: CodeFormer,
@@ -57,10 +55,10 @@ class ReferenceRestorer(nn.Module):
         references: References,
         strength: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(base)
         conditioning.check(base)
         device = base.position_emb.device
-        self.base, self.conditioning = base, conditioning.network.to(device)
+        self.conditioning = conditioning.network.to(device)
         # A plain object, so that the identity network is no part of this one: it runs by itself.
         self.references = references
         means = [person.descriptors.float().mean(0) for person in references.people]
@@ -70,21 +68,6 @@ class ReferenceRestorer(nn.Module):
         strengths = [0.0] + [strength] * len(means)
         self.strengths = _constant(torch.tensor(strengths), device)
         setattr(self, LABEL, label_of(base))
-
-    @property
-    def size(self) -> int:
-        """Side of the crops in pixels."""
-        return self.base.size
-
-    @property
-    def variant(self) -> str:
-        """What the weights were trained for."""
-        return self.base.variant
-
-    @property
-    def bytes_per_face(self) -> float:
-        """Memory that the activations of one face take at their peak."""
-        return self.base.bytes_per_face
 
     def forward(
         self,

@@ -11,11 +11,12 @@ from ..metrics import IdentityNetwork
 from ..models.restorer import Restorer
 from ..networks import CodeFormer, Fidelity, fidelity_per_face
 from .adapters import Adapter
+from .around import AroundCodeFormer
 from .matching import DEFAULT_SURENESS, known_faces
 from .references import Person
 
 
-class PeopleRestorer(nn.Module):
+class PeopleRestorer(AroundCodeFormer):
     """A CodeFormer, and copies of it that each know one person.
 
     Args:
@@ -25,9 +26,6 @@ class PeopleRestorer(nn.Module):
         sureness: how sure it must be that a face is one of them.
     """
 
-    notice: str | None = None
-    """What its user should know; nothing."""
-
     def __init__(
         self,
         base: CodeFormer,
@@ -35,25 +33,10 @@ class PeopleRestorer(nn.Module):
         descriptors: Sequence[Tensor],
         sureness: float = DEFAULT_SURENESS,
     ) -> None:
-        super().__init__()
-        self.base, self.networks = base, nn.ModuleList(networks)
+        super().__init__(base)
+        self.networks = nn.ModuleList(networks)
         self.people = tuple(Person(each.new_zeros(0, 1, 1, 3), each) for each in descriptors)
         self.identity, self.sureness = IdentityNetwork(), sureness
-
-    @property
-    def size(self) -> int:
-        """Side of the crops in pixels."""
-        return self.base.size
-
-    @property
-    def variant(self) -> str:
-        """What the weights were trained for."""
-        return self.base.variant
-
-    @property
-    def bytes_per_face(self) -> float:
-        """Memory that the activations of one face take at their peak."""
-        return self.base.bytes_per_face
 
     def forward(self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None) -> Tensor:
         """Restore aligned faces, each with the network that knows its person.
