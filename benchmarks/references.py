@@ -32,7 +32,9 @@ from codeformer_core.metrics import EVALUATION_BACKBONE, IdentityNetwork, Percep
 from codeformer_core.networks import CodeFormer
 from codeformer_core.people import Person
 from codeformer_core.people.conditioning import Conditioning, find_conditioning, read_conditioning
-from codeformer_core.people.reference_restorer import ReferenceRestorer, References
+from codeformer_core.people.knowing import References, with_conditioning
+from codeformer_core.people.recogniser import Whom
+from codeformer_core.people.restorer import PeopleRestorer, told
 
 MOST_PHOTOS = 3
 SEED = 11
@@ -108,7 +110,7 @@ def measured(
             crops = to_network(degraded)
             ways = {"degraded input": degraded, WITHOUT: from_network(network(crops, FIDELITY))}
             ways |= {
-                name: from_network(restorer(crops, FIDELITY, None, [1] * looks))
+                name: from_network(told(restorer, [Whom(reference=1)] * looks)(crops, FIDELITY))
                 for name, restorer in known.items()
             }
             for way, pictures in ways.items():
@@ -116,18 +118,19 @@ def measured(
                 numbers["perceptual"] = float(perceptual.distance(clean, pictures).mean())
                 numbers["PSNR, dB"] = float(psnr(pictures, clean).mean())
                 if way in known:
-                    numbers["recognised"] = statistics.mean(known[way].whose(crops))
+                    whom = known[way].recogniser.recognise_crops(crops)
+                    numbers["recognised"] = statistics.mean(each.reference for each in whom)
                 found[damage, way].append(numbers)
     return found
 
 
 def knowing(
     network: CodeFormer, conditioning: Conditioning, photos: Tensor, identity: IdentityNetwork
-) -> ReferenceRestorer:
+) -> PeopleRestorer:
     """The model with somebody's photos as references."""
     shown = photos[:MOST_PHOTOS]
     person = Person(shown, identity.embed(shown))
-    return ReferenceRestorer(network, conditioning, References((person,), identity))
+    return with_conditioning(network, conditioning, References((person,), identity))
 
 
 def apart(

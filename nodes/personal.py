@@ -104,7 +104,7 @@ class ApplyPerson(io.ComfyNode):
     ) -> io.NodeOutput:
         """Apply."""
         from ..codeformer_core.people.adapters import read_adapter
-        from ..codeformer_core.people.restorer import with_person
+        from ..codeformer_core.people.knowing import with_person
 
         person = read_adapter(adapters.path_of(adapter))
         return io.NodeOutput(

@@ -156,11 +156,7 @@ def knowing(
     Raises:
         CheckpointError: a conditioning's file is damaged.
     """
-    from ..codeformer_core.people.reference_restorer import (
-        UNCONDITIONED,
-        References,
-        with_references,
-    )
+    from ..codeformer_core.people.knowing import UNCONDITIONED, References, with_references
 
     network = restorer_or_default(model)
     if not people or not strength:

@@ -20,7 +20,7 @@ from ..jobs.settings import Settings
 from ..jobs.videos import identity_network, restore_clip
 from ..models.restorer import Restorer
 from ..people import known_people
-from ..people.reference_restorer import UNCONDITIONED, References, with_references
+from ..people.knowing import UNCONDITIONED, References, with_references
 from ..pipeline.upscaling import LARGEST_UPSCALE, Upscaler
 from ..runtime import Progress, Runtime
 from ..video.names import is_video, result_suffix

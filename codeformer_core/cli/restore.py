@@ -300,7 +300,7 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
 def _with_people(network: "Restorer", options: argparse.Namespace) -> "Restorer":
     """The network, which knows the people of the adapters."""
     from ..people.adapters import read_adapter
-    from ..people.restorer import with_person
+    from ..people.knowing import with_person
 
     several = len(options.person) > 1
     for path in options.person:
@@ -315,7 +315,7 @@ def _with_references(
     """The network, which draws the people on the reference photos if it can."""
     from ..metrics import IdentityNetwork
     from ..models.folders import model_folders
-    from ..people.reference_restorer import UNCONDITIONED, References, with_references
+    from ..people.knowing import UNCONDITIONED, References, with_references
 
     if not people or not options.reference_strength:
         return network

@@ -106,12 +106,11 @@ class CodeFormer(nn.Module):
         """
         return self.decode(self.encode(crops), fidelity, adain).to(crops.dtype)
 
-    def encode(self, crops: Tensor, sides: tuple[int, ...] = ()) -> FaceCodes:
+    def encode(self, crops: Tensor) -> FaceCodes:
         """Predict the codes of aligned faces (eq. 3).
 
         Args:
             crops: (N, 3, S, S) RGB in -1..1.
-            sides: of further features to keep, beside those that are fused.
 
         Raises:
             SettingError: crops of another size.
@@ -121,16 +120,15 @@ class CodeFormer(nn.Module):
                 f"this model restores crops of shape (N, 3, {self.size}, {self.size}), "
                 f"got {tuple(crops.shape)}; crop the faces at {self.size} px"
             )
-        codes = self._encode(crops, sides)
+        codes = self._encode(crops)
         if not overflowed(codes.latents, codes.logits):
             return codes
         with in_float32(self):
-            return self._encode(crops, sides)
+            return self._encode(crops)
 
-    def _encode(self, crops: Tensor, sides: tuple[int, ...]) -> FaceCodes:
-        crops = crops.to(self.dtype)
-        kept = tuple({*self.config.fusion_sizes, *sides})
-        latents, features = self.encoder.with_features(crops, kept)
+    def _encode(self, crops: Tensor) -> FaceCodes:
+        sizes = self.config.feature_sizes
+        latents, features = self.encoder.with_features(crops.to(self.dtype), sizes)
         logits = self.predict_logits(latents)
         return FaceCodes(latents, logits, logits.argmax(2), features)
 
@@ -154,7 +152,7 @@ class CodeFormer(nn.Module):
         """Generate faces from predicted codes, fusing encoder features (eq. 5 and 6).
 
         Args:
-            face_codes: what `encode` returned, with the features of all sides that are refined.
+            face_codes: what `encode` returned.
             fidelity: as in `forward`; 0 leaves the fusion out altogether.
             adain: as in `forward`.
             refinements: what follows the fusion, by side.

@@ -138,6 +138,15 @@ class CodeFormerConfig:
                 f"fusion sizes {sorted(unknown)} are no level of {self.vqgan.level_sizes}"
             )
 
+    @property
+    def feature_sizes(self) -> tuple[int, ...]:
+        """Sides of the encoder's features that the generator may be given beside the codes.
+
+        Those that are fused, and the smaller ones, which cost little: a conditioning may read them.
+        """
+        largest = max(self.fusion_sizes, default=self.vqgan.code_size)
+        return tuple(side for side in self.vqgan.level_sizes if side <= largest)
+
 
 ADAIN_BY_VARIANT = {"restoration": True, "inpainting": False, "colorization": True}
 """Whether a variant matches the statistics of the code features to those of the input."""

@@ -21,7 +21,7 @@ class FaceCodes:
     codes: Tensor
     """(B, h*h) int64 predicted code indices."""
     features: dict[int, Tensor]
-    """{side: (B, C, side, side)} encoder features to fuse."""
+    """{side: (B, C, side, side)} encoder features: those that are fused or refined."""
 
     def __len__(self) -> int:
         """Return the number of faces."""
@@ -36,8 +36,8 @@ class FaceCodes:
             {side: feature.to(device, dtype) for side, feature in self.features.items()},
         )
 
-    def take(self, part: slice) -> Self:
-        """Return those of some of the faces."""
+    def take(self, part: slice | list[int]) -> Self:
+        """Return those of some of the faces, in this order."""
         features = {side: feature[part] for side, feature in self.features.items()}
         return type(self)(self.latents[part], self.logits[part], self.codes[part], features)
 
@@ -65,5 +65,5 @@ class FaceCodes:
             torch.zeros(0, vqgan.code_channels, side, side),
             torch.zeros(0, side**2, vqgan.codebook_size),
             torch.zeros(0, side**2, dtype=torch.int64),
-            {size: torch.zeros(0, channels[size], size, size) for size in config.fusion_sizes},
+            {size: torch.zeros(0, channels[size], size, size) for size in config.feature_sizes},
         )

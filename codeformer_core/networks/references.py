@@ -84,11 +84,12 @@ class ReferenceConditioning(nn.Module):
         """A new one for a CodeFormer, which changes nothing yet.
 
         Raises:
-            SettingError: a side that no level of the CodeFormer has.
+            SettingError: a side whose features the CodeFormer's encoder does not hand on.
         """
         channels = config.vqgan.channels_by_size
-        if unknown := sorted(set(sides) - set(channels)):
-            raise SettingError(f"sides {unknown} to condition are no level of {sorted(channels)}")
+        if unknown := sorted(set(sides) - set(config.feature_sizes)):
+            known = sorted(config.feature_sizes)
+            raise SettingError(f"sides {unknown} to condition are none of {known}")
         conditioning = cls({side: channels[side] for side in sides}, operations)
         for modulation in conditioning.sides.values():
             nn.init.zeros_(modulation.get_parameter("out.weight"))

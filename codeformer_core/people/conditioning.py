@@ -4,6 +4,7 @@ Safetensors with `conditioning.NAME` for every tensor of a `ReferenceConditionin
 the model it belongs to.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,9 +21,13 @@ from ..networks.layers import Operations
 from ..networks.references import ReferenceConditioning
 from .bases import BASE, SAMPLE, SAMPLE_SIZE, about_base, base_sample, is_base
 
+log = logging.getLogger("CodeFormer")
+
 PREFIX = "conditioning."
 KIND = "codeformer-references"
 """Metadata `kind` of such a file."""
+START = 1 << 16
+"""Bytes at the beginning of a file in which the metadata are."""
 FILES, SUBFOLDER = "*_references.safetensors", "facerestore_models"
 """What such files are called, and where in a ComfyUI's model folder they lie."""
 
@@ -47,8 +52,9 @@ class Conditioning:
 
     def belongs_to(self, base: CodeFormer) -> bool:
         """Whether a CodeFormer is the one it was trained beside."""
-        channels = base.config.vqgan.channels_by_size
-        fits = all(channels.get(s) == n for s, n in channels_of(self.network).items())
+        channels, sizes = base.config.vqgan.channels_by_size, base.config.feature_sizes
+        changed = channels_of(self.network).items()
+        fits = all(side in sizes and channels[side] == n for side, n in changed)
         return fits and is_base(base, self.sample)
 
     def check(self, base: CodeFormer) -> None:
@@ -78,14 +84,15 @@ def find_conditioning(
         operations: where layer classes come from, as when the base was built.
 
     Returns:
-        None if there is none.
+        None if there is none. A file of such a name that is something else is left aside, with a
+        warning.
 
     Raises:
-        CheckpointError: a file of that name is damaged, or no conditioning.
+        CheckpointError: a conditioning is damaged.
     """
     folders = [each for f in folders or model_folders() for each in (f, f / SUBFOLDER)]
     files = (file for folder in (BUILTIN_FOLDER, *folders) for file in sorted(folder.glob(FILES)))
-    every = (read_conditioning(file, operations) for file in files)
+    every = (read_conditioning(file, operations) for file in files if _says_it_is_one(file))
     return next((found for found in every if found.belongs_to(base)), None)
 
 
@@ -148,12 +155,25 @@ def read_conditioning(path: str | Path, operations: Operations = nn) -> Conditio
     try:
         network = ReferenceConditioning(_channels_in(state), operations)
         network.load_state_dict(state)
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (LookupError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{file.path.name}: is a damaged conditioning ({error!s:.200}); get it again"
         ) from error
     network.eval().requires_grad_(False)
     return Conditioning(network, sample.float(), file.metadata, file.path.stem)
+
+
+def _says_it_is_one(path: Path) -> bool:
+    """Whether a file calls itself a conditioning, however damaged it is; warns if not."""
+    try:
+        with path.open("rb") as stream:
+            if KIND.encode() in stream.read(START):
+                return True
+        reason = "it is no conditioning on references"
+    except OSError as error:
+        reason = f"it cannot be read ({error})"
+    log.warning("%s: left aside, because %s", path, reason)
+    return False
 
 
 def _channels_in(state: State) -> dict[int, int]:

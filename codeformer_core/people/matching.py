@@ -62,6 +62,8 @@ def known_faces(
     descriptors: Tensor, people: Sequence[Person], least_sureness: float = DEFAULT_SURENESS
 ) -> tuple[int, ...]:
     """For each of (N, 128) descriptors the number of the person it surely is, from 1, or 0."""
+    if not people:
+        return (0,) * len(descriptors)
     matches = match_people(descriptors, people)
     return tuple(each.person if each.sureness >= least_sureness else 0 for each in matches)
 

@@ -1,45 +1,69 @@
 """Restore each face with what is known of the person it shows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import SettingError
-from ..images import from_network
-from ..metrics import IdentityNetwork
-from ..models.restorer import Restorer
-from ..networks import CodeFormer, Fidelity, fidelity_per_face
-from .adapters import Adapter
-from .around import AroundCodeFormer
-from .matching import DEFAULT_SURENESS, known_faces
-from .references import Person
+from ..models.restorer import LABEL, Restorer, label_of
+from ..networks import CodeFormer, FaceCodes, Fidelity, fidelity_per_face
+from ..networks.codeformer import Refinements
+from .recogniser import Recogniser, Whom
+from .refinement import ReferenceRefinement
+
+Places = slice | list[int]
+"""Some of the faces of a batch."""
 
 
-class PeopleRestorer(AroundCodeFormer):
-    """A CodeFormer, and copies of it that each know one person.
+class PeopleRestorer(nn.Module):
+    """A CodeFormer that knows people from personal adapters, from reference photos, or from both.
+
+    A face of somebody who has an adapter is restored by the network that knows that person, every
+    other one by the base; either draws whom reference photos show. Nobody known: the very base.
 
     Args:
-        base: restores everybody who is none of them.
-        networks: know one person each.
-        descriptors: (K, 128) of the photos of each.
-        sureness: how sure it must be that a face is one of them.
+        base: the CodeFormer.
+        recogniser: tells by likeness whom faces show.
+        networks: copies of the base that know one person each, in the recogniser's order.
+        refinement: draws the recogniser's people on reference photos, if there are any.
     """
+
+    notice: str | None = None
+    """What its user should know; nothing."""
 
     def __init__(
         self,
         base: CodeFormer,
-        networks: Sequence[CodeFormer],
-        descriptors: Sequence[Tensor],
-        sureness: float = DEFAULT_SURENESS,
+        recogniser: Recogniser,
+        networks: Iterable[nn.Module] = (),
+        refinement: ReferenceRefinement | None = None,
     ) -> None:
-        super().__init__(base)
+        super().__init__()
+        self.base = base
         self.networks = nn.ModuleList(networks)
-        self.people = tuple(Person(each.new_zeros(0, 1, 1, 3), each) for each in descriptors)
-        self.identity, self.sureness = IdentityNetwork(), sureness
+        self.refinement = refinement
+        # A plain object, so that the identity network is no part of this one: it runs by itself.
+        self.recogniser = recogniser
+        setattr(self, LABEL, label_of(base))
+
+    @property
+    def size(self) -> int:
+        """Side of the crops in pixels."""
+        return self.base.size
+
+    @property
+    def variant(self) -> str:
+        """What the weights were trained for."""
+        return self.base.variant
+
+    @property
+    def bytes_per_face(self) -> float:
+        """Memory that the activations of one face take at their peak."""
+        return self.base.bytes_per_face
 
     def forward(self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None) -> Tensor:
-        """Restore aligned faces, each with the network that knows its person.
+        """Restore aligned faces as whom they surely look like; see `Told` to say who they are.
 
         Args:
             crops: (N, 3, S, S) RGB in -1..1.
@@ -49,58 +73,70 @@ class PeopleRestorer(AroundCodeFormer):
         Raises:
             SettingError: as of a `CodeFormer`.
         """
-        weights = fidelity_per_face(fidelity, len(crops))
-        result = torch.empty_like(crops)
-        who = self.whose(crops)
-        for number in sorted(set(who)):
-            places = [place for place, each in enumerate(who) if each == number]
-            network = self.networks[number - 1] if number else self.base
-            result[places] = network(crops[places], weights[places], adain)
-        return result
-
-    def whose(self, crops: Tensor) -> tuple[int, ...]:
-        """For each of (N, 3, S, S) crops the number of its person, from 1; 0 if it is none."""
-        self.identity.to(crops.device)  # a host may have left it elsewhere
-        descriptors = self.identity.embed(from_network(crops)).cpu()
-        return known_faces(descriptors, self.people, self.sureness)
+        return Told(self, self.recogniser.recognise_crops(crops))(crops, fidelity, adain)
 
 
-def with_person(
-    model: Restorer,
-    adapter: Adapter,
-    strength: float = 1.0,
-    *,
-    by_likeness: bool = False,
-    sureness: float = DEFAULT_SURENESS,
-) -> Restorer:
-    """A model that knows one person more.
+@dataclass(frozen=True)
+class Told:
+    """A `PeopleRestorer` that was told whom a batch of faces shows; used as a CodeFormer is."""
 
-    Args:
-        model: a CodeFormer, or one to which people were added.
-        adapter: what it shall know.
-        strength: 0 to 1.
-        by_likeness: only faces that look like the person get it; else all faces do.
-        sureness: how sure that must be, 0 to 1; the last one counts for all people.
+    restorer: PeopleRestorer
+    whom: Sequence[Whom]
+    """One a face."""
 
-    Returns:
-        A new model; the given one stays as it is.
+    def __call__(
+        self, crops: Tensor, fidelity: Fidelity = 0.5, adain: bool | None = None
+    ) -> Tensor:
+        """Restore these faces; see `CodeFormer.forward`."""
+        return self.decode(self.encode(crops), fidelity, adain).to(crops.dtype)
 
-    Raises:
-        CheckpointError: the adapter was made for another model.
-        SettingError: the model is no CodeFormer, or a strength that is not finite.
-    """
-    known = model if isinstance(model, PeopleRestorer) else None
-    base = known.base if known else model
-    if not isinstance(base, CodeFormer):
-        raise SettingError(f"{adapter.name} is for a CodeFormer, and this model is none")
-    personal = adapter.apply(base, strength)
-    if not by_likeness:
-        if known:
-            raise SettingError(
-                f"{adapter.name} would be applied to the faces of the people before it too: "
-                "apply each by likeness"
+    def encode(self, crops: Tensor) -> FaceCodes:
+        """Predict the codes of these faces; see `CodeFormer.encode`."""
+        groups, order = _by_adapter(self.whom)
+        parts = [self._network(n).encode(crops[places]) for n, places in groups.items()]
+        return FaceCodes.join(parts).take(order)
+
+    def decode(
+        self, face_codes: FaceCodes, fidelity: Fidelity = 0.5, adain: bool | None = None
+    ) -> Tensor:
+        """Generate these faces; see `CodeFormer.decode`."""
+        groups, order = _by_adapter(self.whom)
+        weights = fidelity_per_face(fidelity, len(self.whom))
+        parts = [
+            self._network(n).decode(
+                face_codes.take(places), weights[places], adain, self._refinements(places)
             )
-        return personal
-    networks = [*(known.networks if known else ()), personal]
-    descriptors = [*(each.descriptors for each in known.people)] if known else []
-    return PeopleRestorer(base, networks, [*descriptors, adapter.descriptors], sureness)  # pyright: ignore
+            for n, places in groups.items()
+        ]
+        return torch.cat(parts)[order]
+
+    def _network(self, number: int) -> CodeFormer:
+        """That of an adapter's person, or the base for 0."""
+        known = self.restorer
+        return known.networks[number - 1] if number else known.base  # pyright: ignore
+
+    def _refinements(self, places: Places) -> Refinements:
+        """What is drawn of the people on reference photos."""
+        refinement = self.restorer.refinement
+        numbers = torch.tensor([each.reference for each in self.whom])
+        return refinement.of(numbers[places]) if refinement else {}
+
+
+def base_of(network: CodeFormer | PeopleRestorer) -> CodeFormer:
+    """What restores people whom a network does not know."""
+    return network.base if isinstance(network, PeopleRestorer) else network
+
+
+def told(network: Restorer, whom: Sequence[Whom]) -> Restorer | Told:
+    """What restores a batch of faces that show these people; empty where nobody is known."""
+    return Told(network, whom) if isinstance(network, PeopleRestorer) and whom else network
+
+
+def _by_adapter(whom: Sequence[Whom]) -> tuple[dict[int, Places], Places]:
+    """Places of each adapter's faces, those of all others under 0; and how they join again."""
+    numbers = [each.adapter for each in whom]
+    if len(set(numbers)) < 2:
+        return {next(iter(numbers), 0): slice(None)}, slice(None)
+    groups = {n: [i for i, each in enumerate(numbers) if each == n] for n in sorted(set(numbers))}
+    joined = torch.tensor([place for places in groups.values() for place in places])
+    return dict(groups), joined.argsort().tolist()

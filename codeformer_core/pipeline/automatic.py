@@ -17,7 +17,7 @@ from ..models.restorer import Restorer
 from ..networks import CodeFormer, Fidelity, fidelity_per_face
 from ..people import Person, describe_crops
 from ..people.matching import known_faces
-from ..people.reference_restorer import ReferenceRestorer
+from ..people.restorer import Told
 from ..runtime import Runtime
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -115,21 +115,15 @@ def per_face(fidelity: FidelityChoice, count: int) -> PerFace:
     return fidelity if isinstance(fidelity, Automatic) else fidelity_per_face(fidelity, count)
 
 
-def decoder(
-    network: Restorer, faces: Tensor, adain: bool | None, whom: Sequence[int] = ()
-) -> Decode:
+def decoder(network: Restorer | Told, faces: Tensor, adain: bool | None) -> Decode:
     """What restores faces at any fidelity, encoding them only once if it can.
 
     Args:
         network: restores them.
         faces: (n, 3, S, S) in -1..1.
         adain: match colours in the network; None takes its own setting.
-        whom: as of `restored_batches`.
     """
-    if isinstance(network, ReferenceRestorer) and whom:
-        known = network.encode(faces)
-        return lambda fidelity: network.decode(known, fidelity, adain, whom).to(faces.dtype)
-    if not isinstance(network, CodeFormer):
+    if not isinstance(network, CodeFormer | Told):
         return lambda fidelity: network(faces, fidelity, adain)
     codes = network.encode(faces)
     return lambda fidelity: network.decode(codes, fidelity, adain).to(faces.dtype)

@@ -10,7 +10,8 @@ from ..faces import Faces, crop_faces, match_gray
 from ..images import from_network, resize, to_network
 from ..models.restorer import Restorer
 from ..networks import Fidelity
-from ..people.reference_restorer import ReferenceRestorer
+from ..people.recogniser import Whom
+from ..people.restorer import told
 from ..runtime import Runtime
 from .automatic import Automatic, Generated, PerFace, decoder
 from .clean import clean_faces
@@ -53,7 +54,7 @@ def restored_batches(
     *,
     adain: bool | None = None,
     keep_gray: bool = False,
-    whom: Sequence[int] = (),
+    whom: Sequence[Whom] = (),
     runtime: Runtime,
 ) -> Iterator[Batch]:
     """Restore faces, of which only a batch need be there at once.
@@ -66,8 +67,7 @@ def restored_batches(
         count: number of faces.
         adain: match colours in the network; None takes its own setting.
         keep_gray: faces of gray and toned pictures stay so, unless the network gives colour.
-        whom: the number of each face's reference person, 0 for nobody; empty where the network
-            knows none.
+        whom: as whom each face is restored; empty where the network knows nobody.
         runtime: where the network runs.
 
     Raises:
@@ -77,13 +77,10 @@ def restored_batches(
 
     def restore(part: slice, inputs: Tensor) -> Generated:
         faces = to_network(inputs.clamp(0, 1)).to(device)
-        known = whom[part]
+        restorer = told(network, whom[part])
         if isinstance(fidelity, Automatic):
-            return fidelity.choose(inputs, decoder(network, faces, adain, known), runtime)
-        weights = shortest(fidelity[part])
-        if isinstance(network, ReferenceRestorer) and known:
-            return Generated(network(faces, weights, adain, known))
-        return Generated(network(faces, weights, adain))
+            return fidelity.choose(inputs, decoder(restorer, faces, adain), runtime)
+        return Generated(restorer(faces, shortest(fidelity[part]), adain))
 
     return finished_batches(network, crops, restore, count, keep_gray=keep_gray, runtime=runtime)
 

@@ -1,6 +1,7 @@
 """Encode crops once, decode them as often as wanted: a new fidelity costs no encoder pass."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -12,11 +13,14 @@ from ..errors import SettingError
 from ..images import resize, to_network
 from ..models.restorer import Restorer
 from ..networks import CodeFormer, FaceCodes
+from ..people.recogniser import Whom
+from ..people.restorer import PeopleRestorer, Told, base_of
 from ..runtime import Runtime
 from .automatic import Automatic, FidelityChoice, Generated, per_face
 from .batches import finished_batches, shortest
 from .crops import RestoredCrops, check_crops, new_crops
-from .notes import failure_notes, fidelity_notes, notes_on, sides_of
+from .notes import failure_notes, fidelity_notes, notes_on, recognition_notes, sides_of
+from .recognition import recognise_crops
 
 CodeSource = Literal["transformer", "nearest"]
 """Codes as the transformer predicts them, or those nearest to the latents (paper, figure 3)."""
@@ -26,8 +30,9 @@ CodeSource = Literal["transformer", "nearest"]
 class EncodedCrops:
     """Crops and all that decoding needs of them."""
 
-    network: CodeFormer
-    """What encoded them, and what can decode them."""
+    network: CodeFormer | PeopleRestorer
+    """What encoded them, and what can decode them; one that knows people more may take its place
+    (`people.knowing`)."""
     crops: Tensor
     """(N, S, S, 3) float32 at the network's size, as they were encoded."""
     codes: FaceCodes
@@ -39,6 +44,11 @@ class EncodedCrops:
         """Return the number of faces."""
         return len(self.crops)
 
+    @property
+    def base(self) -> CodeFormer:
+        """What restores people whom the network does not know."""
+        return base_of(self.network)
+
 
 def encode_crops(
     network: Restorer, crops: Tensor, *, runtime: Runtime | None = None
@@ -46,7 +56,7 @@ def encode_crops(
     """Encode aligned faces.
 
     Args:
-        network: a loaded CodeFormer.
+        network: a loaded CodeFormer; one that knows people encodes them as whom they look like.
         crops: (N, H, H, 3) RGB in 0..1; resized to the network's size if they differ.
         runtime: where the network runs and progress goes, counted in faces.
 
@@ -55,22 +65,23 @@ def encode_crops(
         PictureError: crops of another shape.
         SettingError: the network is no CodeFormer.
     """
-    if not isinstance(network, CodeFormer):
+    if not isinstance(network, CodeFormer | PeopleRestorer):
         raise SettingError(
             "this model has no codes to encode: use Restore Faces, or load a CodeFormer"
         )
     check_crops(crops)
     runtime = runtime or Runtime()
     inputs = resize(crops.float(), network.size, network.size)
+    whom = recognise_crops(network, inputs, runtime.silent()).whom
     device = runtime.device(network)
 
     def encode(part: slice) -> FaceCodes:
         faces = to_network(inputs[part].clamp(0, 1)).to(device)
-        return network.encode(faces).to(crops.device)
+        return _coder(network, whom[part]).encode(faces).to(crops.device)
 
     batches = runtime.batches(network, len(inputs), encode, bytes_per_item=network.bytes_per_face)
     parts = [codes for _, codes in batches]
-    codes = FaceCodes.join(parts) if parts else FaceCodes.empty(network.config)
+    codes = FaceCodes.join(parts) if parts else FaceCodes.empty(base_of(network).config)
     return EncodedCrops(network, inputs, codes, notes_on(network, sides_of(crops), ()))
 
 
@@ -82,7 +93,7 @@ def decode_crops(
     keep_gray: bool = False,
     runtime: Runtime | None = None,
 ) -> RestoredCrops:
-    """Generate faces from their codes.
+    """Generate faces from their codes, as the people whom the network knows and recognises.
 
     Args:
         encoded: what `encode_crops` returned.
@@ -102,12 +113,14 @@ def decode_crops(
     runtime = runtime or Runtime()
     network, crops, count = encoded.network, encoded.crops, len(encoded)
     weights, device = per_face(fidelity, count), runtime.device(network)
+    recognition = recognise_crops(network, crops, runtime.silent())
 
     def decode(part: slice, inputs: Tensor) -> Generated:
         codes = encoded.codes.take(part).to(device)
+        generate = partial(_coder(network, recognition.whom[part]).decode, codes, adain=adain)
         if isinstance(weights, Automatic):
-            return weights.choose(inputs, partial(network.decode, codes, adain=adain), runtime)
-        return Generated(network.decode(codes, shortest(weights[part]), adain))
+            return weights.choose(inputs, generate, runtime)
+        return Generated(generate(shortest(weights[part])))
 
     restored, failed, chosen = new_crops(crops, network.size), list[int](), list[float]()
     for batch in finished_batches(
@@ -116,7 +129,11 @@ def decode_crops(
         restored[batch.part] = batch.crops
         failed += batch.failed
         chosen += batch.fidelity
-    notes = (*fidelity_notes(chosen), *failure_notes(failed, count))
+    notes = (
+        *recognition_notes(recognition),
+        *fidelity_notes(chosen),
+        *failure_notes(failed, count),
+    )
     return RestoredCrops(restored, tuple(failed), notes, tuple(chosen))
 
 
@@ -151,7 +168,7 @@ def choose_codes(encoded: EncodedCrops, source: CodeSource) -> EncodedCrops:
     if source == "transformer":
         chosen = codes.logits.argmax(2)
     elif source == "nearest":
-        chosen = encoded.network.quantize.nearest(codes.latents)
+        chosen = encoded.base.quantize.nearest(codes.latents)
     else:
         raise SettingError(f"codes come from transformer or nearest, not from {source!r}")
     return dataclasses.replace(encoded, codes=dataclasses.replace(codes, codes=chosen))
@@ -169,11 +186,16 @@ def draw_codes(encoded: EncodedCrops, side: int) -> Tensor:
     Returns:
         (N, S, S, 3) in 0..1.
     """
-    codes, rows = encoded.codes.codes.cpu(), encoded.network.config.vqgan.code_size
-    colours = _code_colours(encoded.network.quantize.embedding.weight.detach().float().cpu())
+    codes, rows = encoded.codes.codes.cpu(), encoded.base.config.vqgan.code_size
+    colours = _code_colours(encoded.base.quantize.embedding.weight.detach().float().cpu())
     maps = colours[codes].unflatten(1, (rows, rows))
     block = max(1, side // rows)
     return maps.repeat_interleave(block, 1).repeat_interleave(block, 2)
+
+
+def _coder(network: CodeFormer | PeopleRestorer, whom: Sequence[Whom]) -> CodeFormer | Told:
+    """What encodes and decodes faces that show these people."""
+    return Told(network, whom) if isinstance(network, PeopleRestorer) else network
 
 
 def _code_colours(codebook: Tensor) -> Tensor:

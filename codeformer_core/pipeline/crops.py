@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import PictureError
 from ..models.restorer import Restorer
+from ..people.recogniser import Whom
 from ..runtime import Runtime
 from .automatic import FidelityChoice, per_face
 from .batches import restored_batches
@@ -86,14 +87,13 @@ def try_restore_crops(
     *,
     adain: bool | None = None,
     keep_gray: bool = False,
-    whom: Sequence[int] | None = None,
+    whom: Sequence[Whom] | None = None,
     runtime: Runtime | None = None,
 ) -> RestoredCrops:
     """Restore aligned faces; one that does not come out finite is named and left as it was.
 
-    Arguments and errors as of `restore_crops`, which raises in that case. `whom` gives the number
-    of each face's reference person, 0 for nobody, where the network knows any; without it they are
-    recognised.
+    Arguments and errors as of `restore_crops`, which raises in that case. `whom` says as
+    whom each face is restored, where the network knows anybody; without it they are recognised.
     """
     check_crops(crops)
     runtime = runtime or Runtime()

@@ -64,19 +64,20 @@ def people_fidelity_notes(chosen: Mapping[int, float]) -> tuple[str, ...]:
 def recognition_notes(
     recognition: Recognition, name: str = "face", remedy: str = ""
 ) -> tuple[str, ...]:
-    """Who was restored with the references; nothing where the network knows none.
+    """Who was restored with the references; nothing where the network draws none.
 
     Args:
         recognition: what was found.
         name: of what it tells of, before its number.
         remedy: what to do where nobody was recognised.
     """
-    if not recognition.whom:
+    if not (recognition.whom and recognition.references):
         return ()
+    several = recognition.references > 1
     known = [
-        f"{name} {place} as person {number} of them" if recognition.several else f"{name} {place}"
-        for place, number in enumerate(recognition.whom, 1)
-        if number
+        f"{name} {place}" + (f" as person {each.reference} of them" if several else "")
+        for place, each in enumerate(recognition.whom, 1)
+        if each.reference
     ]
     if not known:
         return (

@@ -1,7 +1,6 @@
-"""Which faces of a job are people that the network knows from reference photos."""
+"""Which faces of a job are people whom the network knows."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,9 +8,10 @@ from torch import Tensor
 
 from ..faces import Faces, crop_faces
 from ..models.restorer import Restorer
-from ..people import Person, describe_crops
-from ..people.matching import CROP_SIZE, known_faces
-from ..people.reference_restorer import ReferenceRestorer
+from ..people import describe_crops
+from ..people.matching import CROP_SIZE
+from ..people.recogniser import Recogniser, Whom
+from ..people.restorer import PeopleRestorer
 from ..runtime import Runtime
 from .settling import looks
 
@@ -20,20 +20,19 @@ from .settling import looks
 class Recognition:
     """Whom each face is restored as."""
 
-    whom: tuple[int, ...] = ()
-    """The number of each face's reference person, from 1; 0 is nobody. Empty where the network
-    knows no references."""
+    whom: tuple[Whom, ...] = ()
+    """One a face; empty where the network knows nobody."""
     is_sure: bool = True
     """Whether likeness says so. If not, the only face was taken for the only reference person."""
-    several: bool = False
-    """Whether the references show several people."""
+    references: int = 0
+    """How many people the reference photos show that are drawn."""
 
 
 def recognise(network: Restorer, images: Tensor, faces: Faces, runtime: Runtime) -> Recognition:
     """Tell who the faces of pictures are; one that was followed through frames is one person.
 
     Args:
-        network: knows references, or does not.
+        network: knows people, or does not.
         images: (B, H, W, 3) in 0..1.
         faces: those of them that are restored.
         runtime: where the identity network runs.
@@ -41,16 +40,16 @@ def recognise(network: Restorer, images: Tensor, faces: Faces, runtime: Runtime)
     Raises:
         OutOfMemoryError: there is no room even for one face.
     """
-    if not isinstance(network, ReferenceRestorer):
+    if not isinstance(network, PeopleRestorer):
         return Recognition()
     everybody = _everybody(faces)
     seen = [[places[look] for look in looks(len(places))] for places in everybody]
     described = sorted(place for places in seen for place in places)
     crops = crop_faces(images, faces.take(described), CROP_SIZE)
-    found = describe_crops(crops, network.references.identity, runtime=runtime)
+    found = describe_crops(crops, network.recogniser.identity, runtime=runtime)
     rows = [[described.index(place) for place in places] for places in seen]
     means = torch.stack([found[row].mean(0) for row in rows]) if rows else found
-    recognition = recognised(means, network.references.people)
+    recognition = recognised(means, network.recogniser)
     owners = {
         place: person
         for places, person in zip(everybody, recognition.whom, strict=True)
@@ -61,26 +60,26 @@ def recognise(network: Restorer, images: Tensor, faces: Faces, runtime: Runtime)
 
 def recognise_crops(network: Restorer, crops: Tensor, runtime: Runtime) -> Recognition:
     """The same of (N, S, S, 3) aligned crops, each of them by itself."""
-    if not isinstance(network, ReferenceRestorer):
+    if not isinstance(network, PeopleRestorer):
         return Recognition()
-    found = describe_crops(crops, network.references.identity, runtime=runtime)
-    return recognised(found, network.references.people)
+    found = describe_crops(crops, network.recogniser.identity, runtime=runtime)
+    return recognised(found, network.recogniser)
 
 
-def recognised(descriptors: Tensor, people: Sequence[Person]) -> Recognition:
-    """Tell of everybody in a job whether it is one of the reference people.
+def recognised(descriptors: Tensor, recogniser: Recogniser) -> Recognition:
+    """Tell of everybody in a job who it is.
 
     Strong damage hides who somebody is. So who connects photos of one person and has one face
-    restored is believed that they belong together.
+    restored is believed that they belong together, unless it surely is somebody with an adapter.
 
     Args:
         descriptors: (N, 128), one for everybody.
-        people: known from references, at least one.
+        recogniser: of the network.
     """
-    whom, several = known_faces(descriptors, people), len(people) > 1
-    if len(whom) == 1 and not several and not any(whom):
-        return Recognition((1,), is_sure=False)
-    return Recognition(whom, several=several)
+    whom, references = recogniser.recognise(descriptors), len(recogniser.referred)
+    if references == 1 and whom == (Whom(),):
+        return Recognition((Whom(reference=1),), is_sure=False, references=1)
+    return Recognition(whom, references=references)
 
 
 def _everybody(faces: Faces) -> list[list[int]]:

@@ -18,6 +18,7 @@ from ..faces import (
 from ..faces.crop import check_frames
 from ..images import Pixels, as_images
 from ..models.restorer import Restorer
+from ..people.recogniser import Whom
 from ..runtime import Runtime
 from .automatic import Automatic, FidelityChoice
 from .batches import Batch, crops_of, leaving_clean, restored_batches
@@ -84,7 +85,7 @@ class Steady(Protocol):
         faces: Faces,
         network: Restorer,
         adain: bool | None,
-        whom: Sequence[int],
+        whom: Sequence[Whom],
         runtime: Runtime,
     ) -> Tensor:
         """(N,) what is chosen for each of these faces, the same for all of a person."""
@@ -126,9 +127,9 @@ def restore_image(
     Args:
         image: (H, W, 3), or a batch (B, H, W, 3), torch or numpy, uint8, uint16 or float in 0..1;
             gray is accepted, and a fourth channel is kept as opacity.
-        network: a CodeFormer or another restorer; one that knows reference photos
-            (`people.reference_restorer`) draws whom they show where it recognises them, or where
-            there is one face to restore and one person on them.
+        network: a CodeFormer or another restorer; one that knows people (`people.knowing`)
+            restores them as such where it recognises them, and as whom reference photos show also
+            where there is one face to restore and one person on them.
         detector: finds the faces; not needed if `faces` are given.
         fidelity: 0 (quality) to 1 (identity), one number or one a face, or an `Automatic`.
         faces: faces found or chosen before.

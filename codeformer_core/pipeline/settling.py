@@ -5,6 +5,8 @@ from torch import Tensor
 
 from ..images import resize, to_network
 from ..models.restorer import Restorer
+from ..people.recogniser import Whom
+from ..people.restorer import told
 from ..runtime import Runtime
 from .automatic import LADDER, Automatic, best_steps, decoder
 
@@ -23,7 +25,7 @@ def settled_fidelity(
     crops: Tensor,
     *,
     adain: bool | None = None,
-    whom: int | None = None,
+    whom: Whom | None = None,
     runtime: Runtime,
 ) -> float:
     """Choose the fidelity that suits a face, by the median over its pictures.
@@ -33,7 +35,7 @@ def settled_fidelity(
         automatic: what chooses.
         crops: (n, H, H, 3) of the face, RGB in 0..1, n at least 1.
         adain: match colours in the network; None takes its own setting.
-        whom: number of the face's reference person, where the network knows any.
+        whom: as whom it is restored, where the network knows anybody.
         runtime: where networks run, and where progress goes.
 
     Raises:
@@ -44,7 +46,7 @@ def settled_fidelity(
     def distances(part: slice) -> Tensor:
         inputs = resize(crops[part].float(), network.size, network.size)
         faces = to_network(inputs.clamp(0, 1)).to(device)
-        decode = decoder(network, faces, adain, () if whom is None else (whom,) * len(faces))
+        decode = decoder(told(network, [whom] * len(faces) if whom else ()), faces, adain)
         pictures = torch.stack([decode(fidelity) for fidelity in LADDER])
         return automatic.distances(inputs, pictures, runtime)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..faces import crop_face
 from ..models.restorer import Restorer
+from ..people.recogniser import Whom
 from ..pipeline.automatic import Automatic
 from ..pipeline.settling import looks, settled_fidelity
 from ..runtime import Runtime
@@ -26,7 +27,7 @@ def choose_fidelities(
     network: Restorer,
     automatic: Automatic,
     people: Sequence[int],
-    whom: Mapping[int, int],
+    whom: Mapping[int, Whom],
     runtime: Runtime,
 ) -> dict[int, float]:
     """Look now and then at everybody who is restored.
@@ -37,7 +38,7 @@ def choose_fidelities(
         network: restores aligned faces.
         automatic: what chooses.
         people: numbers of those who are restored, from 1; empty takes all.
-        whom: the number of each one's reference person; empty where the network knows none.
+        whom: as whom each is restored; empty where the network knows nobody.
         runtime: where networks run, and where progress goes.
 
     Returns:

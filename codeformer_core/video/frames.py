@@ -17,6 +17,7 @@ from torch import Tensor
 from ..faces import Face, Faces, crop_face, crop_faces
 from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
+from ..people.recogniser import Whom
 from ..pipeline.automatic import Automatic
 from ..pipeline.batches import Batch
 from ..pipeline.recognition import Recognition, recognise
@@ -89,7 +90,7 @@ class SteadyFrames:
         """As whom faces are restored; who was seen in earlier windows stays who it was there.
 
         Args:
-            network: knows references, or does not.
+            network: knows people, or does not.
             images: (B, H, W, 3) the frames.
             faces: those of them that are restored.
             runtime: where the identity network runs.
@@ -107,7 +108,7 @@ class SteadyFrames:
         faces: Faces,
         network: Restorer,
         adain: bool | None,
-        whom: Sequence[int],
+        whom: Sequence[Whom],
         runtime: Runtime,
     ) -> Tensor:
         """(N,) for each face the one that suits its person.
@@ -118,7 +119,7 @@ class SteadyFrames:
             faces: those of them that are restored.
             network: restores them.
             adain: match colours in the network; None takes its own setting.
-            whom: the number of each face's reference person; empty where the network knows none.
+            whom: as whom each face is restored; empty where the network knows nobody.
             runtime: where networks run, and where progress goes.
         """
         chosen = dict(self._before.fidelities)

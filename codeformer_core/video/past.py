@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..faces import Face, Faces, Placement, landmarks_of
 from ..metrics.identity import IdentityNetwork
+from ..people.recogniser import Whom
 from ..runtime import Runtime
 from .batches import track_batch
 from .cuts import thumbnail
@@ -43,8 +44,8 @@ class Past:
     """What was seen of them."""
     fidelities: Mapping[int | None, float] = field(default_factory=dict)
     """What was chosen for people so far, where it is chosen."""
-    whom: Mapping[int | None, int] = field(default_factory=dict)
-    """As which of the reference people they were restored, where any are known."""
+    whom: Mapping[int | None, Whom] = field(default_factory=dict)
+    """As whom they were restored, where the network knows anybody."""
 
     def __len__(self) -> int:
         """Return how many frames' findings are known."""

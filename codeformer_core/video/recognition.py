@@ -1,4 +1,4 @@
-"""Which people of a video are those that the network knows from reference photos."""
+"""Which people of a video are those whom the network knows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from ..models.restorer import Restorer
-from ..people.reference_restorer import ReferenceRestorer
+from ..people.recogniser import Whom
+from ..people.restorer import PeopleRestorer
 from ..pipeline.recognition import Recognition, recognised
 from .people import number_people
 from .survey import Survey
@@ -21,22 +22,23 @@ def recognise_people(survey: Survey, network: Restorer, people: Sequence[int]) -
 
     Args:
         survey: what its first pass found; who was not described in it is nobody.
-        network: knows references, or does not.
+        network: knows people, or does not.
         people: numbers of those who are restored, from 1; empty takes all.
 
     Returns:
         For everybody in the order of their numbers whom they are restored as.
     """
     numbers = number_people(survey.tracks)
-    if not (isinstance(network, ReferenceRestorer) and numbers):
+    if not (isinstance(network, PeopleRestorer) and numbers):
         return Recognition()
     described: dict[int, list[np.ndarray]] = defaultdict(list)
     for track, number in zip(survey.tracks, numbers, strict=True):
         if track.descriptor is not None and (not people or number in people):
             described[number].append(track.descriptor)
     if not described:
-        return Recognition((0,) * max(numbers))
+        return Recognition((Whom(),) * max(numbers), references=len(network.recogniser.referred))
     means = torch.from_numpy(np.stack([np.mean(each, 0) for each in described.values()]))
-    found = recognised(means.float(), network.references.people)
+    found = recognised(means.float(), network.recogniser)
     whom = dict(zip(described, found.whom, strict=True))
-    return replace(found, whom=tuple(whom.get(number, 0) for number in range(1, max(numbers) + 1)))
+    everybody = range(1, max(numbers) + 1)
+    return replace(found, whom=tuple(whom.get(number, Whom()) for number in everybody))

@@ -58,7 +58,8 @@ def restore_video(
         parser: cuts masks out along hair and neck; without one they follow the geometry.
         upscaler: enlarges frames instead of interpolation, where they are to grow.
         face_upscaler: enlarges restored faces that are smaller than they are in the result.
-        identity: tells people apart, and notices faces that stop looking like themselves.
+        identity: tells people apart, and notices faces that stop looking like themselves; without
+            it a network that knows people recognises nobody.
         resume: go on with what an interrupted run with the same settings has finished.
         runtime: where the networks run, and where progress goes.
 

@@ -9,26 +9,12 @@ from safetensors.torch import save_file
 from codeformer_core.errors import CheckpointError, MissingModelError, SettingError
 from codeformer_core.metrics import IdentityNetwork
 from codeformer_core.networks import CodeFormer, prepare_for_inference
-from codeformer_core.networks.low_rank import LowRank, adapted_layers
 from codeformer_core.people import describe_crops
-from codeformer_core.people.adapters import Adapter, read_adapter, save_adapter
-from codeformer_core.people.bases import base_sample
-from codeformer_core.people.restorer import PeopleRestorer, with_person
-
-
-def adapter_for(network: CodeFormer, seed: int = 0) -> Adapter:
-    """Random changes of every layer that may change."""
-    drawn = torch.Generator().manual_seed(seed)
-    changes = {
-        name: LowRank(
-            0.1 * torch.randn(2, layer.weight[0].numel(), generator=drawn),
-            0.1 * torch.randn(len(layer.weight), 2, generator=drawn),
-        )
-        for name, layer in adapted_layers(network)
-    }
-    descriptors = torch.randn(3, 128, generator=drawn)
-    about = {"base": "tiny", "photos": "3"}
-    return Adapter(changes, base_sample(network), descriptors, about, "anna")
+from codeformer_core.people.adapters import read_adapter, save_adapter
+from codeformer_core.people.knowing import with_person
+from codeformer_core.people.recogniser import Whom
+from codeformer_core.people.restorer import PeopleRestorer
+from tests.people.standins import adapter_for
 
 
 @pytest.fixture
@@ -116,7 +102,7 @@ def test_each_face_gets_the_adapter_of_whom_it_looks_like(tiny_codeformer, astro
     ben = adapter_for(tiny_codeformer, seed=1)
     both = with_person(with_person(tiny_codeformer, ben, by_likeness=True), anna, by_likeness=True)
     assert isinstance(both, PeopleRestorer)
-    assert both.whose(crops) == (2, 0)
+    assert both.recogniser.recognise_crops(crops) == (Whom(2), Whom())
     restored = both(crops, 0.7)
     torch.testing.assert_close(restored[:1], anna.apply(tiny_codeformer)(crops[:1], 0.7))
     torch.testing.assert_close(restored[1:], tiny_codeformer(crops[1:], 0.7))

@@ -12,6 +12,7 @@ from codeformer_core.networks import CodeFormer, CodeFormerConfig
 from codeformer_core.networks.references import ReferenceConditioning
 from codeformer_core.people.conditioning import (
     Conditioning,
+    find_conditioning,
     read_conditioning,
     save_conditioning,
 )
@@ -42,6 +43,25 @@ def test_another_base_is_refused_by_name(saved: Path, tiny_config: CodeFormerCon
         torch.manual_seed(9)
         with pytest.raises(CheckpointError, match="refs was trained beside anna's model, not this"):
             found.check(CodeFormer(config))
+
+
+def test_only_what_calls_itself_a_conditioning_is_looked_at(
+    saved: Path, tiny_codeformer: CodeFormer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Other files of such a name do not stop a run; a damaged conditioning does."""
+    write_state(tmp_path / "a_references.safetensors", {"conditioning.a": torch.zeros(3)})
+    (tmp_path / "b_references.safetensors").write_bytes(b"notes on references")
+    (tmp_path / "c_references.safetensors").mkdir()
+    assert find_conditioning(tiny_codeformer, [tmp_path]) is None
+    for name, message in zip("abc", caplog.messages, strict=True):
+        assert f"{name}_references.safetensors: left aside, because it" in message
+    whole = saved.read_bytes()
+    saved.rename(last := tmp_path / "d_references.safetensors")
+    found = find_conditioning(tiny_codeformer, [tmp_path])
+    assert found is not None and found.name == last.stem
+    last.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="d_references"):
+        find_conditioning(tiny_codeformer, [tmp_path])
 
 
 def test_files_that_are_none_are_refused(saved: Path, tmp_path: Path) -> None:

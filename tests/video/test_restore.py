@@ -16,7 +16,8 @@ from codeformer_core.errors import PictureError, SettingError, VideoError
 from codeformer_core.networks.references import ReferenceConditioning
 from codeformer_core.people import Person
 from codeformer_core.people.conditioning import Conditioning
-from codeformer_core.people.reference_restorer import ReferenceRestorer, References
+from codeformer_core.people.knowing import References, with_conditioning
+from codeformer_core.people.refinement import ReferenceRefinement
 from codeformer_core.pipeline.automatic import LADDER, Automatic
 from codeformer_core.runtime import Runtime
 from codeformer_core.video import segments
@@ -458,19 +459,20 @@ def test_fidelities_are_chosen_for_those_who_are_restored_and_told(
     ],
 )
 def test_whom_references_show_is_settled_for_a_whole_video(
-    people, whom, note, two_people, tmp_path, detector, tiny_codeformer
+    people, whom, note, two_people, tmp_path, detector, tiny_codeformer, monkeypatch
 ):
     seen = set()
 
-    class Told(ReferenceRestorer):
-        def decode(self, face_codes, fidelity, adain, whom):
-            seen.update(whom)
-            return super().decode(face_codes, fidelity, adain, whom)
+    def drawn(_, numbers):
+        seen.update(numbers.tolist())
+        return {}
 
+    monkeypatch.setattr(ReferenceRefinement, "of", drawn)
     network = ReferenceConditioning.of(tiny_codeformer.config, (16,)).requires_grad_(False)
     stranger = Person(torch.zeros(1, 8, 8, 3), torch.full((1, 128), -1.0))
     references = References((stranger,), ByColour())
-    restorer = Told(tiny_codeformer, Conditioning.beside(tiny_codeformer, network), references)
+    conditioning = Conditioning.beside(tiny_codeformer, network)
+    restorer = with_conditioning(tiny_codeformer, conditioning, references)
     result = restore_video(
         two_people,
         tmp_path / "result.mkv",
