@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +18,7 @@ from .schema import (
     fidelity_input,
     model_input,
     per_face_input,
+    reference_strength_input,
     references_input,
     schema,
 )
@@ -77,11 +79,8 @@ class DecodeFaces(io.ComfyNode):
                 per_face_input(),
                 adain_input(),
                 auto_fidelity_input(),
-                references_input(
-                    "Clean photos of people in the picture, one to five of each: automatic "
-                    "fidelity then compares their faces with these instead of with the damaged "
-                    "ones. Who is who is found by itself."
-                ),
+                references_input(),
+                reference_strength_input(),
             ],
             outputs=[
                 io.Image.Output(
@@ -101,19 +100,23 @@ class DecodeFaces(io.ComfyNode):
         adain: str = "automatic",
         auto_fidelity: bool = False,
         references: torch.Tensor | None = None,
+        reference_strength: float = 1.0,
     ) -> io.NodeOutput:
         """Decode."""
         from ..codeformer_core.pipeline.codes import decode_crops
 
-        people = shared.known_people(references if auto_fidelity else None)
+        people = shared.known_people(references)
+        network, unused = shared.knowing(codes.network, people, reference_strength)
         result = decode_crops(
-            codes,
+            replace(codes, network=network),
             shared.fidelity_choice(auto_fidelity, fidelity, per_face, people),
             adain=adain_setting(adain),
             keep_gray=True,
             runtime=host.HostRuntime(),
         )
-        return io.NodeOutput(host.to_output(result.crops), ui=host.warn(result.warnings))
+        return io.NodeOutput(
+            host.to_output(result.crops), ui=host.warn((*unused, *result.warnings))
+        )
 
 
 class FidelitySweep(io.ComfyNode):

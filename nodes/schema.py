@@ -97,14 +97,16 @@ def auto_fidelity_input(
     )
 
 
-def references_input(
-    tooltip: str = "Clean photos of people in the picture, one to five of each. Their faces are "
-    "restored as these people; what the picture does not hold is invented, so use photos of people "
-    "who agree. Who is who is found by itself; a single face is taken for the only person. "
-    "Automatic fidelity compares with them too. The node says what was done.",
-) -> io.Image.Input:
+def references_input() -> io.Image.Input:
     """Photos of people who are in the picture."""
-    return io.Image.Input("references", optional=True, tooltip=tooltip)
+    return io.Image.Input(
+        "references",
+        optional=True,
+        tooltip="Clean photos of people in the picture, one to five of each. Their faces are "
+        "restored as these people; what the picture does not hold is invented, so use photos of "
+        "people who agree. Who is who is found by itself; a single face is taken for the only "
+        "person. Automatic fidelity compares with them too. The node says what was done.",
+    )
 
 
 def reference_strength_input() -> io.Float.Input:

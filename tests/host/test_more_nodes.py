@@ -374,17 +374,19 @@ def test_the_fidelity_of_each_face_can_be_left_to_the_node(
 def test_people_on_references_are_drawn(
     host: SimpleNamespace, tiny: Any, tiny_file: Path, astronaut: torch.Tensor
 ) -> None:
+    crops = astronaut[None, 40:210, 138:308]
+    (codes,) = run(host, "EncodeFaces", crops=crops, model=tiny)
+
     def restored(strength: float = 1.0) -> tuple[torch.Tensor, list[str]]:
-        node = host.nodes["CodeFormerRestoreFaces"]
+        settings = {"fidelity": 0.5, "references": astronaut[None], "reference_strength": strength}
         with torch.inference_mode():
-            result = node.execute(
-                crops=astronaut[None, 40:210, 138:308],
-                fidelity=0.5,
-                model=tiny,
-                references=astronaut[None],
-                reference_strength=strength,
+            whole = host.nodes["CodeFormerRestoreFaces"].execute(
+                crops=crops, model=tiny, **settings
             )
-        return result.args[0], result.ui["codeformer_notes"]
+            decoded = host.nodes["CodeFormerDecodeFaces"].execute(codes=codes, **settings)
+        torch.testing.assert_close(decoded.args[0], whole.args[0], atol=1e-5, rtol=0)
+        assert set(decoded.ui["codeformer_notes"]) <= set(whole.ui["codeformer_notes"])
+        return whole.args[0], whole.ui["codeformer_notes"]
 
     plain, notes = restored()
     assert "trained beside" in notes[0]
@@ -423,6 +425,9 @@ def test_a_person_is_learnt_and_applied(
     (plain,) = run(host, "RestoreFaces", crops=crops, fidelity=0.5)
     (nobody,) = run(host, "RestoreFaces", crops=crops, fidelity=0.5, model=by_likeness)
     torch.testing.assert_close(nobody, plain)
+    (codes,) = run(host, "EncodeFaces", crops=crops, model=by_likeness)
+    (decoded,) = run(host, "DecodeFaces", codes=codes, fidelity=0.5)
+    torch.testing.assert_close(decoded, plain, atol=1e-5, rtol=0)
 
 
 def test_an_adapter_of_another_model_is_refused(
