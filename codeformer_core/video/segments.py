@@ -104,7 +104,7 @@ class SegmentFolder:
     @property
     def finished_frames(self) -> int:
         """How many frames all finished segments have together."""
-        borders = (file.stem.split("-") for file in self.path.glob("*.mkv"))
+        borders = (file.stem.split("-") for file in self.path.glob("[0-9]*.mkv"))
         return sum(int(stop) - int(start) for start, stop in borders)
 
     def note(self, segment: Segment, helped: int, failed: int) -> None:
