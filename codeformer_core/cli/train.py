@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 INTERRUPTED = 130
-SHOWN = ("L_1", "L_per", "L_id", "L_code_token", "accuracy", "codes used", "pictures per second")
+SHOWN = (
+    *("L_1", "L_per", "L_id", "lambda_adv", "L_code_token", "accuracy"),
+    *("codes used", "pictures per second"),
+)
 """Numbers beside the progress, as far as the stage has them."""
 SAID_EVERY = 20.0
 """Seconds between two lines about a recipe's progress."""

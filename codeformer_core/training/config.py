@@ -87,6 +87,11 @@ class RunConfig:
     """First step with the adversarial loss."""
     adversarial_share: float = 0.6
     """Share of its time after which a run that has been given a time has it."""
+    adversarial_rise: float = 0.0
+    """Share of the run over which the weight of the adversarial loss grows from 0 to all of it.
+
+    0 is the published recipe: all of it at once.
+    """
     discriminator_lead: float = 0.0
     """Share of the run before the adversarial loss in which the discriminator learns alone."""
     discriminator_channels: int = 64
@@ -197,6 +202,7 @@ SHARES = (
     "ema",
     "final_rate",
     "adversarial_share",
+    "adversarial_rise",
     "discriminator_lead",
     "mild_share",
     "clean_share",

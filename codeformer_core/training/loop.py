@@ -26,7 +26,7 @@ from .process_group import make_accelerator, places_of, process_group_of
 from .reporting import FolderReporter, Reporter, Silent
 from .run_folder import RunFolder, State
 from .schedule import Schedule
-from .stage import Score, Stage, StepResult
+from .stage import Adversary, Stage, StepResult
 from .stages import make_stage
 from .supply import make_batches
 from .validation import validate
@@ -170,11 +170,11 @@ class Trainer:
         """
         self._set_learning_rate(progress)
         self.optimizer.zero_grad()
-        adversarial = self.schedule.is_adversarial(self.step, progress)
-        score = self.discriminator if adversarial else None
+        strength = self.schedule.adversarial_strength(self.step, progress)
+        adversary = Adversary(self.discriminator, strength) if strength else None
         self.discriminator.requires_grad_(False)  # the generator's losses must not move it
         results = [
-            self._backward(part, score, last=number == len(parts) - 1, share=len(parts))
+            self._backward(part, adversary, last=number == len(parts) - 1, share=len(parts))
             for number, part in enumerate(parts)
         ]
         self.discriminator.requires_grad_(True)
@@ -186,12 +186,14 @@ class Trainer:
             self._train_discriminator(parts, results)
         return results
 
-    def _backward(self, part: Batch, score: Score | None, last: bool, share: int) -> StepResult:
+    def _backward(
+        self, part: Batch, adversary: Adversary | None, last: bool, share: int
+    ) -> StepResult:
         # Processes exchange gradients once a step, with the last micro-batch.
         waiting = nullcontext() if last else self.accelerator.no_sync(self.shared_stage)
         with waiting:
             with self._autocast():
-                result = self.shared_stage(part, self.step, score)
+                result = self.shared_stage(part, self.step, adversary)
             self.accelerator.backward(result.loss / share)
         pictures = None if result.pictures is None else result.pictures.detach()
         return dataclasses.replace(result, pictures=pictures)

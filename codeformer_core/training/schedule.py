@@ -7,7 +7,7 @@ from .config import RunConfig
 
 
 class Schedule:
-    """The learning rate, and when the adversarial loss joins.
+    """The learning rate, and when and how fast the adversarial loss joins.
 
     Both follow the steps. Where a run has been given a time instead, which ends before the steps
     do, both follow the clock: the rate rises again at its start and has fallen at its end.
@@ -43,11 +43,12 @@ class Schedule:
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return config.learning_rate * warm * (config.final_rate + (1 - config.final_rate) * cosine)
 
-    def is_adversarial(self, step: int, progress: float) -> bool:
-        """Whether a step has the adversarial loss."""
-        if not self.config.losses.adversarial:
-            return False
-        return self._since_adversarial(step, progress) >= 0
+    def adversarial_strength(self, step: int, progress: float) -> float:
+        """How much of its weight the adversarial loss has in a step, 0 (there is none) to 1."""
+        since, rise = self._since_adversarial(step, progress), self.config.adversarial_rise
+        if since < 0 or not self.config.losses.adversarial:
+            return 0.0
+        return min(1.0, since / rise) if rise else 1.0
 
     def trains_discriminator(self, step: int, progress: float) -> bool:
         """Whether the discriminator learns in a step, with an adversarial loss or ahead of it."""

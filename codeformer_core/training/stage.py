@@ -24,6 +24,16 @@ Score = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
+class Adversary:
+    """Whom the pictures have to fool."""
+
+    score: Score
+    """The discriminator, held still."""
+    strength: float = 1.0
+    """How much of the weight of L_adv counts, 0 to 1."""
+
+
+@dataclass(frozen=True)
 class StepResult:
     """What one micro-batch produced."""
 
@@ -55,13 +65,13 @@ class Stage(nn.Module, Generic[Network]):
         self.image_losses = ImageLosses(config)
 
     @abstractmethod
-    def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
+    def forward(self, batch: Batch, step: int, adversary: Adversary | None) -> StepResult:
         """Losses of a micro-batch at a step.
 
         Args:
             batch: on the network's device.
             step: which.
-            score: the discriminator, held still; None while there is no adversarial loss.
+            adversary: None while there is no adversarial loss.
         """
 
     @abstractmethod
@@ -113,11 +123,15 @@ class Stage(nn.Module, Generic[Network]):
         pictures: Tensor,
         reconstruction: Tensor,
         last_layer: nn.Parameter,
-        score: Score | None,
-    ) -> Tensor:
-        """lambda_adv times the adaptive weight times L_adv; zero before its first step."""
-        if score is None:
-            return reconstruction.new_zeros(())
-        loss = generator_loss(score(pictures))
+        adversary: Adversary | None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """lambda_adv times L_adv, and each by name; zero and nothing before its first step.
+
+        lambda_adv is the setting times the adaptive weight, as far as it has risen.
+        """
+        if adversary is None:
+            return reconstruction.new_zeros(()), {}
+        loss = generator_loss(adversary.score(pictures))
         weight = adaptive_weight(reconstruction, loss, last_layer, self.process_group.mean)
-        return self.config.losses.adversarial * weight * loss
+        weight = self.config.losses.adversarial * adversary.strength * weight
+        return weight * loss, {"L_adv": loss, "lambda_adv": weight}

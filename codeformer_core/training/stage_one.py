@@ -21,7 +21,7 @@ from .config import RunConfig
 from .data import Batch
 from .losses import code_feature_loss, straight_through
 from .operations import operations_for
-from .stage import Score, Stage, StepResult
+from .stage import Adversary, Stage, StepResult
 from .vector_quantizer import VectorQuantizer
 from .weights import load_named_weights
 
@@ -33,33 +33,40 @@ class CodebookStage(Stage[VQGAN]):
         super().__init__(config)
         self.network = VQGAN(config.model.vqgan, operations_for(config))
         load_named_weights(self.network, config.start_from)
-        if not config.train_codes and not config.start_from:
-            raise SettingError("train_codes = false needs codes to keep: name them with start_from")
         self.network.encoder.requires_grad_(config.train_codes)
         self.codebook = VectorQuantizer(self.network.quantize)
-        self.codebook.started.fill_(bool(config.start_from))
+        if config.start_from:
+            self.codebook.keep_codes()
         self._seen: list[tuple[Tensor, Tensor]] = []
 
-    def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
+    def forward(self, batch: Batch, step: int, adversary: Adversary | None) -> StepResult:
         latents = self.network.encoder(batch.clean).float()
         quantized, codes = self._quantize(latents, step)
         pictures = self.network.generator(straight_through(latents, quantized)).float()
         reconstruction, logged = self.image_losses(pictures, batch.clean)
         commitment = code_feature_loss(latents, quantized)
         last_layer = list(self.network.generator.parameters())[-2]  # weight, bias
-        adversarial = self.adversarial_term(pictures, reconstruction, last_layer, score)
+        adversarial, of_adversary = self.adversarial_term(
+            pictures, reconstruction, last_layer, adversary
+        )
         return StepResult(
             loss=reconstruction + self.config.losses.commitment * commitment + adversarial,
-            logged={**logged, "L_code_feat": commitment},
+            logged={**logged, "L_code_feat": commitment, **of_adversary},
             pictures=pictures,
             codes=codes,
         )
 
     def _quantize(self, latents: Tensor, step: int) -> tuple[Tensor, Tensor | None]:
-        """Features and indices of the nearest codes; the latents until the codebook starts."""
-        if step < self.config.quantize_after and not self.config.start_from:
-            return latents, None
-        if not self.codebook.has_started():
+        """Features and indices of the nearest codes; the latents until the codebook starts.
+
+        Raises:
+            SettingError: codes are to be kept and there are none.
+        """
+        if not self.codebook.has_started:
+            if not self.config.train_codes:
+                raise SettingError("train_codes=false needs codes to keep: set start_from to them")
+            if step < self.config.quantize_after:
+                return latents, None
             self.codebook.start_from(self.process_group.gather(latents.detach()), self.config.seed)
         codes = self.network.quantize.nearest(latents)
         if self.config.train_codes:

@@ -22,7 +22,7 @@ from ..people.conditioning import Conditioning, described, save_conditioning
 from .config import RunConfig
 from .data import Batch
 from .operations import operations_for
-from .stage import Score, Stage, StepResult
+from .stage import Adversary, Stage, StepResult
 
 
 class ReferenceStage(Stage[ReferenceConditioning]):
@@ -47,7 +47,7 @@ class ReferenceStage(Stage[ReferenceConditioning]):
         sides = config.references.sides
         self.network = ReferenceConditioning.of(self.base.config, sides, operations)
 
-    def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
+    def forward(self, batch: Batch, step: int, adversary: Adversary | None) -> StepResult:
         assert batch.references is not None
         face_codes = self._encode(batch)
         weight = self.fidelities(batch).view(-1, 1, 1, 1)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..networks import FaceCodes
 from .config import RunConfig
 from .data import Batch
-from .stage import Score, StepResult
+from .stage import Adversary, StepResult
 from .stage_two import CodePredictionStage
 
 TRANSFORMER = ("position_emb", "feat_emb", "ft_layers", "idx_pred_layer")
@@ -31,7 +31,7 @@ class FusionStage(CodePredictionStage):
         for name in TRANSFORMER:
             getattr(self.network, name).requires_grad_(config.train_transformer)
 
-    def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
+    def forward(self, batch: Batch, step: int, adversary: Adversary | None) -> StepResult:
         assert batch.degraded is not None
         network, sizes = self.network, self.config.model.fusion_sizes
         latents, features = network.encoder.with_features(batch.degraded, sizes)
@@ -43,10 +43,12 @@ class FusionStage(CodePredictionStage):
             pictures, batch.clean, self.perceptual_share(fidelity)
         )
         last_layer = network.get_parameter(f"fuse_convs_dict.{max(sizes)}.shift.2.weight")
-        adversarial = self.adversarial_term(pictures, reconstruction, last_layer, score)
+        adversarial, of_adversary = self.adversarial_term(
+            pictures, reconstruction, last_layer, adversary
+        )
         return StepResult(
             loss=reconstruction + code_loss + adversarial,
-            logged={**of_images, **logged},
+            logged={**of_images, **logged, **of_adversary},
             pictures=pictures,
             codes=face_codes.codes,
         )

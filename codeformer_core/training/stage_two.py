@@ -22,7 +22,7 @@ from .data import Batch
 from .growing import quiet_fusions
 from .losses import code_feature_loss, code_token_loss
 from .operations import operations_for
-from .stage import Score, Stage, StepResult
+from .stage import Adversary, Stage, StepResult
 from .weights import load_named_weights
 
 PRIOR = ("quantize", "generator")
@@ -71,15 +71,14 @@ class CodePredictionStage(Stage[CodeFormer]):
     def restore(self, state: dict[str, Tensor]) -> None:
         super().restore(state)
         codes = self.network.quantize.embedding.weight
-        if not torch.equal(codes, self.autoencoder.quantize.embedding.weight):
-            # Stage I has gone on since: what was remembered of it is no more.
-            self._take_over_prior()
-            if self.known_codes is not None:
-                self.known_codes.fill_(UNKNOWN)
+        have_moved = not torch.equal(codes, self.autoencoder.quantize.embedding.weight)
+        self._take_over_prior()  # stage I may have gone on since, or its generator alone
         if self.known_codes is not None:
+            if have_moved:
+                self.known_codes.fill_(UNKNOWN)
             self._known = (self.known_codes[:, 0] != UNKNOWN).cpu().numpy()
 
-    def forward(self, batch: Batch, step: int, score: Score | None) -> StepResult:
+    def forward(self, batch: Batch, step: int, adversary: Adversary | None) -> StepResult:
         assert batch.degraded is not None
         latents = self.network.encoder(batch.degraded).float()
         loss, logged, logits = self.code_losses(latents, batch)

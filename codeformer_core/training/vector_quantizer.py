@@ -39,7 +39,7 @@ class VectorQuantizer(nn.Module):
     counts: Tensor
     sums: Tensor
     started: Tensor
-    """Whether the codes have been placed on the data."""
+    """Whether the codes have been placed on the data; `has_started` says it without a GPU."""
 
     def __init__(self, codebook: Codebook, decay: float = 0.99, revive_below: float = 0.3) -> None:
         super().__init__()
@@ -49,17 +49,18 @@ class VectorQuantizer(nn.Module):
         self.register_buffer("counts", torch.ones(len(weight)))
         self.register_buffer("sums", weight.detach().clone())
         self.register_buffer("started", torch.tensor(False))
-        self._started = False
+        self.has_started = False
+        self.register_load_state_dict_post_hook(_look)
 
     @property
     def weight(self) -> Tensor:
         """(K, C) the codes."""
         return self.codebook[0].embedding.weight
 
-    def has_started(self) -> bool:
-        """Whether the codes have been placed; asks the device no more once they have."""
-        self._started = self._started or bool(self.started)
-        return self._started
+    def keep_codes(self) -> None:
+        """Take the codes as they are for placed."""
+        self.started.fill_(True)
+        self.has_started = True
 
     @torch.no_grad()
     def start_from(self, latents: Tensor, seed: int = 0) -> None:
@@ -69,7 +70,7 @@ class VectorQuantizer(nn.Module):
         self.weight.copy_(kmeans(vectors, len(self.weight), 10, generator))
         self.sums.copy_(self.weight)
         self.counts.fill_(1.0)
-        self.started.fill_(True)
+        self.keep_codes()
 
     @torch.no_grad()
     def update(self, latents: Tensor, codes: Tensor, generator: torch.Generator) -> None:
@@ -87,6 +88,11 @@ class VectorQuantizer(nn.Module):
         self.sums.copy_(torch.where(dead[:, None], vectors[places], self.sums))
         self.counts.masked_fill_(dead, 1.0)
         self.weight.copy_(self.sums / self.counts.unsqueeze(1))
+
+
+def _look(quantizer: VectorQuantizer, _: object) -> None:
+    """Ask the device whether the codes of a checkpoint were placed: once, not at every step."""
+    quantizer.has_started = bool(quantizer.started)
 
 
 def _as_vectors(latents: Tensor) -> Tensor:

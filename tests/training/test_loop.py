@@ -40,7 +40,7 @@ def averages_of(trainer: Trainer) -> dict[str, Tensor]:
 def config(request: pytest.FixtureRequest, run_config: MakeConfig) -> RunConfig:
     """A run of either kind: with a codebook to move, and with codes to remember."""
     if request.param == 1:
-        return run_config(hold_out=0.3, validate_every=3)
+        return run_config(hold_out=0.3, validate_every=3, adversarial_rise=0.5)
     weights = request.getfixturevalue("autoencoder")
     augmentation = Augmentation(variants=2)
     return run_config(
@@ -234,6 +234,7 @@ def test_a_step_never_waits_for_the_device(
         autoencoder=autoencoder if stage > 1 else "",
         quantize_after=0,
         adversarial_after=0,
+        adversarial_rise=0.9,
         mild_share=0.3,
         clean_share=0.1,
         full_fidelity_share=0.5,

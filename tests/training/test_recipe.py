@@ -65,14 +65,17 @@ def test_minutes_are_divided_and_stages_linked(configs: list[RunConfig], tmp_pat
     assert all(again.steps[stage] > told.steps[stage] for stage in (1, 3))
 
 
+@pytest.mark.parametrize("train_codes", [True, False])
 def test_stage_three_follows_a_stage_one_that_has_gone_on(
-    configs: list[RunConfig], tmp_path: Path
+    train_codes: bool, run_config: MakeConfig, autoencoder: str, tmp_path: Path
 ) -> None:
-    run_recipe(configs, tmp_path / "run", 3.0, Told())
-    run_recipe(configs[:1], tmp_path / "run", 1.0, Told())
-    run_recipe([replace(configs[2], time_share=1.0)], tmp_path / "run", 0.5, Told())
+    one = run_config(train_codes=train_codes, start_from=autoencoder)
+    three = run_config(stage=3, autoencoder=str(weights_of(tmp_path, 1)))
+    for steps in (2, 4):
+        Trainer(replace(one, steps=steps), tmp_path / "stage1").run()
+        Trainer(replace(three, steps=steps), tmp_path / "stage3").run()
     first, third = (
-        torch.load(tmp_path / "run" / f"stage{n}" / "state.pt", weights_only=True)["average"]
+        torch.load(tmp_path / f"stage{n}" / "state.pt", weights_only=True)["average"]
         for n in (1, 3)
     )
     shared = [name for name in first if name.startswith(("quantize", "generator"))]
@@ -127,7 +130,7 @@ def test_schedule_follows_the_clock_where_there_is_one(
         now[0] = clock
         rates.append(timed.learning_rate(step, timed.progress(step)) / config.learning_rate)
     assert rates == pytest.approx([0.25, 1.0, 0.55, 0.1])
-    assert [timed.is_adversarial(70, progress) for progress in (0.5, 0.6)] == [False, True]
+    assert [timed.adversarial_strength(70, each) for each in (0.5, 0.6)] == [0.0, 1.0]
     assert not timed.trains_discriminator(70, 0.5)
     ahead = Schedule(replace(config, discriminator_lead=0.2), seconds=20.0)
     assert [ahead.trains_discriminator(70, each) for each in (0.35, 0.45, 0.7)] == [
@@ -135,9 +138,24 @@ def test_schedule_follows_the_clock_where_there_is_one(
         True,
         True,
     ]
-    assert not ahead.is_adversarial(70, 0.45)
+    assert not ahead.adversarial_strength(70, 0.45)
     assert [timed.is_over(70, progress) for progress in (0.9, 1.0)] == [False, True]
     stepped = Schedule(config)
     assert stepped.progress(5) == 0.5
-    assert [stepped.is_adversarial(step, 0.0) for step in (2, 3)] == [False, True]
+    assert [stepped.adversarial_strength(step, 0.0) for step in (2, 3)] == [0.0, 1.0]
     assert [stepped.is_over(step) for step in (9, 10)] == [False, True]
+
+
+def test_adversarial_weight_rises_by_steps_or_by_the_clock(run_config: MakeConfig) -> None:
+    config = run_config(
+        steps=10, adversarial_after=3, adversarial_share=0.6, adversarial_rise=0.2
+    )
+    stepped = [Schedule(config).adversarial_strength(step, 0.0) for step in range(7)]
+    assert stepped == pytest.approx([0, 0, 0, 0, 0.5, 1, 1])
+    timed = Schedule(config, seconds=20.0)
+    shares = (0.55, 0.6, 0.65, 0.7, 0.8, 1.0)
+    assert [timed.adversarial_strength(0, each) for each in shares] == pytest.approx(
+        [0, 0, 0.25, 0.5, 1, 1]
+    )
+    without = replace(config, losses=replace(config.losses, adversarial=0.0))
+    assert not Schedule(without).adversarial_strength(9, 1.0)

@@ -14,6 +14,7 @@ from codeformer_core.training.augmentation import Augmentation
 from codeformer_core.training.config import RunConfig
 from codeformer_core.training.data import CHANCES, Batch
 from codeformer_core.training.loop import Trainer
+from codeformer_core.training.stage import Adversary
 from codeformer_core.training.stage_three import FusionStage
 from codeformer_core.training.stage_two import CodePredictionStage
 
@@ -33,7 +34,7 @@ def gradients_of(trainer: Trainer, step: int = 0) -> set[str]:
     """Parts of the network that a step's loss reaches."""
     trainer.step = step
     batch = trainer.batches.at(step)
-    trainer.stage(batch, step, trainer.discriminator).loss.backward()
+    trainer.stage(batch, step, Adversary(trainer.discriminator)).loss.backward()
     named = trainer.stage.network.named_parameters()
     return {
         name.split(".")[0] for name, p in named if p.grad is not None and bool(p.grad.abs().sum())
@@ -57,8 +58,12 @@ def test_stage_one_goes_on_with_the_generator_alone(tmp_path: Path, run_config: 
     before = weights_of(trainer)
     assert trainer.run()
     assert changed_parts(before, weights_of(trainer)) == {"generator"}
+    # Whoever goes on need not name the codes again: the run has them.
+    again = Trainer(replace(trainer.config, start_from="", steps=8), tmp_path / "two")
+    assert again.run()
+    assert changed_parts(before, weights_of(again)) == {"generator"}
     with pytest.raises(SettingError, match="start_from"):
-        Trainer(run_config(train_codes=False), tmp_path / "three")
+        Trainer(run_config(train_codes=False), tmp_path / "three").run()
 
 
 def test_pixels_of_a_patch_have_one_colour(tmp_path: Path, run_config: MakeConfig) -> None:
@@ -83,6 +88,25 @@ def test_the_generators_loss_does_not_move_the_discriminator(
     trainer._train_discriminator = lambda parts, results: None
     trainer.train_step([trainer.batches.at(0)])
     assert all(p.grad is None for p in trainer.discriminator.parameters())
+
+
+@pytest.mark.parametrize("stage", [1, 3])
+def test_the_adversarial_loss_counts_as_far_as_it_has_risen(
+    stage: int, tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    config = run_config(stage=stage, autoencoder=autoencoder if stage == 3 else "")
+    trainer = Trainer(config, tmp_path / "run")
+    batch = trainer.batches.at(0)
+    without, quarter, whole = (
+        trainer.stage(batch, 0, strength and Adversary(trainer.discriminator, strength))
+        for strength in (None, 0.25, 1.0)
+    )
+    assert "lambda_adv" not in without.logged
+    weight = whole.logged["lambda_adv"]
+    torch.testing.assert_close(quarter.logged["lambda_adv"], 0.25 * weight)
+    for result, share in ((quarter, 0.25), (whole, 1.0)):
+        expected = without.loss + share * weight * whole.logged["L_adv"]
+        torch.testing.assert_close(result.loss, expected)
 
 
 def test_stage_one_codes_get_no_gradient(tmp_path: Path, run_config: MakeConfig) -> None:
@@ -185,9 +209,9 @@ def test_stage_one_learns_the_faces(tmp_path: Path, run_config: MakeConfig) -> N
     config = run_config(steps=60, quantize_after=15, adversarial_after=1000)
     trainer = Trainer(config, tmp_path / "one")
     batch = trainer.batches.at(0)
-    before = trainer.stage(batch, 0, trainer.discriminator).logged["L_1"]
+    before = trainer.stage(batch, 0, None).logged["L_1"]
     trainer.run()
-    after = trainer.stage(batch, config.steps, trainer.discriminator).logged["L_1"]
+    after = trainer.stage(batch, config.steps, None).logged["L_1"]
     assert after < 0.7 * before
 
 
