@@ -1,0 +1,74 @@
+"""A run that was cut off goes on to the same file."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from codeformer_core.video import segments
+from codeformer_core.video.restore import VideoSettings, restore_video
+from tests.video.clips import Clip
+from tests.video.standins import Painted
+
+
+def test_an_interrupted_run_goes_on_to_the_same_file(tmp_path, detector, monkeypatch):
+    monkeypatch.setattr(segments, "SECONDS", 0.4)
+    source = Clip(count=48, audio=True).write(tmp_path / "clip.mp4")
+    whole = restore_video(source, tmp_path / "whole.mp4", Painted(torch.neg), detector)
+    target = tmp_path / "result.mp4"
+    tired = Painted(torch.neg)
+
+    def stop(crops):
+        if tired.calls > 30:
+            raise KeyboardInterrupt
+        return torch.neg(crops)
+
+    tired.change = stop
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, target, tired, detector)
+    assert not target.exists()
+    fresh = Painted(torch.neg)
+    result = restore_video(source, target, fresh, detector, resume=True)
+    assert 0 < fresh.calls < 48
+    assert result.path.read_bytes() == whole.path.read_bytes()
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "clip.mp4", "result.mp4", "whole.mp4"
+    ]  # fmt: skip
+
+
+def test_faces_that_failed_before_an_interruption_are_told_at_the_end(
+    tmp_path, detector, monkeypatch
+):
+    monkeypatch.setattr(segments, "SECONDS", 0.4)
+    source, target = Clip(count=24).write(tmp_path / "clip.mp4"), tmp_path / "result.mp4"
+    network = Painted(torch.neg)
+
+    def fail_and_stop(crops):
+        if network.calls > 20:
+            raise KeyboardInterrupt
+        return crops * float("nan")
+
+    network.change = fail_and_stop
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, target, network, detector)
+    network.change = torch.neg
+    result = restore_video(source, target, network, detector, resume=True)
+    assert any("10 faces left as in the source" in note for note in result.notes), result.notes
+
+
+def test_other_settings_do_not_go_on_with_old_segments(tmp_path, detector, monkeypatch):
+    monkeypatch.setattr(segments, "SECONDS", 0.4)
+    source = Clip(count=24).write(tmp_path / "clip.mp4")
+    target, network = tmp_path / "result.mp4", Painted(torch.neg)
+
+    def stop(crops):
+        if network.calls > 20:
+            raise KeyboardInterrupt
+        return torch.neg(crops)
+
+    network.change = stop
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, target, network, detector)
+    network.change, network.calls = torch.neg, 0
+    restore_video(source, target, network, detector, VideoSettings(quality=30), resume=True)
+    assert network.calls >= 24
