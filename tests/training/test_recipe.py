@@ -147,9 +147,7 @@ def test_schedule_follows_the_clock_where_there_is_one(
 
 
 def test_adversarial_weight_rises_by_steps_or_by_the_clock(run_config: MakeConfig) -> None:
-    config = run_config(
-        steps=10, adversarial_after=3, adversarial_share=0.6, adversarial_rise=0.2
-    )
+    config = run_config(steps=10, adversarial_after=3, adversarial_share=0.6, adversarial_rise=0.2)
     stepped = [Schedule(config).adversarial_strength(step, 0.0) for step in range(7)]
     assert stepped == pytest.approx([0, 0, 0, 0, 0.5, 1, 1])
     timed = Schedule(config, seconds=20.0)
