@@ -44,7 +44,10 @@ class InpaintFaces(io.ComfyNode):
                     tooltip="White where to fill, one for all or one for each picture; any size.",
                 ),
                 fidelity_input(default=1.0),
-                model_input("An inpainting model. Without one: the built-in, which only restores."),
+                model_input(
+                    "An inpainting model. Without one: the built-in, which begins with an average "
+                    "face in the hole, as every model does that was not trained to fill."
+                ),
                 _faces(),
                 adain_input(),
             ],

@@ -1,6 +1,10 @@
-"""Fill hidden parts of faces, as the published inpainting network does."""
+"""Fill hidden parts of faces.
 
-from collections.abc import Iterator
+A network trained for it sees white there, as the published one does. Another sees a first guess,
+and then what it made of that.
+"""
+
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -10,12 +14,14 @@ from ..errors import PictureError
 from ..faces import Canvas, Faces, PasteOptions
 from ..faces.crop import check_frames, placement_in
 from ..faces.warp import warp
-from ..images import resize
+from ..images import from_network, resize, to_network
 from ..models.restorer import Restorer
 from ..networks import Fidelity, fidelity_per_face
 from ..runtime import Runtime
-from .batches import crops_of, restored_batches
+from .automatic import Generated
+from .batches import Batch, crops_of, finished_batches, restored_batches, shortest
 from .crops import check_crops
+from .first_guess import spread, with_mean_face
 from .notes import notes_on, sides_of
 from .painting import PaintedPictures, with_opacity
 
@@ -26,6 +32,11 @@ WHITE = 1.0
 """What the networks were trained to see where a face is hidden."""
 FEATHER = 0.04
 """Of the filled crops, in whole pictures."""
+SKETCHES = 2
+"""How often a network that was not trained to fill looks at its own picture, at fidelity 0."""
+
+Part = Callable[[slice], Tensor]
+"""What makes a batch of some places."""
 
 
 def inpaint(
@@ -76,13 +87,13 @@ def _fill_crops(
     check_crops(colours)
     masks = fitting_masks(masks, colours)
     result, reached, failed = crops.clone(), masks.clone(), list[int]()
-    for batch in restored_batches(
+    for batch in _filled_batches(
         network,
         lambda part: hide(colours[part], masks[part]),
+        lambda part: _holes(masks[part], network.size),
         fidelity_per_face(fidelity, len(crops)),
-        len(crops),
-        adain=adain,
-        runtime=runtime,
+        adain,
+        runtime,
     ):
         part = batch.part
         filled = resize(batch.crops, *crops.shape[1:3])
@@ -106,16 +117,20 @@ def _fill_pictures(
     check_frames(colours, faces)
     masks = fitting_masks(masks, colours)
     hidden, canvas = hide(colours, masks), Canvas(colours.clone(), PasteOptions(feather=FEATHER))
-    in_crops = enumerate(_crop_masks(masks, faces, network.size))
-    touched = [place for place, mask in in_crops if bool(mask.max() > HIDDEN)]
-    wanted, failed = faces.take(touched), list[int]()
-    for batch in restored_batches(
+    holes = {
+        place: hole
+        for place, hole in enumerate(_holes_in_crops(masks, faces, network.size))
+        if bool(hole.any())
+    }
+    touched, failed = list(holes), list[int]()
+    wanted = faces.take(touched)
+    for batch in _filled_batches(
         network,
         crops_of(hidden, wanted, network.size),
+        lambda part: torch.stack([holes[place] for place in touched[part]]),
         fidelity_per_face(fidelity, faces.count)[touched],
-        len(touched),
-        adain=adain,
-        runtime=runtime,
+        adain,
+        runtime,
     ):
         filled = batch.sound_crops
         canvas.paste(filled, wanted.take(batch.sound), torch.ones(filled.shape[:3]))
@@ -125,6 +140,34 @@ def _fill_pictures(
         masks * canvas.mask,
         notes_on(network, sides_of(images, faces), failed, variant=VARIANT),
     )
+
+
+def _filled_batches(
+    network: Restorer,
+    crops: Part,
+    holes: Part,
+    fidelity: Tensor,
+    adain: bool | None,
+    runtime: Runtime,
+) -> Iterator[Batch]:
+    """Fill `crops`, which are white where they have holes: (n, S, S) bool."""
+    count = len(fidelity)
+    if network.variant == VARIANT:
+        return restored_batches(network, crops, fidelity, count, adain=adain, runtime=runtime)
+    device = runtime.device(network)
+
+    def surroundings(part: slice) -> Tensor:
+        return spread(resize(crops(part).float(), network.size, network.size), ~holes(part))
+
+    def generate(part: slice, inputs: Tensor) -> Generated:
+        seen, hidden = inputs.clamp(0, 1).to(device), holes(part).to(device)
+        guess = with_mean_face(seen, hidden)
+        for _ in range(SKETCHES):
+            sketch = from_network(network(to_network(guess), 0.0, adain))
+            guess = torch.where(hidden[..., None], sketch.to(seen), seen)
+        return Generated(network(to_network(guess), shortest(fidelity[part]), adain))
+
+    return finished_batches(network, surroundings, generate, count, keep_gray=True, runtime=runtime)
 
 
 def fitting_masks(masks: Tensor, images: Tensor) -> Tensor:
@@ -175,9 +218,14 @@ def _reach(line: Tensor) -> slice:
     return slice(places[0], places[-1] + 1) if places else slice(0, 0)
 
 
-def _crop_masks(masks: Tensor, faces: Faces, size: int) -> Iterator[Tensor]:
-    """The masks of pictures as the crops of their faces show them, one after the other."""
+def _holes(masks: Tensor, size: int) -> Tensor:
+    """(n, size, size) bool: which pixels of resized crops show anything hidden."""
+    return resize((masks > HIDDEN).float()[..., None], size, size)[..., 0] > HIDDEN
+
+
+def _holes_in_crops(masks: Tensor, faces: Faces, size: int) -> Iterator[Tensor]:
+    """The same of the crops of each face of pictures, one after the other."""
+    hidden = (masks > HIDDEN).float()[..., None]
     for frame, face in faces.in_frames():
-        mask = masks[frame][..., None]
-        to_picture = placement_in(masks[..., None], face).rescaled(size).inverse
-        yield warp(mask, to_picture, size, size, border=(0.0,))
+        to_picture = placement_in(hidden, face).rescaled(size).inverse
+        yield warp(hidden[frame], to_picture, size, size, border=(0.0,)) > HIDDEN

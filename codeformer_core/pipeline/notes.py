@@ -141,9 +141,10 @@ def large_face_notes(sides: Sequence[float], size: int) -> tuple[str, ...]:
 def _variant_notes(variant: str, wanted: str | None) -> tuple[str, ...]:
     if wanted in (None, variant):
         return ()
+    instead = ", and begins with an average face" if wanted == "inpainting" else ""
     return (
-        f"the model was trained for {variant}, not for {wanted}: load codeformer_{wanted}.pth for "
-        "good results",
+        f"the model was trained for {variant}, not for {wanted}{instead}: load "
+        f"codeformer_{wanted}.pth for better results",
     )
 
 

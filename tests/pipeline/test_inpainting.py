@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from codeformer_core import load_codeformer, load_detector
 from codeformer_core.errors import PictureError
-from codeformer_core.faces import Box, Face, Faces, landmarks_of
+from codeformer_core.faces import Box, Face, Faces, crop_faces, landmarks_of
 from codeformer_core.faces.types import Placement
 from codeformer_core.pipeline import inpaint
+from codeformer_core.pipeline.first_guess import spread
 from codeformer_core.runtime import Runtime
 
 
@@ -58,6 +60,32 @@ def test_network_sees_white_where_the_mask_is_even_a_little(crops) -> None:
     assert painter.seen[0][0].max() < 1
     expected = 0.8 * crops[1, 3, 3] + 0.2 * torch.tensor([1.0, 0, 0])
     torch.testing.assert_close(filled[1, 3, 3], expected)
+
+
+@pytest.mark.parametrize("side", [256, 300])
+def test_a_restoring_model_draws_features_into_a_hole(astronaut, side) -> None:
+    """No white is seen, no skin comes out instead of eyes, and a gray face stays gray."""
+    photo = astronaut[None].mean(3, keepdim=True).expand(-1, -1, -1, 3)
+    clean = crop_faces(photo, load_detector("yunet").detect(photo), side)
+    mask = torch.zeros(1, side, side)
+    mask[:, side * 3 // 10 : side * 8 // 10, side // 4 : side * 3 // 4] = 1  # eyes to mouth
+    filled = inpaint(load_codeformer("builtin"), clean, mask).images
+    smooth = spread(clean, mask < 0.5)
+    hole = mask[0] > 0
+    error, of_smooth = ((each - clean)[:, hole].square().mean() for each in (filled, smooth))
+    assert error < 0.8 * of_smooth
+    torch.testing.assert_close(filled[..., 0], filled[..., 2], rtol=0, atol=1e-5)
+
+
+def test_surroundings_are_continued_into_holes_of_any_size() -> None:
+    slope = torch.linspace(0, 1, 37).view(1, 1, 37, 1).expand(2, 37, 37, 3)
+    known = torch.ones(2, 37, 37, dtype=torch.bool)
+    known[0, 10:20, 10:20] = False
+    known[1] = False
+    filled = spread(slope, known)
+    assert torch.equal(filled[0][known[0]], slope[0][known[0]])
+    assert (filled[0] - slope[0]).abs().max() < 0.15
+    assert filled[1].abs().max() == 0
 
 
 def test_a_face_that_fails_keeps_its_pixels(crops) -> None:
