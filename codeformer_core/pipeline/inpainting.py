@@ -224,8 +224,8 @@ def _holes(masks: Tensor, size: int) -> Tensor:
 
 
 def _holes_in_crops(masks: Tensor, faces: Faces, size: int) -> Iterator[Tensor]:
-    """The same of the crops of each face of pictures, one after the other."""
+    """The same of the crops of each face of pictures: (size, size) bool, one after the other."""
     hidden = (masks > HIDDEN).float()[..., None]
     for frame, face in faces.in_frames():
         to_picture = placement_in(hidden, face).rescaled(size).inverse
-        yield warp(hidden[frame], to_picture, size, size, border=(0.0,)) > HIDDEN
+        yield warp(hidden[frame], to_picture, size, size, border=(0.0,))[..., 0] > HIDDEN

@@ -121,12 +121,14 @@ def test_faces_of_another_batch_are_refused() -> None:
         inpaint(Painter(), torch.zeros(2, 60, 100, 3), torch.ones(1, 8, 8), faces=faces)
 
 
-def test_whole_pictures_change_only_in_masked_faces() -> None:
+@pytest.mark.parametrize("variant", ["inpainting", "restoration"])
+def test_whole_pictures_change_only_in_masked_faces(variant) -> None:
     images = torch.rand(2, 60, 100, 3, generator=torch.Generator().manual_seed(5)) * 0.9
     faces = Faces(((face(25), face(75)), ()), 60, 100)
     masks = torch.zeros(2, 60, 100)
     masks[:, 25:35, 15:35] = 1
     painter = Painter()
+    painter.variant = variant
     result = inpaint(painter, images, masks, faces=faces)
     filled, reached = result.images, result.mask
     assert len(painter.seen[0]) == 1, "the face without a mask needs no network"
