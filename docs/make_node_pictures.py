@@ -43,7 +43,7 @@ SETTINGS = {
 NODES: dict[str, dict[str, Any]] = {
     "photo": {"type": "LoadImage", "widgets": {"image": "codeformer_old_photo.jpg"}},
     "sharp": {"type": "LoadImage", "widgets": {"image": "codeformer_portrait.jpg"}},
-    "hole": {"type": "LoadImageMask", "widgets": {"image": "hole.png", "channel": "red"}},
+    "scratched": {"type": "LoadImage", "widgets": {"image": "codeformer_scratched_photo.webp"}},
     "model": {"type": "CodeFormerLoader"},
     "detector": {"type": "CodeFormerFaceDetectorLoader"},
     "parser": {"type": "CodeFormerFaceParserLoader", "size": [420, 150]},
@@ -82,6 +82,7 @@ NODES: dict[str, dict[str, Any]] = {
     "track": {"type": "CodeFormerTrackFaces", "size": [320, 380]},
     "smooth": {"type": "CodeFormerSmoothFaces"},
     "select_frames": {"type": "CodeFormerSelectFaces"},
+    "detect_scratched": {"type": "CodeFormerDetectFaces"},
 }
 LINKS = """
 photo.IMAGE restore_all.image, photo.IMAGE detect.image, detect.faces select.faces,
@@ -90,8 +91,9 @@ crop.crops restore.crops, model.model restore.model, photo.IMAGE paste.image,
 restore.restored paste.crops, select.faces paste.faces, crop.crops encode.crops,
 model.model encode.model, encode.codes decode.codes, encode.codes sweep.codes,
 encode.codes codes.codes, sharp.IMAGE degrade.image, sharp.IMAGE compare.image,
-paste.image compare.other, detect.faces compare.faces, photo.IMAGE inpaint.image,
-hole.MASK inpaint.mask, model.model inpaint.model, clip.VIDEO restore_video.video,
+paste.image compare.other, detect.faces compare.faces, scratched.IMAGE inpaint.image,
+scratched.MASK inpaint.mask, scratched.IMAGE detect_scratched.image,
+detect_scratched.faces inpaint.faces, clip.VIDEO restore_video.video,
 restore_video.video save.video, clip.VIDEO frames.video, frames.images detect_frames.image,
 frames.images track.image, photo.IMAGE match.image, sharp.IMAGE match.references,
 detect.faces match.faces, sharp.IMAGE personalize.photos,
@@ -109,25 +111,21 @@ SHOWN = {
     "decode": "restored",
     "codes": "map",
     "degrade": "image",
+    "inpaint": "image",
     "line_up": "sheet",
 }
-"""Outputs that a Preview Image beside the node shows; inpainting needs a model of its own."""
+"""Outputs that a Preview Image beside the node shows."""
 GRAPHS = (
     "fix faces after txt2img",
     "refine faces with a sampler",
     "compare with GFPGAN",
-    "inpaint faces",
-    "old photo",
 )
 """Workflows that want files which are not shipped; `make_template_pictures.py` runs the others."""
 WANTED = (
     "checkpoints/v1-5-pruned-emaonly-fp16.safetensors",
     "facerestore_models/GFPGANv1.4.pth",
-    "facerestore_models/codeformer_inpainting.pth",
-    "facerestore_models/codeformer_colorization.pth",
     "facerestore_models/my_codeformer.pth",
     "facerestore_adapters/anna.safetensors",
-    "upscale_models/RealESRGAN_x2plus.pth",
 )
 """Model files that the loaders and Convert File list here, without their contents."""
 
@@ -139,7 +137,7 @@ def main(names: list[str]) -> None:
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         base = host.make_base(Path(folder) / "base")
-        _write_photos(base / "input")
+        shutil.copytree(EXAMPLES, base / "input")
         for name in WANTED:
             path = base / "models" / name
             path.parent.mkdir(exist_ok=True)
@@ -170,14 +168,6 @@ def _load(path: str) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _write_photos(folder: Path) -> None:
-    """The templates' pictures, and a mask over the portrait's mouth."""
-    shutil.copytree(EXAMPLES, folder)
-    mask = Image.new("L", (512, 512))
-    mask.paste(255, (195, 130, 255, 175))
-    mask.convert("RGB").save(folder / "hole.png")
 
 
 def _take_nodes(desk: Any, names: list[str]) -> None:

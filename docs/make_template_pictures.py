@@ -29,12 +29,20 @@ SIDE = 512
 SMALL = 170
 """Pixels of the side that an old photo was once reduced to."""
 
+SCRATCHES = (
+    [(166, 56), (205, 92), (232, 114), (264, 154)],
+    [(252, 62), (238, 104), (222, 136), (200, 164)],
+)
+SCRATCH = 3
+"""Pixels across."""
+
 CLIP = 320
 """Pixels of the side of the clip."""
 
 THUMBNAIL = 600
 FACE = (0.27, 0.01, 0.615, 0.355)
 """Around the face of the portrait: left, top, right, bottom in parts of its sides."""
+NARROW = (0.356, 0.03, 0.5185, 0.355)
 WIDE = (0.2425, 0.01, 0.6425, 0.355)
 UPRIGHT = (1 / 6, 0.0, 5 / 6, 1.0)
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -76,7 +84,8 @@ def _load_host() -> ModuleType:
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    picture.save(path, quality=QUALITY, optimize=True)
+    # Exact: WebP's pixels are kept where they are transparent.
+    picture.save(path, quality=QUALITY, optimize=True, exact=True)
     print(path.name, picture.size, path.stat().st_size)
 
 
@@ -84,7 +93,7 @@ def _save(picture: Image.Image, path: Path) -> None:
 
 
 def make_examples() -> None:
-    """A portrait, the same as an old photo, and two faces of different size side by side."""
+    """A portrait, the same as old, gray and scratched photos, and two faces side by side."""
     from skimage import data
 
     portrait = Image.fromarray(data.astronaut())
@@ -94,6 +103,8 @@ def make_examples() -> None:
     pair.paste(nearer.resize((384, SIDE), Image.Resampling.LANCZOS), (384, 0))
     _save(portrait, EXAMPLES / "codeformer_portrait.jpg")
     _save(worn(portrait), EXAMPLES / "codeformer_old_photo.jpg")
+    _save(ImageOps.grayscale(worn(portrait)), EXAMPLES / "codeformer_gray_photo.jpg")
+    _save(scratched(portrait), EXAMPLES / "codeformer_scratched_photo.webp")
     _save(worn(pair), EXAMPLES / "codeformer_two_faces.jpg")
 
 
@@ -125,6 +136,17 @@ def worn(picture: Image.Image) -> Image.Image:
     return small.resize(picture.size, Image.Resampling.BICUBIC)
 
 
+def scratched(picture: Image.Image) -> Image.Image:
+    """With white lines, transparent together with their edges: Load Image makes a mask of that."""
+    lines = Image.new("L", picture.size)
+    for line in SCRATCHES:
+        ImageDraw.Draw(lines).line(line, 255, SCRATCH, "curve")
+    result = picture.copy()
+    result.paste("white", mask=lines)
+    result.putalpha(ImageOps.invert(lines.filter(ImageFilter.MaxFilter(5))))
+    return result
+
+
 # -------------------------------------------------------------------------------------- thumbnails
 
 
@@ -139,7 +161,7 @@ class Run:
     def loaded(self, place: int = 0) -> Image.Image:
         """What a Load Image loads."""
         node = self.prompt[self._nodes("LoadImage")[place]]
-        return Image.open(EXAMPLES / node["inputs"]["image"])
+        return Image.open(EXAMPLES / node["inputs"]["image"]).convert("RGB")
 
     def saved(self, place: int = 0) -> Image.Image:
         """One of the batch that the template's Save Image saves."""
@@ -225,6 +247,8 @@ THUMBNAILS: dict[str, Callable[[Run], Image.Image]] = {
         [cut(run.loaded(), FACE, SIDE, SIDE), *run.steps()], 3, UPRIGHT
     ),
     "degrade and restore": lambda run: halves(run.previewed(), run.saved(), FACE),
+    "inpaint faces": lambda run: grid([run.loaded(), run.saved()], 2, NARROW),
+    "old photo": lambda run: halves(run.loaded(), run.saved(), FACE),
     "compare restorers": lambda run: grid(panels(run.saved()), 3, UPRIGHT),
 }
 """What comes out of the templates that run with nothing but what is shipped."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 import pytest
 from PIL import Image
+from skimage import data
 
 from codeformer_core import load_codeformer, load_detector, restore_image
 
@@ -31,8 +32,13 @@ JPEG = b"\xff\xd8\xff"
 def photo(server: Any) -> numpy.ndarray:
     """What most workflows load, as the host decodes it, among the other examples in its folder."""
     shutil.copytree(EXAMPLES, server.base / "input", dirs_exist_ok=True)
+    return decoded(server, PHOTO)
+
+
+def decoded(server: Any, name: str) -> numpy.ndarray:
+    """(H, W, 3) uint8, an example as the host loads it and saves it again."""
     prompt = {
-        "1": {"class_type": "LoadImage", "inputs": {"image": PHOTO}},
+        "1": {"class_type": "LoadImage", "inputs": {"image": name}},
         "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "is"}},
     }
     return saved_picture(server, server.run(prompt), "2")
@@ -70,6 +76,33 @@ def test_shipped_workflow_gives_what_the_library_gives(
     assert picture.shape == photo.shape
     assert numpy.abs(picture - expected).max() <= 1.01
     assert numpy.abs(picture.astype(int) - photo).max() > 8, "nothing was restored"
+
+
+@pytest.mark.usefixtures("photo")
+def test_inpaint_faces_fills_scratches_with_the_built_in_model(
+    server: Any, shipped: Callable[[str], dict[str, Any]]
+) -> None:
+    prompt = shipped("inpaint faces")
+    filled = saved_picture(server, server.run(prompt), node_of(prompt, "SaveImage"))
+    name = prompt[node_of(prompt, "LoadImage")]["inputs"]["image"]
+    with Image.open(EXAMPLES / name) as picture:
+        hole = numpy.asarray(picture)[..., 3] == 0
+    assert hole.sum() > 1000
+    assert numpy.array_equal(filled[~hole], decoded(server, name)[~hole])
+    whole, filled = (each[hole].astype(int) for each in (data.astronaut(), filled))
+    assert numpy.abs(filled - whole).mean() < numpy.abs(255 - whole).mean() / 4
+
+
+@pytest.mark.usefixtures("photo")
+def test_old_photo_grows_and_its_face_gets_colours_from_the_built_in_models(
+    server: Any, shipped: Callable[[str], dict[str, Any]]
+) -> None:
+    prompt = shipped("old photo")
+    grown = saved_picture(server, server.run(prompt), node_of(prompt, "SaveImage")).astype(int)
+    assert grown.shape == (1024, 1024, 3)
+    assert numpy.ptp(grown[600:], axis=2).max() <= 1, "not only the face has colours"
+    red, green, blue = grown[180:310, 380:510].mean((0, 1))
+    assert red > green + 15 > blue + 20
 
 
 def test_blocks_let_the_faces_be_chosen(shipped: Callable[[str], dict[str, Any]]) -> None:

@@ -3,8 +3,10 @@
 
 const EXAMPLES = new Set([
   "codeformer_clip.mp4",
+  "codeformer_gray_photo.jpg",
   "codeformer_old_photo.jpg",
   "codeformer_portrait.jpg",
+  "codeformer_scratched_photo.webp",
   "codeformer_two_faces.jpg",
 ]);
 
