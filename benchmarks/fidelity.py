@@ -4,17 +4,16 @@
     python benchmarks/fidelity.py --faces EVALUATION_FACES
 
 The first line fits the constants of `codeformer_core/pipeline/automatic.py` to training faces; the
-second measures. Every other face is degraded by stage II's ranges, the others by the mild ones of
-stage III, with fixed seeds. What counts is the mean of the perceptual (EfficientNet-lite0) and the
+second measures. Each face is degraded by stage II's ranges and by the mild ones of stage III, with
+fixed seeds. What counts is the mean of the perceptual (EfficientNet-lite0) and the
 identity distance to the clean face. Differences to the automatic fidelity are of the same faces, so
-their standard errors are small. --keep FILE keeps what was seen: the same command goes on, and with
-another --fit it is looked at anew. Without --faces: the astronaut's.
+their standard errors are small. --keep FILE keeps what was seen: the same command goes on, and the
+same file can be fitted to again. Without --faces: the astronaut's.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import random
 import sys
@@ -35,17 +34,13 @@ from codeformer_core.faces import crop_faces
 from codeformer_core.images import from_network, read_picture, resize, to_network
 from codeformer_core.metrics import EVALUATION_BACKBONE, IdentityNetwork, PerceptualDistance
 from codeformer_core.networks import CodeFormer
-from codeformer_core.pipeline.automatic import LADDER, best_steps
+from codeformer_core.pipeline.automatic import LADDER, best_steps, cost_terms
 from codeformer_core.runtime import fastest_dtype
 
 STRENGTHS = {"strong": STAGE_TWO, "mild": STAGE_THREE_MILD}
 FINE = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 """The fixed fidelities to compare with; every one of LADDER is among them."""
 SEED = 7
-OF_LIKENESS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
-OF_SHORTFALL = tuple(step / 200 for step in range(-24, 9))
-OF_ITS_SQUARE = tuple(step / 100 for step in range(0, 25))
-"""Constants that are tried in a fit."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +90,15 @@ def look(arguments: argparse.Namespace, seen: list[Seen]) -> list[Seen]:
     network = load_codeformer(arguments.model, dtype=fastest_dtype("cpu"))
     identity, perceptual = IdentityNetwork(), PerceptualDistance(EVALUATION_BACKBONE)
     ends = time.monotonic() + 60 * arguments.minutes
-    limit = 2 if arguments.quick else arguments.limit
-    first = arguments.first
+    first, limit = arguments.first, 1 if arguments.quick else arguments.limit
     for number, clean in enumerate(clean_faces(arguments.faces, network.size, first + limit)):
-        if number < first + len(seen):
+        if number < first + len(seen) // len(STRENGTHS):
             continue
         if time.monotonic() > ends:
             break
-        strength = [*STRENGTHS][number % 2]
-        with torch.no_grad():
-            seen.append(_look(network, identity, perceptual, clean[None], strength, number))
+        for strength in STRENGTHS:
+            with torch.no_grad():
+                seen.append(_look(network, identity, perceptual, clean[None], strength, number))
         if arguments.keep and number % 5 == 0:
             torch.save([tuple(vars(face).values()) for face in seen], arguments.keep[0])
             print(f"{len(seen)} faces", file=sys.stderr, flush=True)
@@ -146,22 +140,22 @@ def clean_faces(folder: Path | None, size: int, limit: int) -> Iterator[Tensor]:
 
 
 def fitted(seen: list[Seen]) -> list[Row]:
-    """The constants whose choice costs these faces least, of many.
+    """The constants of `best_steps` by least squares, and what their choice costs these faces.
 
-    Least squares would follow the lowest fidelities, which are never chosen.
+    Fidelity 0 is left out, which is hardly ever chosen and would be followed most.
     """
     steps = [FINE.index(fidelity) for fidelity in LADDER]
     cost = torch.stack([face.cost[steps] for face in seen])
-    likeness = torch.stack([face.likeness for face in seen]).double()
-    shortfall = 1 - torch.tensor(LADDER, dtype=torch.float64)
-    best: tuple[float, ...] = (math.inf,)
-    for constants in itertools.product(OF_LIKENESS, OF_SHORTFALL, OF_ITS_SQUARE):
-        estimate = constants[0] * likeness + constants[1] * shortfall + constants[2] * shortfall**2
-        chosen = cost.gather(1, estimate.argmin(1, keepdim=True))
-        best = min(best, (float(chosen.mean()), *constants))
-    names = ("cost", "OF_LIKENESS", "OF_SHORTFALL", "OF_ITS_SQUARE")
-    fixed = {"best fixed of these": f"{float(cost.mean(0).min()):.5f}"}
-    return [dict(zip(names, best, strict=True)) | fixed]
+    terms = cost_terms(torch.stack([face.likeness for face in seen])).double()
+    later = slice(1, -1)
+    above = (cost - cost[:, -1:])[:, later].flatten()
+    known = (terms - terms[:, -1:])[:, later].flatten(0, 1)
+    constants = torch.linalg.lstsq(known, above[:, None]).solution[:, 0]
+    chosen = cost.gather(1, (terms @ constants).argmin(1, keepdim=True))
+    names = ("OF_LIKENESS", "OF_SHORTFALL", "OF_DAMAGE", "OF_ITS_SQUARE")
+    row = {name: f"{value:.4f}" for name, value in zip(names, constants.tolist(), strict=True)}
+    row |= {"cost": f"{float(chosen.mean()):.5f}"}
+    return [row | {"best fixed of these": f"{float(cost.mean(0).min()):.5f}"}]
 
 
 def measured(seen: list[Seen]) -> list[Row]:

@@ -22,11 +22,9 @@ from ..runtime import Runtime
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """The fidelities that are tried."""
-OF_LIKENESS, OF_SHORTFALL, OF_ITS_SQUARE = 0.2, -0.055, 0.22
-"""What a fidelity w costs for each unit of distance between its face and the person, of 1 - w and
-of its square: the constants whose choice came closest to the truth (mean of perceptual and identity
-distance) on 102 training faces, half of them degraded strongly, half mildly. For another model:
-`benchmarks/fidelity.py --fit`."""
+OF_LIKENESS, OF_SHORTFALL, OF_DAMAGE, OF_ITS_SQUARE = 0.0544, -0.0425, 0.0508, 0.0332
+"""Constants of the estimated cost, see `cost_terms`. For another model: `benchmarks/fidelity.py
+--fit`."""
 
 Decode = Callable[[float], Tensor]
 """Faces of one fidelity: (n, 3, S, S) about -1..1."""
@@ -138,6 +136,24 @@ def best_steps(distances: Tensor) -> Tensor:
     Returns:
         (n,) places in `LADDER`; of equal ones the smallest fidelity.
     """
-    shortfall = 1 - torch.tensor(LADDER)
-    cost = OF_LIKENESS * distances + OF_SHORTFALL * shortfall + OF_ITS_SQUARE * shortfall**2
-    return cost.argmin(1)
+    constants = torch.tensor([OF_LIKENESS, OF_SHORTFALL, OF_DAMAGE, OF_ITS_SQUARE])
+    return (cost_terms(distances) * constants).sum(2).argmin(1)
+
+
+def cost_terms(distances: Tensor) -> Tensor:
+    """What the cost of a fidelity w is estimated from.
+
+    The distance d(w) to the person; 1 - w, by which what is drawn falls short of the input; the
+    same times d(1), because the farther even the most faithful restoration had to go, the more is
+    damaged, and the less must be invented on top; and the square of 1 - w.
+
+    Args:
+        distances: (n, L) to the person, by descriptor.
+
+    Returns:
+        (n, L, 4).
+    """
+    shortfall = (1 - torch.tensor(LADDER)).to(distances).expand_as(distances)
+    last = distances[:, -1:]
+    damage = torch.where(last.isfinite(), last, torch.zeros_like(last))
+    return torch.stack((distances, shortfall, damage * shortfall, shortfall**2), dim=2)

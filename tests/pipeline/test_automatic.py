@@ -33,11 +33,19 @@ def test_likeness_that_is_lost_costs_more_than_a_higher_fidelity():
     assert steps[2] < steps[0] < steps[1] == len(LADDER) - 1
 
 
+def test_a_face_that_even_the_highest_changed_gets_a_higher_one():
+    """The same loss of likeness weighs more where more is damaged."""
+    loss = torch.linspace(0.1, 0.0, len(LADDER))
+    steps = best_steps(torch.stack([0.2 + loss, 0.7 + loss]))
+    assert steps[0] < steps[1]
+
+
 def test_pictures_that_are_not_finite_are_not_chosen(automatic, crops):
-    pictures = torch.zeros(2, 1, 3, 32, 32)
-    pictures[1, 0, 0, 0, 0] = torch.nan
+    pictures = torch.zeros(len(LADDER), 1, 3, 32, 32)
+    pictures[-1, 0, 0, 0, 0] = torch.nan
     distances = automatic.distances(crops[:1], pictures, Runtime())
-    assert distances.isinf().tolist() == [[False, True]]
+    assert distances.isinf().tolist() == [[False] * (len(LADDER) - 1) + [True]]
+    assert best_steps(distances).item() != len(LADDER) - 1
 
 
 def test_each_face_is_what_its_own_fidelity_gives(tiny_codeformer, automatic, crops):
