@@ -41,12 +41,16 @@ from codeformer_core import load_codeformer, load_detector
 from codeformer_core.degradation import STAGE_THREE_MILD, STAGE_TWO
 from codeformer_core.evaluation.evaluate import degrade_faces
 from codeformer_core.faces import crop_faces
-from codeformer_core.images import read_picture, resize
+from codeformer_core.images import from_network, read_picture, resize, to_network
 from codeformer_core.metrics import EVALUATION_BACKBONE, IdentityNetwork, PerceptualDistance, psnr
 from codeformer_core.models.load import find_restorer
+from codeformer_core.models.restorer import Restorer
 from codeformer_core.networks import CodeFormer
 from codeformer_core.people import Person, describe_crops
 from codeformer_core.people.adapters import Adapter, read_adapter, save_adapter
+from codeformer_core.people.knowing import References, with_references
+from codeformer_core.people.recogniser import Whom
+from codeformer_core.people.restorer import PeopleRestorer, Told
 from codeformer_core.pipeline import restore_crops
 from codeformer_core.pipeline.automatic import Automatic
 from codeformer_core.runtime import Runtime
@@ -59,6 +63,7 @@ FIDELITY = 0.5
 KEPT_APART = 5
 SEED = 11
 SIZE = 512
+OWN = "adapter"
 
 FRAMES = 6
 """Of a clip: one to restore, the others to know the person by."""
@@ -184,7 +189,7 @@ def results(
     case: Case, adapters: dict[str, Adapter], next_name: str, arguments: argparse.Namespace
 ) -> list[Row]:
     """All ways and strengths for one person; measured once, kept as JSON."""
-    named = {"adapter": adapters.get(case.name), "wrong person's adapter": adapters.get(next_name)}
+    named = {OWN: adapters.get(case.name), "wrong person's adapter": adapters.get(next_name)}
     there = {name: adapter for name, adapter in named.items() if adapter is not None}
     network, identity = load_codeformer(arguments.model), IdentityNetwork()
     recognisers = all_recognisers(identity)
@@ -207,21 +212,39 @@ def ways(
     network: CodeFormer, identity: IdentityNetwork, person: Person, adapters: dict[str, Adapter]
 ) -> dict[str, Restore]:
     """Everything that is compared, by name."""
-    runtime = Runtime()
+    runtime, references = Runtime(), References((person,), identity)
 
     def at(model: CodeFormer) -> Restore:
         return lambda faces: restore_crops(model, faces, FIDELITY, runtime=runtime)
 
-    def by_itself(known: tuple[Person, ...]) -> Restore:
-        automatic = Automatic(identity, known)
-        return lambda faces: restore_crops(network, faces, automatic, runtime=runtime)
+    def by_itself(model: Restorer) -> Restore:
+        automatic = Automatic(identity, (person,) if model is not network else ())
+        return lambda faces: restore_crops(model, faces, automatic, runtime=runtime)
+
+    def drawn(model: CodeFormer) -> Restore:
+        knowing = with_references(model, references)
+        if not isinstance(knowing, PeopleRestorer):
+            raise SystemExit("there is no conditioning on references for this model")
+
+        @torch.no_grad()
+        def restore(faces: Tensor) -> Tensor:
+            shown = Told(knowing, [Whom(reference=1)] * len(faces))
+            return from_network(shown(to_network(faces), FIDELITY))
+
+        return restore
 
     return {
         "degraded input": lambda faces: faces,
         f"without, w = {FIDELITY}": at(network),
-        "without, automatic fidelity": by_itself(()),
-        "references, automatic fidelity": by_itself((person,)),
+        "without, automatic fidelity": by_itself(network),
+        f"references, w = {FIDELITY}": drawn(network),
+        "references, automatic fidelity": by_itself(with_references(network, references)),
         **{f"{name}, w = {FIDELITY}": at(each.apply(network)) for name, each in adapters.items()},
+        **{
+            f"{name} and references, w = {FIDELITY}": drawn(each.apply(network))
+            for name, each in adapters.items()
+            if name == OWN
+        },
     }
 
 
