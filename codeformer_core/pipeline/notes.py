@@ -64,21 +64,37 @@ def people_fidelity_notes(chosen: Mapping[int, float]) -> tuple[str, ...]:
 def recognition_notes(
     recognition: Recognition, name: str = "face", remedy: str = ""
 ) -> tuple[str, ...]:
-    """Who was restored with the references; nothing where the network draws none.
+    """Who was restored as somebody known; nothing where the network knows nobody.
 
     Args:
         recognition: what was found.
         name: of what it tells of, before its number.
-        remedy: what to do where nobody was recognised.
+        remedy: what to do where nobody was recognised by the references.
     """
-    if not (recognition.whom and recognition.references):
+    return (
+        *_adapter_notes(recognition, name),
+        *_reference_notes(recognition, name, remedy),
+    )
+
+
+def _adapter_notes(recognition: Recognition, name: str) -> tuple[str, ...]:
+    count, whom = recognition.adapters, recognition.whom
+    if not (whom and count):
         return ()
-    several = recognition.references > 1
-    known = [
-        f"{name} {place}" + (f" as person {each.reference} of them" if several else "")
-        for place, each in enumerate(recognition.whom, 1)
-        if each.reference
-    ]
+    known = _known(name, [each.adapter for each in whom], count > 1)
+    if not known:
+        return (
+            f"restored without the personal adapters: no {name} surely looks like a person who "
+            "has one; lower the sureness in Apply Person, or apply to all faces",
+        )
+    return (f"restored with the personal adapter: {listed(known)}",)
+
+
+def _reference_notes(recognition: Recognition, name: str, remedy: str) -> tuple[str, ...]:
+    count, whom = recognition.references, recognition.whom
+    if not (whom and count):
+        return ()
+    known = _known(name, [each.reference for each in whom], count > 1)
     if not known:
         return (
             f"restored without the references: no {name} surely looks like whom they show{remedy}",
@@ -87,6 +103,15 @@ def recognition_notes(
     return (
         f"restored with the references: {listed(known)}{'' if recognition.is_sure else unsure}",
     )
+
+
+def _known(name: str, numbers: Sequence[int], several: bool) -> list[str]:
+    """Places of those who are somebody, and who of several."""
+    return [
+        f"{name} {place}" + (f" as person {number} of them" if several else "")
+        for place, number in enumerate(numbers, 1)
+        if number
+    ]
 
 
 def listed(words: Sequence[str]) -> str:

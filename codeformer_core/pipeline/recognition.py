@@ -26,6 +26,8 @@ class Recognition:
     """Whether likeness says so. If not, the only face was taken for the only reference person."""
     references: int = 0
     """How many people the reference photos show that are drawn."""
+    adapters: int = 0
+    """How many people have an adapter that is used by likeness."""
 
 
 def recognise(network: Restorer, images: Tensor, faces: Faces, runtime: Runtime) -> Recognition:
@@ -76,10 +78,10 @@ def recognised(descriptors: Tensor, recogniser: Recogniser) -> Recognition:
         descriptors: (N, 128), one for everybody.
         recogniser: of the network.
     """
-    whom, references = recogniser.recognise(descriptors), len(recogniser.referred)
-    if references == 1 and whom == (Whom(),):
-        return Recognition((Whom(reference=1),), is_sure=False, references=1)
-    return Recognition(whom, references=references)
+    whom = recogniser.recognise(descriptors)
+    is_sure = len(recogniser.referred) != 1 or whom != (Whom(),)
+    whom = whom if is_sure else (Whom(reference=1),)
+    return Recognition(whom, is_sure, len(recogniser.referred), len(recogniser.adapted))
 
 
 def _everybody(faces: Faces) -> list[list[int]]:

@@ -36,7 +36,9 @@ def recognise_people(survey: Survey, network: Restorer, people: Sequence[int]) -
         if track.descriptor is not None and (not people or number in people):
             described[number].append(track.descriptor)
     if not described:
-        return Recognition((Whom(),) * max(numbers), references=len(network.recogniser.referred))
+        known = network.recogniser
+        nobody = (Whom(),) * max(numbers)
+        return Recognition(nobody, references=len(known.referred), adapters=len(known.adapted))
     means = torch.from_numpy(np.stack([np.mean(each, 0) for each in described.values()]))
     found = recognised(means.float(), network.recogniser)
     whom = dict(zip(described, found.whom, strict=True))

@@ -59,7 +59,7 @@ def test_a_single_face_is_taken_for_the_only_person(identity: IdentityNetwork) -
 
     def told(*people: int, **more: object) -> Recognition:
         whom = tuple(Whom(reference=each) for each in people)
-        return replace(Recognition(whom, references=1), **more)
+        return replace(Recognition(whom, references=1, adapters=1), **more)
 
     assert seen(0.2) == told(1)
     assert seen(0.9) == told(1, is_sure=False)
@@ -68,7 +68,7 @@ def test_a_single_face_is_taken_for_the_only_person(identity: IdentityNetwork) -
     assert seen(1.0, referred=(anna, ben)) == told(0, references=2)
     assert seen(2.1, 0.1, referred=(anna, ben)) == told(2, 1, references=2)
     # Who surely is somebody with an adapter is not taken for somebody else.
-    assert seen(-1.9) == Recognition((Whom(1),), references=1)
+    assert seen(-1.9) == Recognition((Whom(1),), references=1, adapters=1)
 
 
 def test_known_faces_of_a_picture_are_restored_as_their_person(
@@ -137,7 +137,9 @@ def test_codes_are_decoded_as_the_people_as_whom_faces_are_restored(
         encoded = encode_crops(model, faces)
         decoded = decode_crops(replace(encoded, network=known), 0.7)
         wanted, plain = (try_restore_crops(each, faces, 0.7) for each in (known, model))
-        assert decoded.warnings == wanted.warnings == ("restored with the references: face 1",)
+        notes = ["restored with the personal adapter: face 1"] * len(networks)
+        notes.append("restored with the references: face 1")
+        assert decoded.warnings == wanted.warnings == tuple(notes)
         torch.testing.assert_close(decoded.crops, wanted.crops, atol=1e-5, rtol=0)
         torch.testing.assert_close(decoded.crops[1], plain.crops[1], atol=1e-5, rtol=0)
         assert (decoded.crops[0] - plain.crops[0]).abs().max() > 1e-3
