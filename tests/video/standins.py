@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from codeformer_core.errors import PictureError
 from codeformer_core.faces import TEMPLATE, Box, Face, Faces, Landmarks, place
 from codeformer_core.faces.types import TEMPLATE_SIZE
+from codeformer_core.pipeline.automatic import LADDER, best_steps
 from tests.video.clips import MARKER
 
 FACE_SHARE = 0.5
@@ -88,6 +89,10 @@ class Weighed(Painted):
     def forward(self, crops: Tensor, fidelity=0.5, adain=None, /) -> Tensor:
         self.asked += [round(float(each), 3) for each in torch.as_tensor(fidelity).reshape(-1)]
         return super().forward(crops, fidelity, adain)
+
+
+USUAL = LADDER[int(best_steps(torch.zeros(1, len(LADDER))))]
+"""The automatic fidelity of a face that keeps its person at all of them."""
 
 
 class ByColour(nn.Module):

@@ -10,7 +10,7 @@ from codeformer_core.pipeline.automatic import LADDER, Automatic
 from codeformer_core.runtime import Runtime
 from codeformer_core.video.frames import SteadyFrames
 from tests.video.clips import scene
-from tests.video.standins import ByColour, Weighed
+from tests.video.standins import USUAL, ByColour, Weighed
 
 
 def frames(count: int = 14, noise: float = 0.0) -> torch.Tensor:
@@ -150,10 +150,10 @@ def test_the_automatic_fidelity_is_one_for_a_person_in_all_windows(detector) -> 
             window, network, detector, fidelity=automatic, steady=steady, runtime=runtime
         )
         chosen += result.fidelity
-        assert "fidelity chosen: person 1 0.8, person 2 0.8" in result.warnings
+        assert f"fidelity chosen: person 1 {USUAL}, person 2 {USUAL}" in result.warnings
         assert places == sorted(places)
         assert {0.28, 0.36} <= set(places) or past is not None, "choosing tells how far it is"
         past = steady.past
-    assert set(chosen) == {0.8} and len(chosen) == 16
-    tried = [each for each in network.asked if each != 0.8]
+    assert set(chosen) == {USUAL} and len(chosen) == 16
+    tried = [each for each in network.asked if each != USUAL]
     assert len(tried) == 2 * (len(LADDER) - 1)  # once for each of two people

@@ -18,7 +18,7 @@ from codeformer_core.video.engine import FaceSettings
 from codeformer_core.video.restore import VideoSettings, restore_video
 from codeformer_core.video.steady import Steadiness
 from tests.video.clips import Clip, pictures
-from tests.video.standins import ByColour, Painted, Weighed
+from tests.video.standins import USUAL, ByColour, Painted, Weighed
 
 
 @pytest.fixture
@@ -79,13 +79,13 @@ def test_the_automatic_fidelity_is_one_for_a_whole_video(tmp_path, monkeypatch, 
     result = restored(source, network, settings)
     tried, used = network.asked[: len(LADDER)], set(network.asked[len(LADDER) :])
     assert tuple(tried) == LADDER
-    assert used == {0.8}  # the usual one, where a face keeps its person at all of them
-    assert "fidelity chosen: person 1 0.8" in result.notes
+    assert used == {USUAL}
+    assert f"fidelity chosen: person 1 {USUAL}" in result.notes
 
 
 @pytest.mark.parametrize(
     ("people", "chosen", "told"),
-    [((), "person 1 0.8, person 2 0.8", {0.175, 0.2}), ((2,), "person 2 0.8", {0.2})],
+    [((), f"person 1 {USUAL}, person 2 {USUAL}", {0.175, 0.2}), ((2,), f"person 2 {USUAL}", {0.2})],
 )
 def test_fidelities_are_chosen_for_those_who_are_restored_and_told(
     people, chosen, told, two_people, tmp_path, detector
@@ -101,7 +101,7 @@ def test_fidelities_are_chosen_for_those_who_are_restored_and_told(
         runtime=Runtime(lambda done, total: places.append(done / total)),
     )
     assert f"fidelity chosen: {chosen}" in result.notes
-    assert len([each for each in network.asked if each != 0.8]) == len(told) * (len(LADDER) - 1)
+    assert len([each for each in network.asked if each != USUAL]) == len(told) * (len(LADDER) - 1)
     assert {place for place in places if 0.15 < place <= 0.2} == told
     assert places == sorted(places), "progress only rises"
 
