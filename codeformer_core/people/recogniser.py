@@ -34,9 +34,16 @@ class Recogniser:
     """Those on reference photos."""
 
     def recognise(self, descriptors: Tensor) -> tuple[Whom, ...]:
-        """Whom faces of (N, 128) descriptors surely show."""
+        """Whom faces of (N, 128) descriptors surely show.
+
+        An adapter knows more of its person than reference photos, which would only take from it.
+        """
         adapters = known_faces(descriptors, self.adapted, self.sureness)
-        return tuple(map(Whom, adapters, known_faces(descriptors, self.referred)))
+        references = known_faces(descriptors, self.referred)
+        return tuple(
+            Whom(adapter, 0 if adapter else reference)
+            for adapter, reference in zip(adapters, references, strict=True)
+        )
 
     def recognise_crops(self, crops: Tensor) -> tuple[Whom, ...]:
         """The same of (N, 3, S, S) aligned crops in -1..1."""

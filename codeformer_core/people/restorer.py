@@ -20,7 +20,7 @@ class PeopleRestorer(nn.Module):
     """A CodeFormer that knows people from personal adapters, from reference photos, or from both.
 
     A face of somebody who has an adapter is restored by the network that knows that person, every
-    other one by the base; either draws whom reference photos show. Nobody known: the very base.
+    other one by the base, which draws whom reference photos show. Nobody known: the very base.
 
     Args:
         base: the CodeFormer.

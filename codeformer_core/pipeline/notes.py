@@ -96,8 +96,9 @@ def _reference_notes(recognition: Recognition, name: str, remedy: str) -> tuple[
         return ()
     known = _known(name, [each.reference for each in whom], count > 1)
     if not known:
+        nobody = f"no other {name}" if any(each.adapter for each in whom) else f"no {name}"
         return (
-            f"restored without the references: no {name} surely looks like whom they show{remedy}",
+            f"restored without the references: {nobody} surely looks like whom they show{remedy}",
         )
     unsure = ", the only one, although it does not surely look like whom they show"
     return (
