@@ -135,7 +135,7 @@ class Server:
             history = self.json(f"/history/{prompt_id}")
             if prompt_id in history:
                 return history[prompt_id]
-            time.sleep(0.1)
+            time.sleep(0.02)
         raise TimeoutError(f"{prompt_id} did not finish; log:\n{self.tail()}")
 
     def run(self, prompt: dict[str, Any]) -> dict[str, Any]:

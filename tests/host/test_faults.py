@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 import torch
 from skimage import data
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from codeformer_core.checkpoints import save_network
+from codeformer_core.networks import CodeFormer, CodeFormerConfig, VQGANConfig
 
 SIDE = 240
 PLACES = 24
@@ -75,11 +79,21 @@ JOBS: list[Job] = [in_one_node, in_blocks, through_codes, inpainting, colouring]
 
 
 @pytest.fixture
-def scene(host: SimpleNamespace, tiny: Any, make_faces: Any) -> Scene:
-    """The scene, with the tiny model."""
+def model(host: SimpleNamespace, tiny_file: Path) -> Iterator[Any]:
+    """A model of 32 px, for jobs that run hundreds of times."""
+    vqgan = VQGANConfig(32, 32, (1, 2), 1, (), codebook_size=64, code_channels=32)
+    torch.manual_seed(0)
+    network = CodeFormer(CodeFormerConfig(vqgan, width=64, layers=2, fusion_sizes=(16,)))
+    yield host.shared.restorer(save_network(tiny_file.with_name("least.safetensors"), network).name)
+    host.memory.unload_all_models()
+
+
+@pytest.fixture
+def scene(host: SimpleNamespace, model: Any, make_faces: Any) -> Scene:
+    """The scene, with the smallest model."""
     image = torch.rand(2, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(8)) * 0.9
     faces = make_faces((60, 60, 0), (170, 60, 0), (60, 150, 1), (170, 170, 1), frames=2)
-    return Scene(host, tiny, image, faces)
+    return Scene(host, model, image, faces)
 
 
 class Counter:

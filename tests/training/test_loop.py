@@ -254,8 +254,10 @@ def test_a_step_never_waits_for_the_device(
 @pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles with g++")
 def test_compiled_blocks_compute_the_same(tmp_path: Path, run_config: MakeConfig) -> None:
     gradients = []
+    model = run_config().model  # of one level: a block that widens, and blocks that do not
+    model = replace(model, vqgan=replace(model.vqgan, multipliers=(2,)), fusion_sizes=())
     for compiled in (False, True):
-        config = run_config(compile=compiled, quantize_after=100)
+        config = run_config(compile=compiled, quantize_after=100, model=model)
         trainer = Trainer(config, tmp_path / str(compiled))
         trainer.train_step(trainer._parts())
         assert set(trainer.stage.state()) == set(Trainer(config, tmp_path / "again").stage.state())

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from codeformer_core.training.config import RunConfig
 from codeformer_core.training.loop import Trainer
@@ -22,11 +21,11 @@ WORKER = """
 import sys, torch
 from pathlib import Path
 from codeformer_core.training import Trainer, load_config
-config, folder, gradients = sys.argv[1:]
-trainer = Trainer(load_config(Path(config)), Path(folder))
-trainer.run()
-if trainer.accelerator.is_main_process:
-    torch.save([p.grad for p in trainer.trained], gradients)
+for folder in map(Path, sys.argv[1:]):
+    trainer = Trainer(load_config(folder.with_suffix(".toml")), folder)
+    trainer.run()
+    if trainer.accelerator.is_main_process:
+        torch.save([p.grad for p in trainer.trained], folder.with_suffix(".gradients"))
 torch.distributed.destroy_process_group()
 """
 
@@ -37,15 +36,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def run_two(config: RunConfig, folder: Path) -> tuple[dict[str, Tensor], list[Tensor]]:
-    """Train with two gloo processes: weights of the state, and gradients of the last step."""
-    settings, gradients = folder.with_suffix(".toml"), folder.with_suffix(".gradients")
-    settings.write_text(to_toml(config))
+def run_two(folders: list[Path]) -> None:
+    """Train with two gloo processes, one run after the other, with the settings beside each."""
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    command = [sys.executable, "-c", WORKER, str(settings), str(folder), str(gradients)]
     running = [
         subprocess.Popen(
-            command,
+            [sys.executable, "-c", WORKER, *map(str, folders)],
             cwd=ROOT,
             env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stderr=subprocess.PIPE,
@@ -55,28 +51,34 @@ def run_two(config: RunConfig, folder: Path) -> tuple[dict[str, Tensor], list[Te
     ]
     errors = [process.communicate(timeout=240)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], errors
-    state = torch.load(folder / "state.pt", weights_only=True)
-    return state["stage"], torch.load(gradients, weights_only=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", [1, 3])
-def test_two_processes_have_the_gradients_of_one(
-    tmp_path: Path, run_config: Callable[..., RunConfig], autoencoder: str, stage: int
-) -> None:
-    # The codebook starts from k-means in step 0, the adversarial loss (adaptive weight) in step 2.
-    config = run_config(
-        stage=stage, batch_size=4, steps=STEPS, quantize_after=0, adversarial_after=2
-    )
-    if stage == 3:
-        config = replace(config, autoencoder=autoencoder, mild_share=0.5)
-    # Adam divides gradients near zero by their own size: a small rate keeps rounding small.
-    config = replace(config, learning_rate=1e-5)
-    alone = Trainer(config, tmp_path / "alone")
-    alone.run()
-    state, gradients = run_two(config, tmp_path / "shared")
+def assert_same(alone: Trainer, shared: Path) -> None:
+    """Weights of the state, and gradients of the last step."""
+    gradients = torch.load(shared.with_suffix(".gradients"), weights_only=True)
     for mine, parameter in zip(gradients, alone.trained, strict=True):
         assert parameter.grad is not None
         torch.testing.assert_close(mine, parameter.grad, atol=2e-5, rtol=2e-3)
+    state = torch.load(shared / "state.pt", weights_only=True)["stage"]
     for name, value in alone.stage.state().items():
         torch.testing.assert_close(state[name], value, atol=2e-5, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_gradients_of_one(
+    tmp_path: Path, run_config: Callable[..., RunConfig], autoencoder: str
+) -> None:
+    # The codebook starts from k-means in step 0, the adversarial loss (adaptive weight) in step 2.
+    # Adam divides gradients near zero by their own size: a small rate keeps rounding small.
+    one = run_config(
+        batch_size=4, steps=STEPS, quantize_after=0, adversarial_after=2, learning_rate=1e-5
+    )
+    configs = (one, replace(one, stage=3, autoencoder=autoencoder, mild_share=0.5))
+    shared = [tmp_path / f"shared{config.stage}" for config in configs]
+    for config, folder in zip(configs, shared, strict=True):
+        folder.with_suffix(".toml").write_text(to_toml(config))
+    run_two(shared)
+    for config, folder in zip(configs, shared, strict=True):
+        alone = Trainer(config, tmp_path / f"alone{config.stage}")
+        alone.run()
+        assert_same(alone, folder)
