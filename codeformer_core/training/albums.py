@@ -37,6 +37,8 @@ class ReferenceSettings:
     """Photos of a face's person, of which the descriptors' mean is taken: one to so many."""
     looks: int = 2
     """Looks of each photo that are described."""
+    start_from: str = ""
+    """A conditioning to go on with; a fresh one if left out."""
 
     def __post_init__(self) -> None:
         """Refuse what no run can have.

@@ -18,7 +18,13 @@ from ..errors import SettingError
 from ..models import load_network
 from ..networks import FaceCodes
 from ..networks.references import ReferenceConditioning
-from ..people.conditioning import Conditioning, described, save_conditioning
+from ..people.conditioning import (
+    Conditioning,
+    channels_of,
+    described,
+    read_conditioning,
+    save_conditioning,
+)
 from .config import RunConfig
 from .data import Batch
 from .operations import operations_for
@@ -46,6 +52,17 @@ class ReferenceStage(Stage[ReferenceConditioning]):
             )
         sides = config.references.sides
         self.network = ReferenceConditioning.of(self.base.config, sides, operations)
+        if config.references.start_from:
+            self._go_on_from(Path(config.references.start_from))
+
+    def _go_on_from(self, path: Path) -> None:
+        learnt = read_conditioning(path).network
+        if channels_of(learnt) != channels_of(self.network):
+            raise SettingError(
+                f"{path.name} changes other features ({channels_of(learnt)} channels by side) than "
+                f"is to be learnt ({channels_of(self.network)}): leave out `references.start_from`"
+            )
+        self.network.load_state_dict(learnt.state_dict())
 
     def forward(self, batch: Batch, step: int, adversary: Adversary | None) -> StepResult:
         assert batch.references is not None

@@ -10,6 +10,7 @@ import torch
 
 from codeformer_core.checkpoints import save_network
 from codeformer_core.degradation import BatchRandom
+from codeformer_core.errors import SettingError
 from codeformer_core.networks import CodeFormer
 from codeformer_core.people.conditioning import read_conditioning
 from codeformer_core.training.albums import Album, ReferenceSettings, split_people
@@ -81,3 +82,9 @@ def test_the_conditioning_alone_learns_and_is_saved_beside_its_base(
     found.check(trainer.stage.base)
     assert found.network.get_parameter("sides.16.out.weight").abs().sum() > 0
     assert not any(name.startswith("base.") for name in trainer.stage.state())
+    more = replace(SETTINGS, start_from=str(tmp_path / "refs" / "weights.safetensors"))
+    next_run = Trainer(replace(config, references=more), tmp_path / "more").stage.network
+    for name, learnt in found.network.state_dict().items():
+        assert next_run.state_dict()[name].equal(learnt), name
+    with pytest.raises(SettingError, match="changes other features"):
+        Trainer(replace(config, references=replace(more, sides=(8,))), tmp_path / "other")
