@@ -63,14 +63,20 @@ write_tiny_model = host_tests.write_tiny_model
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder comes last.
+    """Everything in this folder comes last, and of it what runs on the frontend the host asks for.
 
-    Playwright keeps an event loop running while it is open, beside which no test can run another.
+    Playwright keeps an event loop running while it is open, beside which no test can run another;
+    and a host that was stopped for one with another frontend would have to start again.
     """
     here = [item for item in items if Path(item.fspath).parent == HERE]
-    items[:] = [item for item in items if item not in set(here)] + here
+    items[:] = [item for item in items if item not in set(here)] + sorted(here, key=_is_wanted)
     for item in here:
         item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=LOST))
+
+
+def _is_wanted(item: pytest.Item) -> bool:
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("server") == WANTED
 
 
 @pytest.hookimpl(wrapper=True)
