@@ -99,6 +99,7 @@ def test_panel_stays_while_the_host_does_not_answer(loader: Any, files: Any) -> 
     page.wait_for_selector("[data-do=cancel]:visible")
     page.route(f"**{PATH}", lambda route: route.abort())
     page.wait_for_selector(f"{PANEL} >> text=Not downloaded: Failed to fetch")
+    files.slow = False
     page.unroute(f"**{PATH}")
     page.wait_for_selector("text=is here")
     forgive(loader)
