@@ -16,6 +16,20 @@ RELAXATIONS = 6
 """At every level of a pyramid; two hundred leave no less of a step at the edge of a hole."""
 
 
+def surroundings(crops: Tensor, hidden: Tensor) -> Tensor:
+    """What is around holes, continued into them; the mean face, where nothing is left to see.
+
+    Args:
+        crops: (n, S, S, 3) aligned faces in 0..1.
+        hidden: (n, S, S) bool.
+
+    Returns:
+        (n, S, S, 3) in 0..1, the same as `crops` where nothing is hidden.
+    """
+    nothing_seen = hidden.all(2).all(1)[:, None, None, None]
+    return torch.where(nothing_seen, _mean_faces(crops), spread(crops, ~hidden))
+
+
 def with_mean_face(crops: Tensor, hidden: Tensor) -> Tensor:
     """Draw the mean face into holes, in the colours that are there.
 
@@ -23,16 +37,21 @@ def with_mean_face(crops: Tensor, hidden: Tensor) -> Tensor:
     is.
 
     Args:
-        crops: (n, S, S, 3) aligned faces in 0..1, whose holes hold what surrounds them (`spread`).
+        crops: (n, S, S, 3) aligned faces in 0..1, whose holes hold their `surroundings`.
         hidden: (n, S, S) bool.
 
     Returns:
         (n, S, S, 3) in 0..1, the same as `crops` where nothing is hidden.
     """
-    side = int(crops.shape[1])
-    mean = resize(mean_face()[None].to(crops), side, side).expand_as(crops)
-    drawn = (crops + mean - spread(mean, ~hidden)).clamp(0, 1)
+    mean = _mean_faces(crops)
+    drawn = (crops + mean - surroundings(mean, hidden)).clamp(0, 1)
     return torch.where(hidden[..., None], drawn, crops)
+
+
+def _mean_faces(crops: Tensor) -> Tensor:
+    """The mean face for each of (n, S, S, 3) crops."""
+    side = int(crops.shape[1])
+    return resize(mean_face()[None].to(crops), side, side).expand_as(crops)
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ from ..runtime import Runtime
 from .automatic import Generated
 from .batches import Batch, crops_of, finished_batches, restored_batches, shortest
 from .crops import check_crops
-from .first_guess import spread, with_mean_face
+from .first_guess import surroundings, with_mean_face
 from .notes import notes_on, sides_of
 from .painting import PaintedPictures, with_opacity
 
@@ -117,11 +117,7 @@ def _fill_pictures(
     check_frames(colours, faces)
     masks = fitting_masks(masks, colours)
     hidden, canvas = hide(colours, masks), Canvas(colours.clone(), PasteOptions(feather=FEATHER))
-    holes = {
-        place: hole
-        for place, hole in enumerate(_holes_in_crops(masks, faces, network.size))
-        if bool(hole.any())
-    }
+    holes = dict(_holes_in_crops(masks, faces, network.size))
     touched, failed = list(holes), list[int]()
     wanted = faces.take(touched)
     for batch in _filled_batches(
@@ -156,8 +152,8 @@ def _filled_batches(
         return restored_batches(network, crops, fidelity, count, adain=adain, runtime=runtime)
     device = runtime.device(network)
 
-    def surroundings(part: slice) -> Tensor:
-        return spread(resize(crops(part).float(), network.size, network.size), ~holes(part))
+    def without_white(part: slice) -> Tensor:
+        return surroundings(resize(crops(part).float(), network.size, network.size), holes(part))
 
     def generate(part: slice, inputs: Tensor) -> Generated:
         seen, hidden = inputs.clamp(0, 1).to(device), holes(part).to(device)
@@ -167,7 +163,9 @@ def _filled_batches(
             guess = torch.where(hidden[..., None], sketch.to(seen), seen)
         return Generated(network(to_network(guess), shortest(fidelity[part]), adain))
 
-    return finished_batches(network, surroundings, generate, count, keep_gray=True, runtime=runtime)
+    return finished_batches(
+        network, without_white, generate, count, keep_gray=True, runtime=runtime
+    )
 
 
 def fitting_masks(masks: Tensor, images: Tensor) -> Tensor:
@@ -204,7 +202,8 @@ def composite(images: Tensor, filled: Tensor, masks: Tensor) -> Tensor:
     touched = (masks > 0).any(0)  # (H, W), of all pictures
     rows, columns = _reach(touched.any(1)), _reach(touched.any(0))
     block = (slice(None), rows, columns)
-    share, below, above = masks[block][..., None], images[block], filled[block].to(images)
+    below, above = images[block], filled[block].to(images)
+    share = masks[block][..., None].to(images)
     sound = torch.where(below.isfinite(), below, above)
     # What nothing was put into stays: between two infinities there is no number.
     changed = (share > 0) & (above != below)
@@ -223,9 +222,20 @@ def _holes(masks: Tensor, size: int) -> Tensor:
     return resize((masks > HIDDEN).float()[..., None], size, size)[..., 0] > HIDDEN
 
 
-def _holes_in_crops(masks: Tensor, faces: Faces, size: int) -> Iterator[Tensor]:
-    """The same of the crops of each face of pictures: (size, size) bool, one after the other."""
-    hidden = (masks > HIDDEN).float()[..., None]
-    for frame, face in faces.in_frames():
-        to_picture = placement_in(hidden, face).rescaled(size).inverse
-        yield warp(hidden[frame], to_picture, size, size, border=(0.0,))[..., 0] > HIDDEN
+def _holes_in_crops(masks: Tensor, faces: Faces, size: int) -> Iterator[tuple[int, Tensor]]:
+    """The same of the crops of each face of pictures that is hidden somewhere: (size, size) bool.
+
+    What lies outside of the picture is not known either: its gray is none of the face's colours.
+
+    Yields:
+        The face's place, and its hole.
+    """
+    for place, (frame, face) in enumerate(faces.in_frames()):
+        hidden = (masks[frame] > HIDDEN).float()[..., None]
+        to_picture = placement_in(masks[..., None], face).rescaled(size).inverse
+        inside, hole = (
+            warp(hidden, to_picture, size, size, border=(beyond,))[..., 0] > HIDDEN
+            for beyond in (0.0, 1.0)
+        )
+        if bool(inside.any()):
+            yield place, hole

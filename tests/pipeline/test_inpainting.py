@@ -77,6 +77,33 @@ def test_a_restoring_model_draws_features_into_a_hole(astronaut, side) -> None:
     torch.testing.assert_close(filled[..., 0], filled[..., 2], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("top", [0, 60])
+def test_a_face_of_which_nothing_is_seen_gets_the_colours_of_skin(astronaut, top) -> None:
+    """Nothing in its crop, whether or not some of that lies outside of the picture."""
+    photo = astronaut[None, top : top + 200, 100:350]
+    everything = torch.ones(1, *photo.shape[1:3])
+    faces = load_detector("yunet").detect(photo)
+    filled = inpaint(load_codeformer("builtin"), photo, everything, faces=faces).images
+    cheek = crop_faces(filled, faces, 64)[0, 34:44, 18:24].mean((0, 1))
+    assert cheek[0] > cheek[1] + 0.1 > cheek[2] + 0.1
+
+
+def test_the_border_of_a_picture_is_not_continued_into_a_hole() -> None:
+    """A network that changes nothing leaves what was continued, and the mean face."""
+
+    class Unchanged(Painter):
+        def forward(self, crops, fidelity=0.5, adain=None):
+            return crops.clone()
+
+    unchanged = Unchanged()
+    unchanged.variant = "restoration"
+    red = torch.tensor([0.9, 0.1, 0.1])
+    images, masks = red.expand(1, 60, 100, 3).clone(), torch.zeros(1, 60, 100)
+    masks[0, :, :6] = 1
+    filled = inpaint(unchanged, images, masks, faces=Faces(((face(5),),), 60, 100)).images
+    assert (filled[0, 15:45, 2] - red).abs().max() < 0.25
+
+
 def test_surroundings_are_continued_into_holes_of_any_size() -> None:
     slope = torch.linspace(0, 1, 37).view(1, 1, 37, 1).expand(2, 37, 37, 3)
     known = torch.ones(2, 37, 37, dtype=torch.bool)
@@ -93,6 +120,16 @@ def test_a_face_that_fails_keeps_its_pixels(crops) -> None:
     assert "faces 1, 2 of 2" in filled.warnings[0]
     assert filled.mask.max() == 0
     torch.testing.assert_close(filled.images, crops)
+
+
+def test_pictures_of_any_float_type_are_filled(crops) -> None:
+    mask = torch.zeros(1, 48, 48)
+    mask[:, 10:20, 5:30] = 0.5
+    filled = inpaint(Painter(), crops.half(), mask).images
+    assert filled.dtype == torch.float16
+    torch.testing.assert_close(
+        filled.float(), inpaint(Painter(), crops, mask).images, atol=2e-3, rtol=0
+    )
 
 
 def test_masks_of_another_number_are_refused(crops) -> None:
