@@ -142,14 +142,14 @@ from codeformer_core.cli import main
 from codeformer_core.video import segments
 from codeformer_core.video.segments import SegmentFolder
 
-segments.SECONDS = 0.4
+segments.SECONDS = 0.2
 sys.exit(main(sys.argv[1:]))
 """
 
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_file(tmp_path, astronaut, tiny_codeformer):
-    made = Clip(240, 240, 60, paint=lambda index: portrait(astronaut, index), audio=True)
+    made = Clip(240, 240, 30, paint=lambda index: portrait(astronaut, index), audio=True)
     source = made.write(tmp_path / "clip.mp4")
     model = save_network(tmp_path / "tiny.safetensors", tiny_codeformer)
 
