@@ -2,10 +2,10 @@
 
     python benchmarks/inpainting.py --faces EVALUATION_FACES --limit 40
 
-Clean faces are hidden by brush strokes and by blocks over their features, with fixed seeds, and
-filled: by the model as it sees them (white), by their surroundings alone, by OpenCV's inpainting
-(A. Telea, 2004), and by `inpaint`. Everything outside of the hole is the clean face's. PSNR is of
-the hole alone, the distances are of the whole face. Without --faces: the astronaut's.
+Clean faces are hidden by scratches, by brush strokes and by blocks over their features, with fixed
+seeds, and filled: by the model as it sees them (white), by their surroundings alone, by OpenCV's
+inpainting (A. Telea, 2004), and by `inpaint`. Everything outside of the hole is the clean face's.
+PSNR is of the hole alone, the distances are of the whole face. Without --faces: the astronaut's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from codeformer_core.pipeline.first_guess import spread
 from codeformer_core.pipeline.inpainting import composite, hide
 
 SEED = 17
-STROKES = Degradation(strokes=4, stroke_width=26, stroke_length=260)
+STROKES = {"scratches": 0.02, "strokes": 0.1}
+"""Widths as shares of the crop."""
 BLOCK_SIDES, BLOCK_PLACES = (0.2, 0.4), (0.25, 0.85)
 """Shares of the crop: least and largest side of a block, and between what they lie."""
 TELEA_RADIUS = 5
@@ -79,8 +80,11 @@ def holes(folder: Path | None, size: int, limit: int) -> Iterator[tuple[Tensor, 
     """Clean faces (1, S, S, 3), what hides them, and where (1, S, S)."""
     for number, face in enumerate(clean_faces(folder, size, limit)):
         random = np.random.default_rng((SEED, number))
-        strokes = torch.from_numpy(stroke_mask(size, size, STROKES, random))
-        yield face[None], "strokes", strokes[None]
+        for name, width in STROKES.items():
+            strokes = Degradation(strokes=4, stroke_width=width * size, stroke_length=size)
+            mask = torch.from_numpy(stroke_mask(size, size, strokes, random))
+            if mask.any():
+                yield face[None], name, mask[None]
         yield face[None], "block", block(size, random)[None]
 
 

@@ -11,6 +11,10 @@ from ..images import read_picture, resize
 
 MEAN_FACE = Path(__file__).parents[1] / "weights" / "mean_face.png"
 """The aligned training faces on average, (64, 64), the same on the left and on the right."""
+WINDOW = 1 / 16
+"""Side of the square around a pixel, as a share of the crop's, by which a hole is deep there."""
+EDGE, INSIDE = 0.5, 0.9
+"""Shares of that square which are hidden: up to where the network has no say, from where all."""
 SMALLEST = 1e-6
 RELAXATIONS = 6
 """At every level of a pyramid; two hundred leave no less of a step at the edge of a hole."""
@@ -52,6 +56,25 @@ def _mean_faces(crops: Tensor) -> Tensor:
     """The mean face for each of (n, S, S, 3) crops."""
     side = int(crops.shape[1])
     return resize(mean_face()[None].to(crops), side, side).expand_as(crops)
+
+
+def depth(hidden: Tensor) -> Tensor:
+    """How much of what a network draws is taken rather than what surrounds it.
+
+    Nothing in a scratch and at the edge of a hole, where what is next to it says more; all of it
+    inside.
+
+    Args:
+        hidden: (n, S, S) bool.
+
+    Returns:
+        (n, 1, S, S) float32 in 0..1.
+    """
+    reach = max(1, round(WINDOW * hidden.shape[-1] / 2))
+    share = functional.avg_pool2d(
+        hidden[:, None].float(), 2 * reach + 1, 1, reach, count_include_pad=False
+    )
+    return ((share - EDGE) / (INSIDE - EDGE)).clamp(0, 1)
 
 
 @lru_cache(maxsize=1)

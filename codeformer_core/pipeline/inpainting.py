@@ -21,7 +21,7 @@ from ..runtime import Runtime
 from .automatic import Generated
 from .batches import Batch, crops_of, finished_batches, restored_batches, shortest
 from .crops import check_crops
-from .first_guess import surroundings, with_mean_face
+from .first_guess import depth, surroundings, with_mean_face
 from .notes import notes_on, sides_of
 from .painting import PaintedPictures, with_opacity
 
@@ -161,7 +161,8 @@ def _filled_batches(
         for _ in range(SKETCHES):
             sketch = from_network(network(to_network(guess), 0.0, adain))
             guess = torch.where(hidden[..., None], sketch.to(seen), seen)
-        return Generated(network(to_network(guess), shortest(fidelity[part]), adain))
+        drawn = network(to_network(guess), shortest(fidelity[part]), adain)
+        return Generated(torch.lerp(to_network(seen).to(drawn), drawn, depth(hidden).to(drawn)))
 
     return finished_batches(
         network, without_white, generate, count, keep_gray=True, runtime=runtime

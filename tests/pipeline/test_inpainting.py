@@ -9,7 +9,7 @@ from codeformer_core.errors import PictureError
 from codeformer_core.faces import Box, Face, Faces, crop_faces, landmarks_of
 from codeformer_core.faces.types import Placement
 from codeformer_core.pipeline import inpaint
-from codeformer_core.pipeline.first_guess import spread
+from codeformer_core.pipeline.first_guess import depth, spread
 from codeformer_core.runtime import Runtime
 
 
@@ -102,6 +102,13 @@ def test_the_border_of_a_picture_is_not_continued_into_a_hole() -> None:
     masks[0, :, :6] = 1
     filled = inpaint(unchanged, images, masks, faces=Faces(((face(5),),), 60, 100)).images
     assert (filled[0, 15:45, 2] - red).abs().max() < 0.25
+
+
+def test_what_surrounds_a_scratch_says_more_than_a_network() -> None:
+    hidden = torch.zeros(1, 64, 64, dtype=torch.bool)
+    hidden[0, :, 20], hidden[0, 10:40, 30:60] = True, True
+    (inside,) = depth(hidden)[0]
+    assert inside[:, 20].max() == 0 and inside[25, 45] == 1 and inside[10, 45] < 0.3
 
 
 def test_surroundings_are_continued_into_holes_of_any_size() -> None:
