@@ -39,12 +39,12 @@ class ReferenceRefinement(nn.Module):
         descriptors, strengths = self.descriptors[rows], self.strengths[rows, None, None, None]
 
         def scaled(side: int, encoded: Tensor, decoded: Tensor) -> Tensor:
-            # In float32, which these small maps hardly notice, whatever the base computes in.
-            features = decoded.float()
-            known = descriptors.to(features.device)
-            refined = self.conditioning.refine(side, encoded.float(), features, known)
-            share = strengths.to(features.device)
-            return torch.lerp(features, refined, share).to(decoded.dtype)
+            # In its own numbers, float32 as a rule, whatever the base computes in: these maps are
+            # small.
+            known = descriptors.to(decoded.device)
+            features = decoded.to(known)
+            refined = self.conditioning.refine(side, encoded.to(known), features, known)
+            return torch.lerp(features, refined, strengths.to(known)).to(decoded.dtype)
 
         return {side: partial(scaled, side) for side in self.conditioning.sizes}
 

@@ -84,6 +84,8 @@ def test_any_number_type_will_do(
         restored = restorer.decode(codes, 1.0)
         torch.testing.assert_close(restored.float(), wanted, rtol=0, atol=0.1)
         assert restorer(crops, 1.0).dtype == crops.dtype
+    known.bfloat16()  # with what it has learnt of people
+    torch.testing.assert_close(restorer.decode(codes, 1.0).float(), wanted, rtol=0, atol=0.1)
 
 
 def test_what_overflows_is_done_again_in_float32(
