@@ -130,8 +130,12 @@ def new_crops(crops: Tensor, side: int) -> Tensor:
 
 
 def check_crops(crops: Tensor) -> None:
-    """Raise unless crops are (N, S, S, 3)."""
+    """Raise unless crops are (N, S, S, 3) floats."""
     if crops.ndim != 4 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
         raise PictureError(
             f"expected aligned square faces of shape (N, S, S, 3), got {tuple(crops.shape)}"
+        )
+    if not crops.is_floating_point():
+        raise PictureError(
+            f"aligned faces must hold float values from 0 to 1, not {crops.dtype}: divide by 255"
         )

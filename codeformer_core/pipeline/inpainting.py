@@ -177,10 +177,14 @@ def fitting_masks(masks: Tensor, images: Tensor) -> Tensor:
         images: (B, H, W, C).
 
     Raises:
-        PictureError: neither one mask nor as many as pictures.
+        PictureError: neither one mask nor as many as pictures, or masks of another shape.
     """
     masks = masks[None] if masks.ndim == 2 else masks
-    if masks.ndim != 3 or len(masks) not in (1, len(images)):
+    if masks.ndim != 3 or 0 in masks.shape[1:]:
+        raise PictureError(
+            f"masks of shape (masks, height, width) are needed, not {tuple(masks.shape)}"
+        )
+    if len(masks) not in (1, len(images)):
         raise PictureError(
             f"there are {len(masks)} masks for {len(images)} pictures: give one for all, or one "
             "for each"

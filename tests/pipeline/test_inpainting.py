@@ -144,6 +144,17 @@ def test_masks_of_another_number_are_refused(crops) -> None:
         inpaint(Painter(), crops, torch.ones(3, 48, 48))
 
 
+def test_masks_of_another_shape_are_refused(crops) -> None:
+    for shape in ((1, 48, 48, 1), (1, 0, 48)):
+        with pytest.raises(PictureError, match=r"\(masks, height, width\)"):
+            inpaint(Painter(), crops, torch.ones(shape))
+
+
+def test_whole_numbers_are_refused(crops) -> None:
+    with pytest.raises(PictureError, match="divide by 255"):
+        inpaint(Painter(), (crops * 255).byte(), torch.ones(1, 48, 48))
+
+
 def test_no_crops_give_none() -> None:
     none = torch.zeros(0, 32, 32, 3)
     assert inpaint(Painter(), none, torch.ones(1, 8, 8)).images.shape == none.shape
