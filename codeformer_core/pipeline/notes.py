@@ -94,6 +94,8 @@ def _reference_notes(recognition: Recognition, name: str, remedy: str) -> tuple[
     count, whom = recognition.references, recognition.whom
     if not (whom and count):
         return ()
+    if all(each.adapter for each in whom):
+        return ("restored without the references: who has a personal adapter needs none",)
     known = _known(name, [each.reference for each in whom], count > 1)
     if not known:
         nobody = f"no other {name}" if any(each.adapter for each in whom) else f"no {name}"
