@@ -15,6 +15,7 @@ from ..faces import Canvas, Faces, PasteOptions
 from ..faces.crop import check_frames, placement_in
 from ..faces.warp import warp
 from ..images import from_network, resize, to_network
+from ..images.tensors import interpolate
 from ..models.restorer import Restorer
 from ..networks import Fidelity, fidelity_per_face
 from ..runtime import Runtime
@@ -90,7 +91,7 @@ def _fill_crops(
     for batch in _filled_batches(
         network,
         lambda part: hide(colours[part], masks[part]),
-        lambda part: _holes(masks[part], network.size),
+        lambda part: holes(masks[part], network.size),
         fidelity_per_face(fidelity, len(crops)),
         adain,
         runtime,
@@ -117,13 +118,13 @@ def _fill_pictures(
     check_frames(colours, faces)
     masks = fitting_masks(masks, colours)
     hidden, canvas = hide(colours, masks), Canvas(colours.clone(), PasteOptions(feather=FEATHER))
-    holes = dict(_holes_in_crops(masks, faces, network.size))
-    touched, failed = list(holes), list[int]()
+    hidden_parts = dict(_holes_in_crops(masks, faces, network.size))
+    touched, failed = list(hidden_parts), list[int]()
     wanted = faces.take(touched)
     for batch in _filled_batches(
         network,
         crops_of(hidden, wanted, network.size),
-        lambda part: torch.stack([holes[place] for place in touched[part]]),
+        lambda part: torch.stack([hidden_parts[place] for place in touched[part]]),
         fidelity_per_face(fidelity, faces.count)[touched],
         adain,
         runtime,
@@ -222,9 +223,12 @@ def _reach(line: Tensor) -> slice:
     return slice(places[0], places[-1] + 1) if places else slice(0, 0)
 
 
-def _holes(masks: Tensor, size: int) -> Tensor:
-    """(n, size, size) bool: which pixels of resized crops show anything hidden."""
-    return resize((masks > HIDDEN).float()[..., None], size, size)[..., 0] > HIDDEN
+def holes(masks: Tensor, size: int) -> Tensor:
+    """(n, size, size) bool: which pixels of resized crops show anything hidden.
+
+    Bicubic weights are negative beside a hole: what is hidden would darken those pixels.
+    """
+    return interpolate((masks > HIDDEN).float()[..., None], size, size)[..., 0].abs() > HIDDEN
 
 
 def _holes_in_crops(masks: Tensor, faces: Faces, size: int) -> Iterator[tuple[int, Tensor]]:

@@ -8,8 +8,10 @@ from codeformer_core import load_codeformer, load_detector
 from codeformer_core.errors import PictureError
 from codeformer_core.faces import Box, Face, Faces, crop_faces, landmarks_of
 from codeformer_core.faces.types import Placement
+from codeformer_core.images import resize
 from codeformer_core.pipeline import inpaint
 from codeformer_core.pipeline.first_guess import depth, spread
+from codeformer_core.pipeline.inpainting import hide, holes
 from codeformer_core.runtime import Runtime
 
 
@@ -201,3 +203,14 @@ def test_broken_pixels_under_the_mask_are_repaired() -> None:
     masks[0, 28:33, 22:28] = 0.5
     result = inpaint(Painter(), images, masks, faces=Faces(((face(25),),), 60, 100))
     assert result.images.isfinite().all()
+
+
+@pytest.mark.parametrize("side", [20, 48, 100])
+def test_nothing_of_a_hole_is_left_in_resized_crops(side) -> None:
+    clean = torch.linspace(0, 0.9, side).view(1, side, 1, 1).expand(1, side, side, 3)
+    masks = torch.zeros(1, side, side)
+    masks[:, side // 4 : side // 2, side // 3 : side // 2] = 1
+    seen = resize(hide(clean, masks), 32, 32)
+    changed = (seen - resize(clean, 32, 32)).abs().amax(3) > 1 / 255
+    assert changed.any()
+    assert not (changed & ~holes(masks, 32)).any()
