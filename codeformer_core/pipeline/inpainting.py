@@ -88,18 +88,19 @@ def _fill_crops(
     check_crops(colours)
     masks = fitting_masks(masks, colours)
     result, reached, failed = crops.clone(), masks.clone(), list[int]()
+    touched = (masks > HIDDEN).flatten(1).any(1).nonzero().flatten().tolist()
     for batch in _filled_batches(
         network,
-        lambda part: hide(colours[part], masks[part]),
-        lambda part: holes(masks[part], network.size),
-        fidelity_per_face(fidelity, len(crops)),
+        lambda part: hide(colours[touched[part]], masks[touched[part]]),
+        lambda part: holes(masks[touched[part]], network.size),
+        fidelity_per_face(fidelity, len(crops))[touched],
         adain,
         runtime,
     ):
-        part = batch.part
+        places = touched[batch.part]
         filled = resize(batch.crops, *crops.shape[1:3])
-        result[part, ..., :3] = composite(colours[part], filled, masks[part])
-        failed += batch.failed
+        result[places, ..., :3] = composite(colours[places], filled, masks[places])
+        failed += [touched[place] for place in batch.failed]
     result[failed], reached[failed] = crops[failed], 0.0
     notes = notes_on(network, sides_of(crops), failed, variant=VARIANT)
     return PaintedPictures(result, reached, notes)
