@@ -1,6 +1,7 @@
 """What a user should know of a result, in the user's words and with a remedy."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from torch import Tensor
 
@@ -11,6 +12,8 @@ from .recognition import Recognition
 
 CHOOSE_ONE = "; to have a face restored as the only person they show, choose it alone (picked)"
 """What to do about faces of a picture of which none was recognised."""
+Task = Literal["inpainting", "colorization"]
+"""What a node needs a model of its own for."""
 LARGEST_FACE = 1.25
 """A face this many times larger than the model's crops is visibly softened by them."""
 LISTED = 20
@@ -18,7 +21,7 @@ LISTED = 20
 
 
 def notes_on(
-    network: Restorer, sides: Sequence[float], failed: Sequence[int], variant: str | None = None
+    network: Restorer, sides: Sequence[float], failed: Sequence[int], variant: Task | None = None
 ) -> tuple[str, ...]:
     """All that is to be said of restored faces.
 
@@ -166,14 +169,15 @@ def large_face_notes(sides: Sequence[float], size: int) -> tuple[str, ...]:
     )
 
 
-def _variant_notes(variant: str, wanted: str | None) -> tuple[str, ...]:
+def _variant_notes(variant: str, wanted: Task | None) -> tuple[str, ...]:
     if wanted in (None, variant):
         return ()
-    instead = ", and begins with an average face" if wanted == "inpainting" else ""
-    return (
-        f"the model was trained for {variant}, not for {wanted}{instead}: load "
-        f"codeformer_{wanted}.pth for better results",
-    )
+    file = f"codeformer_{wanted}.pth"
+    remedies = {
+        "inpainting": f"it begins with an average face; load {file} for better results",
+        "colorization": f"take the built-in colorization, or load {file}",
+    }
+    return (f"the model was trained for {variant}, not for {wanted}: {remedies[wanted]}",)
 
 
 def sides_of(images: Tensor, faces: Faces | None = None) -> list[float]:
