@@ -133,11 +133,11 @@ def test_codes_survive_out_of_memory_and_eviction(
 
 
 def _at_most_one(host: SimpleNamespace, half: Any) -> Any:
-    def limited(batch: Any, *rest: Any) -> Any:
+    def limited(batch: Any, *rest: Any, **more: Any) -> Any:
         count = len(batch) if isinstance(batch, torch.Tensor) else len(batch.codes)
         if count > 1:
             raise host.memory.OOM_EXCEPTION("out of memory, says the test")
-        return half(batch, *rest)
+        return half(batch, *rest, **more)
 
     return limited
 
