@@ -52,6 +52,8 @@ def config_metadata(config: CodeFormerConfig | VQGANConfig) -> Metadata:
             described["narrow_norm_groups"] = str(config.narrow_norm_groups)
         return described
     described = {"kind": "codeformer", "variant": config.variant, "heads": str(config.heads)}
+    if config.code_temperature:
+        described["code_temperature"] = f"{config.code_temperature:g}"
     return config_metadata(config.vqgan) | described
 
 

@@ -85,8 +85,8 @@ def codeformer_config(file: WeightFile) -> CodeFormerConfig:
     """Sizes and variant of a stage II or III file.
 
     Args:
-        file: keys published or ours; only they and shapes are looked at. Its metadata's `heads`
-            and `variant`, which shapes cannot tell, win over the guess.
+        file: keys published or ours; only they and shapes are looked at. Its metadata's `heads`,
+            `variant` and `code_temperature`, which shapes cannot tell, win over the guess.
 
     Raises:
         CheckpointError: keys are missing or the shapes fit no network.
@@ -101,6 +101,7 @@ def codeformer_config(file: WeightFile) -> CodeFormerConfig:
         layers=_count(state, "ft_layers"),
         fusion_sizes=fusion_sizes,
         variant=metadata.get("variant", "")[:40] or guess_variant(vqgan, fusion_sizes),
+        code_temperature=_decimal(metadata, "code_temperature"),
     )
 
 
@@ -225,3 +226,11 @@ def _number(metadata: Mapping[str, str], key: str, default: int, largest: int) -
     if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= largest:
         raise CheckpointError(f"its metadata gives {key}={text[:40]!r}, expected 1 to {largest}")
     return int(text)
+
+
+def _decimal(metadata: Mapping[str, str], key: str) -> float:
+    """A number of 0 or more from the metadata; 0 if it says nothing."""
+    text = metadata.get(key, "0")
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text):
+        raise CheckpointError(f"its metadata gives {key}={text[:40]!r}, expected a number from 0")
+    return float(text)

@@ -129,8 +129,33 @@ class CodeFormer(nn.Module):
     def _encode(self, crops: Tensor) -> FaceCodes:
         sizes = self.config.feature_sizes
         latents, features = self.encoder.with_features(crops.to(self.dtype), sizes)
+        return self.face_codes(latents, features)
+
+    def face_codes(self, latents: Tensor, features: dict[int, Tensor]) -> FaceCodes:
+        """Predict the codes from what the encoder made: as `encode`, but looks at no number.
+
+        Args:
+            latents: (B, code_channels, h, h).
+            features: {side: (B, C, side, side)}.
+        """
         logits = self.predict_logits(latents)
-        return FaceCodes(latents, logits, logits.argmax(2), features)
+        return FaceCodes(
+            latents, logits, logits.argmax(2), self.code_features(logits).to(latents), features
+        )
+
+    def code_features(self, logits: Tensor) -> Tensor:
+        """What is drawn of these scores: the likeliest codes (eq. 3), or the mean of all codes.
+
+        Args:
+            logits: (B, h*h, codebook_size); gradients reach them through the mean alone.
+
+        Returns:
+            (B, code_channels, h, h).
+        """
+        temperature, side = self.config.code_temperature, self.config.vqgan.code_size
+        if temperature:
+            return self.quantize.mean(logits, temperature, side)
+        return self.quantize.lookup(logits.argmax(2), side)
 
     def predict_logits(self, latents: Tensor) -> Tensor:
         """Scores of every code at every position: (B, C, h, h) -> (B, h*h, codebook_size)."""
@@ -191,12 +216,11 @@ class CodeFormer(nn.Module):
         """
         face_codes = face_codes.to(dtype=self.dtype)
         latents = face_codes.latents
-        quantized = self.quantize.lookup(face_codes.codes, self.config.vqgan.code_size)
-        quantized = quantized.to(latents.dtype)
+        drawn = face_codes.code_features
         if ADAIN_BY_VARIANT[self.config.variant] if adain is None else adain:
-            quantized = adaptive_instance_norm(quantized, latents)
+            drawn = adaptive_instance_norm(drawn, latents)
         fused = self._fusions(face_codes.features, weight, refinements or {})
-        return self.generator(quantized, fused)
+        return self.generator(drawn, fused)
 
     def _fusions(
         self, features: dict[int, Tensor], weight: Tensor | None, refinements: Refinements

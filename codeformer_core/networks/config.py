@@ -1,5 +1,6 @@
 """Sizes of the networks. A config object is the only thing a network is built from."""
 
+import math
 from dataclasses import dataclass, field
 
 from ..errors import SettingError
@@ -116,13 +117,19 @@ class CodeFormerConfig:
     """Sides of the feature maps where encoder features are fused into the generator."""
     variant: str = "restoration"
     """What the weights were trained for: restoration, inpainting or colorization."""
+    code_temperature: float = 0.0
+    """Of the softmax by which the mean of all codes is drawn; not visible in the weights.
+
+    0 draws the likeliest code alone, as published. Where several look alike, their mean is closer
+    to the face than a guess between them.
+    """
 
     def __post_init__(self) -> None:
         """Refuse sizes no network can have.
 
         Raises:
-            SettingError: unknown variant, heads that do not divide the width, or a fusion size
-                the autoencoder has no level for.
+            SettingError: unknown variant, heads that do not divide the width, a fusion size the
+                autoencoder has no level for, or a temperature below 0.
         """
         if self.variant not in ADAIN_BY_VARIANT:
             raise SettingError(
@@ -130,6 +137,10 @@ class CodeFormerConfig:
             )
         if min(self.width, self.heads, self.layers) < 1:
             raise SettingError(f"CodeFormer sizes must be positive: {self}")
+        if not 0 <= self.code_temperature < math.inf:
+            raise SettingError(
+                f"code_temperature must be 0 or a positive number, got {self.code_temperature}"
+            )
         if self.width % self.heads:
             raise SettingError(f"{self.heads} heads do not divide a width of {self.width}")
         unknown = set(self.fusion_sizes) - set(self.vqgan.level_sizes)

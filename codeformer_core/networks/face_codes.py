@@ -19,7 +19,9 @@ class FaceCodes:
     logits: Tensor
     """(B, h*h, codebook_size) scores of the codes, before the softmax."""
     codes: Tensor
-    """(B, h*h) int64 predicted code indices."""
+    """(B, h*h) int64 code indices: the likeliest, unless others were chosen."""
+    code_features: Tensor
+    """(B, code_channels, h, h) what the generator draws: those of `codes`, or a mean of all."""
     features: dict[int, Tensor]
     """{side: (B, C, side, side)} encoder features: those that are fused or refined."""
 
@@ -33,13 +35,19 @@ class FaceCodes:
             self.latents.to(device, dtype),
             self.logits.to(device),
             self.codes.to(device),
+            self.code_features.to(device, dtype),
             {side: feature.to(device, dtype) for side, feature in self.features.items()},
         )
 
     def take(self, part: slice | list[int]) -> Self:
         """Return those of some of the faces, in this order."""
-        features = {side: feature[part] for side, feature in self.features.items()}
-        return type(self)(self.latents[part], self.logits[part], self.codes[part], features)
+        return type(self)(
+            self.latents[part],
+            self.logits[part],
+            self.codes[part],
+            self.code_features[part],
+            {side: feature[part] for side, feature in self.features.items()},
+        )
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
@@ -53,6 +61,7 @@ class FaceCodes:
             torch.cat([part.latents for part in parts]),
             torch.cat([part.logits for part in parts]),
             torch.cat([part.codes for part in parts]),
+            torch.cat([part.code_features for part in parts]),
             features,
         )
 
@@ -61,9 +70,11 @@ class FaceCodes:
         """Those of no face at all."""
         vqgan, side = config.vqgan, config.vqgan.code_size
         channels = vqgan.channels_by_size
+        none = torch.zeros(0, vqgan.code_channels, side, side)
         return cls(
-            torch.zeros(0, vqgan.code_channels, side, side),
+            none,
             torch.zeros(0, side**2, vqgan.codebook_size),
             torch.zeros(0, side**2, dtype=torch.int64),
+            none,
             {size: torch.zeros(0, channels[size], size, size) for size in config.feature_sizes},
         )

@@ -154,6 +154,22 @@ class Codebook(nn.Module):
         vectors = self.embedding(codes)
         return vectors.transpose(1, 2).unflatten(2, (size, size))
 
+    def mean(self, logits: Tensor, temperature: float, size: int) -> Tensor:
+        """Means of all codes, weighed by the softmax of their scores.
+
+        Args:
+            logits: (B, size*size, codebook_size).
+            temperature: divides them; the lower, the more the likeliest code counts.
+            size: side of the code map.
+
+        Returns:
+            (B, C, size, size) float32.
+        """
+        shares = (logits.float() / temperature).softmax(2)
+        # `to`: the codes may lie on another device, as in `nearest`
+        vectors = shares @ self.embedding.weight.to(shares)
+        return vectors.transpose(1, 2).unflatten(2, (size, size))
+
 
 class VQGAN(nn.Module):
     """Vector-quantised autoencoder of faces (paper, section 3.1).

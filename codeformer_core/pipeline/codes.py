@@ -164,14 +164,17 @@ def choose_codes(encoded: EncodedCrops, source: CodeSource) -> EncodedCrops:
     Raises:
         SettingError: no such source.
     """
-    codes = encoded.codes
+    codes, quantize = encoded.codes, encoded.base.quantize
     if source == "transformer":
-        chosen = codes.logits.argmax(2)
+        chosen, drawn = codes.logits.argmax(2), encoded.base.code_features(codes.logits)
     elif source == "nearest":
-        chosen = encoded.base.quantize.nearest(codes.latents)
+        chosen = quantize.nearest(codes.latents)
+        device, side = quantize.embedding.weight.device, encoded.base.config.vqgan.code_size
+        drawn = quantize.lookup(chosen.to(device), side)
     else:
         raise SettingError(f"codes come from transformer or nearest, not from {source!r}")
-    return dataclasses.replace(encoded, codes=dataclasses.replace(codes, codes=chosen))
+    chosen = dataclasses.replace(codes, codes=chosen, code_features=drawn.to(codes.latents))
+    return dataclasses.replace(encoded, codes=chosen)
 
 
 def draw_codes(encoded: EncodedCrops, side: int) -> Tensor:

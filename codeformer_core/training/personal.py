@@ -178,7 +178,8 @@ class PersonalTraining:
             wanted = self.network.generate(base, fidelity).float()
         encoded = _encoded(self.network, degraded)
         pictures = self.network.generate(encoded, fidelity).float()
-        apart = F.kl_div(encoded.logits.log_softmax(-1), base.logits.softmax(-1), reduction="none")
+        ours, theirs = encoded.logits.float(), base.logits.float()
+        apart = F.kl_div(ours.log_softmax(-1), theirs.softmax(-1), reduction="none")
         codes = self.settings.losses.code_token * apart.sum(-1).mean()
         return self.settings.prior * F.l1_loss(pictures, wanted) + codes
 
@@ -217,8 +218,7 @@ def _encoded(network: CodeFormer, degraded: Tensor) -> FaceCodes:
     """`CodeFormer.encode` with gradients of the code prediction, none of the encoder."""
     with torch.no_grad():
         latents, features = network.encoder.with_features(degraded, network.config.fusion_sizes)
-    logits = network.predict_logits(latents).float()
-    return FaceCodes(latents, logits, logits.argmax(2), features)
+    return network.face_codes(latents, features)
 
 
 def _fidelity(batch: Batch) -> Tensor:

@@ -79,8 +79,7 @@ class ReferenceStage(Stage[ReferenceConditioning]):
         assert batch.degraded is not None
         sides = tuple({*self.base.config.fusion_sizes, *self.network.sizes})
         latents, features = self.base.encoder.with_features(batch.degraded, sides)
-        logits = self.base.predict_logits(latents)
-        return FaceCodes(latents, logits, logits.argmax(2), features)
+        return self.base.face_codes(latents, features)
 
     def fidelities(self, batch: Batch) -> Tensor:
         """(B,) the w of each face: the settings', or any."""

@@ -5,14 +5,13 @@
 
 on mildly and strongly degraded faces; `full_fidelity_share` takes some faces at a smaller w, and
 `full_fidelity_perceptual` lets L_per count less the higher w is. Stage II's losses stay, so that
-the transformer is as good at w = 0; the image losses cannot reach it, because they pass through the
-chosen codes, which have no gradient. Generator and codebook stay frozen.
+the transformer is as good at w = 0. The image losses reach it only where a `code_temperature` draws
+the mean of all codes: the choice of one has no gradient. Generator and codebook stay frozen.
 """
 
 import torch
 from torch import Tensor
 
-from ..networks import FaceCodes
 from .config import RunConfig
 from .data import Batch
 from .stage import Adversary, StepResult
@@ -35,8 +34,8 @@ class FusionStage(CodePredictionStage):
         assert batch.degraded is not None
         network, sizes = self.network, self.config.model.fusion_sizes
         latents, features = network.encoder.with_features(batch.degraded, sizes)
-        code_loss, logged, logits = self.code_losses(latents.float(), batch)
-        face_codes = FaceCodes(latents, logits, logits.argmax(2), features)
+        face_codes = network.face_codes(latents, features)
+        code_loss, logged = self.code_losses(latents.float(), face_codes.logits, batch)
         fidelity = self.fidelities(batch)
         pictures = network.generate(face_codes, fidelity.view(-1, 1, 1, 1)).float()
         reconstruction, of_images = self.image_losses(

@@ -81,28 +81,29 @@ class CodePredictionStage(Stage[CodeFormer]):
     def forward(self, batch: Batch, step: int, adversary: Adversary | None) -> StepResult:
         assert batch.degraded is not None
         latents = self.network.encoder(batch.degraded).float()
-        loss, logged, logits = self.code_losses(latents, batch)
+        logits = self.network.predict_logits(latents)
+        loss, logged = self.code_losses(latents, logits, batch)
         return StepResult(loss, logged, pictures=None, codes=logits.argmax(2))
 
     def code_losses(
-        self, latents: Tensor, batch: Batch
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """lambda_token L_code_token + L_code_feat', each by name, and the (B, T, K) logits.
+        self, latents: Tensor, logits: Tensor, batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """lambda_token L_code_token + L_code_feat', and each by name.
 
         Args:
-            latents: (B, C, h, w) of the degraded faces.
+            latents: (B, C, h, w) float32 of the degraded faces.
+            logits: (B, T, K) that were predicted from them.
             batch: whose clean faces are to be predicted.
         """
         weights = self.config.losses
         codes = self.clean_codes(batch)
         wanted = self.network.quantize.lookup(codes, latents.shape[-1])
-        logits = self.network.predict_logits(latents)
         token = code_token_loss(logits, codes)
         feature = code_feature_loss(latents, wanted)
         accuracy = (logits.argmax(2) == codes).float().mean()
         loss = weights.code_token * token + weights.code_feature * feature
         logged = {"L_code_token": token, "L_code_feat": feature, "accuracy": accuracy}
-        return loss, logged, logits
+        return loss, logged
 
     @torch.no_grad()
     def clean_codes(self, batch: Batch) -> Tensor:

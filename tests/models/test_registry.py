@@ -83,9 +83,9 @@ def test_every_size_comes_back(config: CodeFormerConfig, published: bool) -> Non
     assert config_of(to_published(state) if published else state) == config
 
 
-def test_groups_of_narrow_norms_are_remembered_by_the_file(tmp_path: Path) -> None:
+def test_what_no_shape_tells_is_remembered_by_the_file(tmp_path: Path) -> None:
     vqgan = VQGANConfig(64, 32, (1, 2), 1, (), 16, 32, narrow_norm_groups=8)
-    whole = CodeFormerConfig(vqgan, width=32, layers=1, fusion_sizes=(64,))
+    whole = CodeFormerConfig(vqgan, width=32, layers=1, fusion_sizes=(64,), code_temperature=0.3)
     for name in ("network.safetensors", "network.pth"):
         for config in (vqgan, whole):
             path = save_network(tmp_path / name, build_empty(config).to_empty(device="cpu"))
@@ -125,13 +125,16 @@ def test_metadata_wins_over_the_guessed_variant() -> None:
         {"heads": "9" * 5000},
         {"heads": "3"},
         {"variant": "sharpening"},
+        {"code_temperature": "warm"},
+        {"code_temperature": "-1"},
+        {"code_temperature": "nan"},
     ],
 )
 def test_impossible_metadata_is_named(
     metadata: dict[str, str], tiny_config: CodeFormerConfig
 ) -> None:
     state = dict(build_empty(tiny_config).state_dict())
-    with pytest.raises(CheckpointError, match=r"looks like a CodeFormer, but .*(heads|variant)"):
+    with pytest.raises(CheckpointError, match=r"looks like a CodeFormer, but .*(heads|variant|code_temp)"):
         identify(state, metadata)
 
 

@@ -1,5 +1,6 @@
 """The networks: agreement with an independent implementation, and what fidelity must do."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,13 +109,7 @@ def test_half_precision_stays_close(tiny_codeformer: CodeFormer, dtype: torch.dt
     agreement = (half.encode(crops).codes == codes.codes).float().mean()
     assert agreement > 0.9
     # On the same codes, so that one flipped code does not hide a wrong sum.
-    same = type(codes)(
-        codes.latents.to(dtype),
-        codes.logits,
-        codes.codes,
-        {size: features.to(dtype) for size, features in codes.features.items()},
-    )
-    difference = half.decode(same, fidelity=0.5).float() - expected
+    difference = half.decode(codes, fidelity=0.5).float() - expected
     assert difference.abs().mean() < 0.02 * expected.std()
 
 
@@ -158,3 +153,37 @@ def test_impossible_sizes_are_refused(sizes: dict[str, Any]) -> None:
 def test_fusion_needs_a_level_of_its_size() -> None:
     with pytest.raises(SettingError, match="500"):
         CodeFormerConfig(fusion_sizes=(500,))
+
+
+def with_temperature(network: CodeFormer, temperature: float) -> CodeFormer:
+    """The same weights, of which the mean of all codes is drawn."""
+    warm = CodeFormer(replace(network.config, code_temperature=temperature)).eval()
+    warm.load_state_dict(network.state_dict())
+    return warm.requires_grad_(False)
+
+
+def test_a_temperature_draws_the_mean_of_all_codes(tiny_codeformer: CodeFormer) -> None:
+    crops = crops_of(tiny_codeformer, 2)
+    published = tiny_codeformer.encode(crops)
+    warm = with_temperature(tiny_codeformer, 0.5).encode(crops)
+    assert torch.equal(warm.codes, published.codes)
+    shares = torch.softmax(warm.logits / 0.5, 2)
+    place, codebook = 17, tiny_codeformer.quantize.embedding.weight
+    row, column = divmod(place, warm.latents.shape[-1])
+    mean = (shares[1, place, :, None] * codebook).sum(0)
+    torch.testing.assert_close(warm.code_features[1, :, row, column], mean)
+
+
+def test_a_low_temperature_draws_the_likeliest_code(tiny_codeformer: CodeFormer) -> None:
+    crops = crops_of(tiny_codeformer, 2)
+    cold = with_temperature(tiny_codeformer, 1e-8)
+    for fidelity in (0.0, 0.5):
+        expected = tiny_codeformer(crops, fidelity)
+        torch.testing.assert_close(cold(crops, fidelity), expected, atol=1e-3, rtol=0)
+    assert (with_temperature(tiny_codeformer, 0.5)(crops, 0.0) - expected).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf")])
+def test_an_impossible_temperature_is_refused(temperature: float) -> None:
+    with pytest.raises(SettingError, match="code_temperature"):
+        CodeFormerConfig(code_temperature=temperature)

@@ -18,6 +18,7 @@ def equal(first: FaceCodes, second: FaceCodes) -> bool:
         (first.latents, second.latents),
         (first.logits, second.logits),
         (first.codes, second.codes),
+        (first.code_features, second.code_features),
         *((first.features[side], second.features[side]) for side in first.features),
     ]
     return all(torch.equal(*pair) for pair in pairs)
@@ -32,7 +33,7 @@ def test_parts_join_to_the_whole(codes: FaceCodes) -> None:
 
 def test_a_type_reaches_only_what_the_generator_reads(codes: FaceCodes) -> None:
     half = codes.to(dtype=torch.bfloat16)
-    assert half.latents.dtype == torch.bfloat16
+    assert half.latents.dtype == half.code_features.dtype == torch.bfloat16
     assert {feature.dtype for feature in half.features.values()} == {torch.bfloat16}
     assert (half.logits.dtype, half.codes.dtype) == (torch.float32, torch.int64)
     moved = codes.to(torch.device("meta"))

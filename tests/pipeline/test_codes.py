@@ -73,8 +73,12 @@ def test_nearest_codes_are_the_codebooks_own(tiny_codeformer, crops) -> None:
     nearest = choose_codes(encoded, "nearest")
     expected = tiny_codeformer.quantize.nearest(encoded.codes.latents)
     assert torch.equal(nearest.codes.codes, expected)
-    assert torch.equal(choose_codes(nearest, "transformer").codes.codes, encoded.codes.codes)
     assert not torch.equal(nearest.codes.codes, encoded.codes.codes)
+    drawn = tiny_codeformer.quantize.lookup(expected, nearest.codes.latents.shape[-1])
+    assert torch.equal(nearest.codes.code_features, drawn)
+    again = choose_codes(nearest, "transformer").codes
+    assert torch.equal(again.codes, encoded.codes.codes)
+    assert torch.equal(again.code_features, encoded.codes.code_features)
 
 
 def test_code_map_shows_equal_codes_equally(tiny_codeformer) -> None:

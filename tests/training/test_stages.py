@@ -165,7 +165,7 @@ def test_perceptual_loss_counts_less_at_high_fidelity(
     assert torch.allclose(shares, torch.tensor([1.0, 0.625, 0.25, 0.25]))
 
 
-def test_stage_three_image_losses_cannot_reach_the_transformer(
+def test_stage_three_image_losses_reach_the_transformer_through_a_mean_alone(
     tmp_path: Path, run_config: MakeConfig, autoencoder: str
 ) -> None:
     config = run_config(stage=3, autoencoder=autoencoder)
@@ -176,6 +176,9 @@ def test_stage_three_image_losses_cannot_reach_the_transformer(
     trainer = Trainer(replace(config, losses=codes), tmp_path / "codes")
     transformer = {"position_emb", "feat_emb", "ft_layers", "idx_pred_layer"}
     assert gradients_of(trainer) == {"encoder", *transformer}
+    warm = replace(config.model, code_temperature=0.5)
+    trainer = Trainer(replace(config, losses=images, model=warm), tmp_path / "warm")
+    assert gradients_of(trainer) == {"encoder", "fuse_convs_dict", *transformer}
 
 
 def test_clean_codes_are_computed_once(
