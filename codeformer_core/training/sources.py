@@ -70,7 +70,8 @@ def find_pictures(data: Path) -> list[StoredPicture]:
     """All pictures of a folder and its subfolders, of one shard, or of a folder of shards.
 
     Args:
-        data: a folder, or a .tar file. A folder that holds .tar files is read as shards.
+        data: a folder, or a .tar file. A folder that holds .tar files is read as shards. Hidden
+            files count nowhere.
 
     Returns:
         In order of name; only headers have been read.
@@ -89,7 +90,7 @@ def _pictures_of(data: Path) -> Iterator[StoredPicture]:
         return _in_shard(data)
     if not data.is_dir():
         raise PictureError(f"{data}: neither a folder nor a .tar file; correct the setting `data`")
-    shards = sorted(data.glob(f"*{SHARD_SUFFIX}"))
+    shards = sorted(path for path in data.glob(f"*{SHARD_SUFFIX}") if not _is_hidden(path))
     if shards:
         return (picture for shard in shards for picture in _in_shard(shard))
     return _in_folder(data)
@@ -112,8 +113,9 @@ def _in_shard(shard: Path) -> Iterator[StoredPicture]:
             for member in archive:
                 if not 0 <= member.size <= end - member.offset_data or member.issparse():
                     raise _damaged(shard, f"{member.name[:80]!r} is not all there")
-                stream = archive.extractfile(member) if member.isreg() else None
                 name = Path(member.name)
+                wanted = member.isreg() and not _is_hidden(name)
+                stream = archive.extractfile(member) if wanted else None
                 if stream is not None and name.suffix.lower() in PICTURE_SUFFIXES:
                     side = shorter_side(stream, f"{shard}: {name}", PICTURE_FORMATS)
                     place = (member.offset_data, member.size)
@@ -125,6 +127,11 @@ def _in_shard(shard: Path) -> Iterator[StoredPicture]:
     for picture in pictures:
         weight, person = notes.get(str(Path(picture.name).with_suffix("")), (1.0, ""))
         yield replace(picture, weight=weight, person=person)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Such as what a Mac leaves beside each file that it copies or packs."""
+    return path.name.startswith(".")
 
 
 def _notes(notes: bytes) -> tuple[float, str]:

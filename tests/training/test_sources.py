@@ -86,6 +86,15 @@ def test_subfolders_count_and_hidden_files_do_not(face_folder: Path) -> None:
     assert len(find_pictures(face_folder)) == 8
 
 
+def test_hidden_shards_and_members_do_not_count(shard: Path) -> None:
+    (shard.parent / "._faces-000000.tar").write_bytes(b"left by a Mac")
+    with tarfile.open(shard, "a") as archive:
+        about = tarfile.TarInfo("._0.png")
+        about.size = 4
+        archive.addfile(about, io.BytesIO(b"Mac "))
+    assert len(find_pictures(shard.parent)) == 8
+
+
 def test_what_cannot_be_read_is_named(face_folder: Path, shard: Path) -> None:
     with pytest.raises(PictureError, match="nowhere"):
         find_pictures(face_folder / "nowhere")
