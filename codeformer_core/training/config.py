@@ -112,6 +112,10 @@ class RunConfig:
     train_transformer: bool = True
     """Stage III: a variant for another damage may share the transformer of the model it is made
     from, as it shares codebook and generator; then encoder and fusion alone are its own."""
+    train_generator: bool = False
+    """Stage III: whether the generator goes on learning, from then on apart from stage I's.
+
+    As published it does not."""
     mild_share: float = 0.0
     """Share of mildly degraded faces; the rest is degraded as in stage II."""
     clean_share: float = 0.0

@@ -6,12 +6,15 @@
 on mildly and strongly degraded faces; `full_fidelity_share` takes some faces at a smaller w, and
 `full_fidelity_perceptual` lets L_per count less the higher w is. Stage II's losses stay, so that
 the transformer is as good at w = 0. The image losses reach it only where a `code_temperature` draws
-the mean of all codes: the choice of one has no gradient. Generator and codebook stay frozen.
+the mean of all codes: the choice of one has no gradient. The codebook stays frozen, and as published
+the generator, which `train_generator` lets learn what stage I cannot teach it: to draw from predicted
+codes and fused features.
 """
 
 import torch
 from torch import Tensor
 
+from .colour_patterns import remove_colour_patterns
 from .config import RunConfig
 from .data import Batch
 from .stage import Adversary, StepResult
@@ -22,13 +25,19 @@ TRANSFORMER = ("position_emb", "feat_emb", "ft_layers", "idx_pred_layer")
 
 
 class FusionStage(CodePredictionStage):
-    """Trains fusion, encoder and, unless the settings say no, transformer of a CodeFormer."""
+    """Trains fusion, encoder and, as the settings say, transformer and generator."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
+        self.network.generator.requires_grad_(config.train_generator)
         self.network.fuse_convs_dict.requires_grad_(True)
         for name in TRANSFORMER:
             getattr(self.network, name).requires_grad_(config.train_transformer)
+
+    @property
+    def prior(self) -> tuple[str, ...]:
+        """Stage I's parts, but for a generator that goes its own way."""
+        return ("quantize",) if self.config.train_generator else super().prior
 
     def forward(self, batch: Batch, step: int, adversary: Adversary | None) -> StepResult:
         assert batch.degraded is not None
@@ -51,6 +60,12 @@ class FusionStage(CodePredictionStage):
             pictures=pictures,
             codes=face_codes.codes,
         )
+
+    def after_step(self, step: int) -> None:
+        """Hold the last layer, as stage I does."""
+        if self.config.train_generator:
+            generator = self.network.generator
+            remove_colour_patterns(generator.blocks[-1], generator.patch)
 
     def fidelities(self, batch: Batch) -> Tensor:
         """(B,) the w of each face: the settings', or one drawn below it."""

@@ -26,7 +26,7 @@ from .stage import Adversary, Stage, StepResult
 from .weights import load_named_weights
 
 PRIOR = ("quantize", "generator")
-"""Stage I's parts, which stages II and III leave as they are."""
+"""Stage I's parts, which stages II and III leave as they are, as published."""
 UNKNOWN = -1
 """In place of codes that have not been computed yet."""
 
@@ -55,9 +55,13 @@ class CodePredictionStage(Stage[CodeFormer]):
         self.network.fuse_convs_dict.requires_grad_(False)
         self.register_buffer("known_codes", None)
 
+    @property
+    def prior(self) -> tuple[str, ...]:
+        """Parts that are stage I's at every start, whatever the weights to start from hold."""
+        return PRIOR
+
     def _take_over_prior(self) -> None:
-        """Codebook and generator are stage I's, whatever the weights to start from hold."""
-        for name in PRIOR:
+        for name in self.prior:
             prior = getattr(self.autoencoder, name).state_dict()
             getattr(self.network, name).load_state_dict(prior)
 

@@ -181,6 +181,27 @@ def test_stage_three_image_losses_reach_the_transformer_through_a_mean_alone(
     assert gradients_of(trainer) == {"encoder", "fuse_convs_dict", *transformer}
 
 
+def test_stage_three_lets_the_generator_learn_if_told_to(
+    tmp_path: Path, run_config: MakeConfig, autoencoder: str
+) -> None:
+    config = run_config(stage=3, autoencoder=autoencoder, train_generator=True)
+    trainer = Trainer(config, tmp_path / "three")
+    before = weights_of(trainer)
+    assert trainer.run()
+    assert "generator" in changed_parts(before, learnt := weights_of(trainer))
+    assert "quantize" not in changed_parts(before, learnt)
+    last = trainer.stage.network.generator.blocks[-1].weight.unflatten(0, (3, 4))
+    colours = last - last.mean(0, keepdim=True)
+    assert colours.std(1).max() < 1e-6  # the pixels of a patch have one colour, as in stage I
+    again = Trainer(replace(config, steps=8), tmp_path / "three")
+    assert not changed_parts(learnt, weights_of(again))  # stage I's does not come back
+    start = str(tmp_path / "three" / "weights.safetensors")
+    going_on = Trainer(replace(config, start_from=start), tmp_path / "more")
+    averaged = trainer.ema.network.generator.state_dict()
+    for name, value in going_on.stage.network.generator.state_dict().items():
+        torch.testing.assert_close(value, averaged[name].float(), atol=1e-3, rtol=1e-2)
+
+
 def test_clean_codes_are_computed_once(
     tmp_path: Path, run_config: MakeConfig, autoencoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
