@@ -6,9 +6,9 @@
 on mildly and strongly degraded faces; `full_fidelity_share` takes some faces at a smaller w, and
 `full_fidelity_perceptual` lets L_per count less the higher w is. Stage II's losses stay, so that
 the transformer is as good at w = 0. The image losses reach it only where a `code_temperature` draws
-the mean of all codes: the choice of one has no gradient. The codebook stays frozen, and as published
-the generator, which `train_generator` lets learn what stage I cannot teach it: to draw from predicted
-codes and fused features.
+the mean of all codes: the choice of one has no gradient. The codebook stays frozen, and as
+published the generator, which `train_generator` lets learn what stage I cannot teach it: to draw
+from predicted codes and fused features.
 """
 
 import torch
