@@ -208,8 +208,9 @@ class CodesToImage(io.ComfyNode):
                     "source",
                     options=["transformer", "nearest"],
                     default="transformer",
-                    tooltip="transformer: the codes CodeFormer predicts; nearest: those closest to "
-                    "the encoder's output, as an ordinary VQGAN takes them.",
+                    tooltip="transformer: the likeliest codes by CodeFormer's prediction, of which "
+                    "the built-in model draws a mean; nearest: those closest to the encoder's "
+                    "output, as an ordinary VQGAN takes them.",
                 ),
                 io.Int.Input(
                     "size",

@@ -17,6 +17,8 @@ from .reader import Metadata, State
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".ckpt")
 """File names written in PyTorch's own format."""
+OF_CONFIG = ("kind", "variant", "heads", "image_size", "narrow_norm_groups", "code_temperature")
+"""Metadata keys by which a file says what shapes cannot tell of its network."""
 
 
 def save_network(
@@ -27,7 +29,7 @@ def save_network(
     Args:
         path: .safetensors, or .pth to be read by other tools.
         network: any size and variant.
-        metadata: more to say about it, such as a licence.
+        metadata: more to say about it, such as a licence; what it says of the sizes does not count.
 
     Returns:
         The path written.
@@ -40,7 +42,8 @@ def save_network(
         raise SettingError(
             "a network prepared for inference cannot be saved: load it with load_network instead"
         )
-    described = {**(metadata or {}), **config_metadata(network.config)}
+    told = {key: text for key, text in (metadata or {}).items() if key not in OF_CONFIG}
+    described = told | config_metadata(network.config)
     return write_state(path, network.state_dict(), described)
 
 
@@ -53,7 +56,7 @@ def config_metadata(config: CodeFormerConfig | VQGANConfig) -> Metadata:
         return described
     described = {"kind": "codeformer", "variant": config.variant, "heads": str(config.heads)}
     if config.code_temperature:
-        described["code_temperature"] = f"{config.code_temperature:g}"
+        described["code_temperature"] = repr(float(config.code_temperature))
     return config_metadata(config.vqgan) | described
 
 

@@ -231,6 +231,10 @@ def _number(metadata: Mapping[str, str], key: str, default: int, largest: int) -
 def _decimal(metadata: Mapping[str, str], key: str) -> float:
     """A number of 0 or more from the metadata; 0 if it says nothing."""
     text = metadata.get(key, "0")
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text):
+    try:
+        number = float(text[:40])
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
         raise CheckpointError(f"its metadata gives {key}={text[:40]!r}, expected a number from 0")
-    return float(text)
+    return number

@@ -19,9 +19,10 @@ class FaceCodes:
     logits: Tensor
     """(B, h*h, codebook_size) scores of the codes, before the softmax."""
     codes: Tensor
-    """(B, h*h) int64 code indices: the likeliest, unless others were chosen."""
+    """(B, h*h) int64 code indices, to be looked at: the likeliest, unless others were chosen."""
     code_features: Tensor
-    """(B, code_channels, h, h) what the generator draws: those of `codes`, or a mean of all."""
+    """(B, code_channels, h, h) what the generator draws, whatever `codes` says: theirs, or a mean
+    of all; `pipeline.codes.choose_codes` sets both."""
     features: dict[int, Tensor]
     """{side: (B, C, side, side)} encoder features: those that are fused or refined."""
 

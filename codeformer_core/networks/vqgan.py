@@ -163,9 +163,11 @@ class Codebook(nn.Module):
             size: side of the code map.
 
         Returns:
-            (B, C, size, size) float32.
+            (B, C, size, size).
         """
-        shares = (logits.float() / temperature).softmax(2)
+        scores = logits.float()  # half precision has too few digits for a softmax
+        # The highest becomes 0, which no temperature makes infinite.
+        shares = ((scores - scores.amax(2, keepdim=True)) / temperature).softmax(2)
         # `to`: the codes may lie on another device, as in `nearest`
         vectors = shares @ self.embedding.weight.to(shares)
         return vectors.transpose(1, 2).unflatten(2, (size, size))

@@ -164,13 +164,13 @@ def choose_codes(encoded: EncodedCrops, source: CodeSource) -> EncodedCrops:
     Raises:
         SettingError: no such source.
     """
-    codes, quantize = encoded.codes, encoded.base.quantize
+    codes, base = encoded.codes, encoded.base
+    device = base.quantize.embedding.weight.device
     if source == "transformer":
-        chosen, drawn = codes.logits.argmax(2), encoded.base.code_features(codes.logits)
+        chosen, drawn = codes.logits.argmax(2), base.code_features(codes.logits.to(device))
     elif source == "nearest":
-        chosen = quantize.nearest(codes.latents)
-        device, side = quantize.embedding.weight.device, encoded.base.config.vqgan.code_size
-        drawn = quantize.lookup(chosen.to(device), side)
+        chosen = base.quantize.nearest(codes.latents)
+        drawn = base.quantize.lookup(chosen.to(device), base.config.vqgan.code_size)
     else:
         raise SettingError(f"codes come from transformer or nearest, not from {source!r}")
     chosen = dataclasses.replace(codes, codes=chosen, code_features=drawn.to(codes.latents))

@@ -19,6 +19,7 @@ from ..images import make_folder, picture_files, shorter_side, writing_errors
 from ..metrics import BACKBONES
 from ..runtime import Progress
 from .shards import ShardWriter
+from .sources import shards_in
 
 EVALUATION, WEIGHTS, START, RUN = "evaluation", "weights", "start", "run"
 """Folders of a packed folder."""
@@ -93,7 +94,7 @@ def pack_faces(
         PictureError: a picture cannot be read, or a shard not be written.
         SettingError: `out` holds shards already, or no face has a source that `weights` names.
     """
-    if any(out.glob("*.tar")):
+    if shards_in(out):
         raise SettingError(f"{out}: holds shards already; choose another folder")
     paths, report = picture_files(folder), PackingReport()
     with ShardWriter(out, SHARD_BYTES) as writer:

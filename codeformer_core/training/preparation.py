@@ -31,6 +31,7 @@ from ..faces import (
 from ..images import as_images, read_picture, to_uint8
 from ..runtime import Progress
 from .shards import ShardWriter
+from .sources import shards_in
 
 PROBES = 16
 """Points a side at which a crop is probed for lying in its photo."""
@@ -102,7 +103,7 @@ def prepare_faces(
         PictureError: the folder or a shard cannot be written, or no face was found at all.
     """
     selection = selection or FaceSelection()
-    if any(out.glob("*.tar")):
+    if shards_in(out):
         raise SettingError(f"{out}: holds shards already; choose another folder")
     report = PreparationReport()
     with ShardWriter(out, shard_bytes) as writer:

@@ -85,13 +85,17 @@ def find_pictures(data: Path) -> list[StoredPicture]:
     return pictures
 
 
+def shards_in(folder: Path) -> list[Path]:
+    """Shards of a folder in order of name, without hidden files."""
+    return sorted(path for path in folder.glob(f"*{SHARD_SUFFIX}") if not _is_hidden(path))
+
+
 def _pictures_of(data: Path) -> Iterator[StoredPicture]:
     if data.suffix.lower() == SHARD_SUFFIX and data.is_file():
         return _in_shard(data)
     if not data.is_dir():
         raise PictureError(f"{data}: neither a folder nor a .tar file; correct the setting `data`")
-    shards = sorted(path for path in data.glob(f"*{SHARD_SUFFIX}") if not _is_hidden(path))
-    if shards:
+    if shards := shards_in(data):
         return (picture for shard in shards for picture in _in_shard(shard))
     return _in_folder(data)
 

@@ -10,6 +10,8 @@ from ..errors import VideoError
 from ..faces import FaceDetector, FaceParser
 from ..metrics.identity import IdentityNetwork
 from ..models.restorer import Restorer
+from ..networks import CodeFormer
+from ..people.restorer import PeopleRestorer
 from ..pipeline.automatic import Automatic
 from ..pipeline.recognition import Recognition
 from ..pipeline.upscaling import Upscaler, check_upscale
@@ -203,9 +205,17 @@ def _digest(
     """Of everything that changes a result."""
     status = information.path.stat()
     digest = hashlib.sha256()
-    facts = (information, status.st_size, status.st_mtime_ns, encoding, settings, helpers)
+    told = (*_settings_of(network), *helpers)
+    facts = (information, status.st_size, status.st_mtime_ns, encoding, settings, told)
     digest.update(repr((__version__, *facts)).encode())
     for weights in network.parameters():
         sample = weights.detach().flatten()[:: max(1, weights.numel() // 16)]
         digest.update(sample.float().cpu().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _settings_of(network: Restorer) -> tuple[object, ...]:
+    """What changes a network's results and is in no weight."""
+    if isinstance(network, PeopleRestorer):
+        return (network.base.config, network.recogniser.sureness)
+    return (network.config,) if isinstance(network, CodeFormer) else ()

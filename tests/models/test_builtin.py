@@ -1,11 +1,15 @@
 """The models that come with the package: whole, and good for what they are said to be."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from codeformer_core import load_codeformer
+from codeformer_core.degradation import STAGE_TWO
+from codeformer_core.evaluation.evaluate import degrade_faces
 from codeformer_core.images import from_network, resize, to_network
 from codeformer_core.metrics import psnr
 from codeformer_core.models import BUILTIN_FOLDER, load_vqgan
@@ -25,6 +29,18 @@ def test_a_clean_face_comes_back_clean(face: Tensor) -> None:
     small = resize(resize(face, 96, 96), 256, 256)
     for fidelity, least in ((0.5, 29.0), (1.0, 30.0)):
         assert float(psnr(restored("builtin", small, fidelity), small)) > least
+
+
+def test_the_mean_of_all_codes_is_closer_than_the_likeliest(face: Tensor) -> None:
+    faces = face.expand(6, -1, -1, -1)
+    degraded = degrade_faces(faces, STAGE_TWO, 0, 0)
+    for name in ("builtin", "builtin_colorization"):
+        network = load_codeformer(name)
+        assert network.config.code_temperature == 0.5
+        drawn = from_network(network(to_network(degraded), 0.0)).clamp(0, 1)
+        network.config = replace(network.config, code_temperature=0.0)
+        likeliest = from_network(network(to_network(degraded), 0.0)).clamp(0, 1)
+        assert float((psnr(drawn, faces) - psnr(likeliest, faces)).mean()) > 0.1
 
 
 @pytest.mark.parametrize("fidelity", [0.0, 0.5, 1.0])

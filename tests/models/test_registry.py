@@ -85,11 +85,15 @@ def test_every_size_comes_back(config: CodeFormerConfig, published: bool) -> Non
 
 def test_what_no_shape_tells_is_remembered_by_the_file(tmp_path: Path) -> None:
     vqgan = VQGANConfig(64, 32, (1, 2), 1, (), 16, 32, narrow_norm_groups=8)
-    whole = CodeFormerConfig(vqgan, width=32, layers=1, fusion_sizes=(64,), code_temperature=0.3)
-    for name in ("network.safetensors", "network.pth"):
-        for config in (vqgan, whole):
-            path = save_network(tmp_path / name, build_empty(config).to_empty(device="cpu"))
-            assert config_of(*read_state(path)) == config
+    plain = CodeFormerConfig(vqgan, width=32, layers=1, fusion_sizes=(64,))
+    warm = [replace(plain, code_temperature=each) for each in (1e-5, 0.1234567, 0.5, 1e6)]
+    told: dict[str, str] = {}
+    for config in (vqgan, *warm, plain):  # the last with what the one before it said
+        for name in ("network.safetensors", "network.pth"):
+            network = build_empty(config).to_empty(device="cpu")
+            state, metadata = read_state(save_network(tmp_path / name, network, told))
+            assert config_of(state, metadata) == config
+        told = metadata
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -176,11 +176,22 @@ def test_a_temperature_draws_the_mean_of_all_codes(tiny_codeformer: CodeFormer) 
 
 def test_a_low_temperature_draws_the_likeliest_code(tiny_codeformer: CodeFormer) -> None:
     crops = crops_of(tiny_codeformer, 2)
-    cold = with_temperature(tiny_codeformer, 1e-8)
+    cold = with_temperature(tiny_codeformer, 1e-40)
     for fidelity in (0.0, 0.5):
         expected = tiny_codeformer(crops, fidelity)
         torch.testing.assert_close(cold(crops, fidelity), expected, atol=1e-3, rtol=0)
     assert (with_temperature(tiny_codeformer, 0.5)(crops, 0.0) - expected).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_mean_is_taken_in_float32(tiny_codeformer: CodeFormer, dtype: torch.dtype) -> None:
+    warm = with_temperature(tiny_codeformer, 0.05).to(dtype)
+    logits = torch.randn(1, 256, 64, generator=torch.Generator().manual_seed(0)).to(dtype)
+    shares = torch.softmax(logits.double() / 0.05, 2)
+    mean = (shares @ warm.quantize.embedding.weight.double()).transpose(1, 2)
+    torch.testing.assert_close(
+        warm.code_features(logits).double().flatten(2), mean, atol=1e-5, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf")])

@@ -1,11 +1,16 @@
 """Encoding once and decoding often gives what restoring gives."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from codeformer_core.errors import PictureError, SettingError
+from codeformer_core.networks import CodeFormer, FaceCodes
 from codeformer_core.pipeline import restore_crops
 from codeformer_core.pipeline.codes import (
+    EncodedCrops,
     choose_codes,
     decode_crops,
     draw_codes,
@@ -68,7 +73,9 @@ def test_sweep_too_large_to_draw_says_what_to_do(tiny_codeformer, crops) -> None
         sweep_fidelity(encoded, [0.5, 1.5])
 
 
-def test_nearest_codes_are_the_codebooks_own(tiny_codeformer, crops) -> None:
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+def test_nearest_codes_are_the_codebooks_own(tiny_codeformer, crops, temperature) -> None:
+    tiny_codeformer.config = replace(tiny_codeformer.config, code_temperature=temperature)
     encoded = encode_crops(tiny_codeformer, crops)
     nearest = choose_codes(encoded, "nearest")
     expected = tiny_codeformer.quantize.nearest(encoded.codes.latents)
@@ -79,6 +86,18 @@ def test_nearest_codes_are_the_codebooks_own(tiny_codeformer, crops) -> None:
     again = choose_codes(nearest, "transformer").codes
     assert torch.equal(again.codes, encoded.codes.codes)
     assert torch.equal(again.code_features, encoded.codes.code_features)
+
+
+@pytest.mark.parametrize("source", ["transformer", "nearest"])
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+def test_codes_are_chosen_wherever_the_network_is(tiny_config, source, temperature) -> None:
+    """Encoded crops lie where the crops were, the network perhaps on a GPU."""
+    with FakeTensorMode():  # knows devices that this machine has not
+        with torch.device("cuda"):
+            network = CodeFormer(replace(tiny_config, code_temperature=temperature))
+        codes = FaceCodes.empty(tiny_config)
+        chosen = choose_codes(EncodedCrops(network, torch.zeros(0, 64, 64, 3), codes), source)
+        assert chosen.codes.code_features.device == chosen.codes.latents.device
 
 
 def test_code_map_shows_equal_codes_equally(tiny_codeformer) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from codeformer_core.metrics import IdentityNetwork
+from codeformer_core.networks import CodeFormer
+from codeformer_core.people.recogniser import Recogniser
+from codeformer_core.people.restorer import PeopleRestorer
 from codeformer_core.video import segments
-from codeformer_core.video.restore import VideoSettings, restore_video
+from codeformer_core.video.encoding import choose_encoding
+from codeformer_core.video.reading import inspect_video
+from codeformer_core.video.restore import VideoSettings, _digest, restore_video
 from tests.video.clips import Clip
 from tests.video.standins import Painted
 
@@ -72,3 +80,21 @@ def test_other_settings_do_not_go_on_with_old_segments(tmp_path, detector, monke
     network.change, network.calls = torch.neg, 0
     restore_video(source, target, network, detector, VideoSettings(quality=30), resume=True)
     assert network.calls >= 24
+
+
+def test_what_no_weight_tells_of_a_network_counts(tmp_path, tiny_codeformer):
+    source = Clip(count=4).write(tmp_path / "clip.mp4")
+    information, encoding = inspect_video(source), choose_encoding(inspect_video(source), source)
+    settings = VideoSettings()
+    warm = CodeFormer(replace(tiny_codeformer.config, code_temperature=0.5))
+    warm.load_state_dict(tiny_codeformer.state_dict())
+    recogniser = Recogniser(IdentityNetwork())
+    networks = [
+        tiny_codeformer,
+        warm,
+        PeopleRestorer(warm, recogniser),
+        PeopleRestorer(warm, replace(recogniser, sureness=0.2)),
+    ]
+    digests = [_digest(information, encoding, settings, each, ()) for each in networks]
+    assert len(set(digests)) == 4
+    assert digests[0] == _digest(information, encoding, settings, tiny_codeformer, ())
