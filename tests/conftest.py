@@ -1,6 +1,7 @@
 """Fixtures for all tests: small networks, their weight files, and a real photo."""
 
 import importlib.util
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def _stay_on_this_machine() -> None:
 
 _stay_on_this_machine()
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the other processes want the other cores
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -39,9 +43,12 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what a folder's tests need, and those that need nothing as fast."""
-    if mark := MARKS.get(item.path.parent.name):
+    """Mark what a folder's tests need, those that need nothing as fast, and whom they go with."""
+    folder = item.path.parent
+    if mark := MARKS.get(folder.name):
         item.add_marker(mark)
+    # With `-n 2 --dist loadgroup` a folder stays in one process, and all that need the host do.
+    item.add_marker(pytest.mark.xdist_group("host" if mark == "browser" else folder.name))
     if NOT_FAST.isdisjoint(mark.name for mark in item.iter_markers()):
         item.add_marker("fast")
 
