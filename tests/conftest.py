@@ -33,7 +33,9 @@ def _stay_on_this_machine() -> None:
 _stay_on_this_machine()
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)  # the other processes want the other cores
+    # The other processes want the other cores; and what a test starts must round as it does itself.
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.hookimpl(tryfirst=True)
