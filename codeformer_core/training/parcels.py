@@ -56,8 +56,9 @@ def write_parcels(run: Path, out: Path, limit: int = LIMIT) -> list[Path]:
         begun.pop("stage2", None)
     content = {name: _packed(state, stages[name]) for name, state in begun.items()}
     if "stage1" in content:
+        first = content["stage1"]["average"]
         for name in set(content) - {"stage1"}:
-            content[name]["average"] = _without_prior(content[name]["average"])
+            content[name]["average"] = _without_prior(content[name]["average"], first)
     for name, state in begun.items():
         moments = _second_moments(state["optimizer"])
         if _bytes_of(content) + _bytes_of(moments) <= limit:
@@ -148,8 +149,13 @@ def _lay_out(stage: State, folder: RunFolder) -> None:
     )
 
 
-def _without_prior(average: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: each for name, each in average.items() if not name.startswith(PRIOR)}
+def _without_prior(average: dict[str, Tensor], first: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without codebook and generator where they are stage I's: a generator may have gone on."""
+    return {
+        name: each
+        for name, each in average.items()
+        if not (name.startswith(PRIOR) and torch.equal(each, first[name]))
+    }
 
 
 def _halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -194,6 +194,23 @@ def test_a_run_goes_on_from_its_parts(
     assert (first.step, first.run()) == (6, True)
 
 
+def test_a_generator_that_went_on_in_stage_three_travels(
+    run: Path, tmp_path: Path, run_config: MakeConfig
+) -> None:
+    weights = str(run / "stage1" / "weights.safetensors")
+    config = run_config(stage=3, autoencoder=weights, train_generator=True, learning_rate=0.01)
+    (run / "stage3").rename(tmp_path / "frozen")
+    Trainer(config, run / "stage3").run()
+    write_parcels(run, tmp_path / "parts")
+    read_parcels(tmp_path / "parts", tmp_path / "back")
+    own, returned = states_of(run, "stage3"), states_of(tmp_path / "back", "stage3")
+    name = "generator.blocks.0.weight"
+    assert not torch.allclose(own[name], states_of(run, "stage1")[name], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(returned[name], own[name], atol=1e-3, rtol=1e-3)
+    going_on = Trainer(replace(config, steps=8), tmp_path / "back" / "stage3")
+    torch.testing.assert_close(going_on.stage.state()[f"network.{name}"], returned[name])
+
+
 def test_moments_are_left_out_where_there_is_no_room(
     run: Path, tmp_path: Path, run_config: MakeConfig
 ) -> None:
