@@ -157,7 +157,8 @@ def network_from_state(
 
     Args:
         state: flat tensors, published names or ours.
-        metadata: `variant`, `heads` and `image_size` say what shapes cannot.
+        metadata: says what shapes cannot, such as `variant`, `heads`, `image_size` and
+            `code_temperature`.
         operations: as of `load_network`, like the rest.
         device: where the weights go.
         dtype: None keeps the state's own.
