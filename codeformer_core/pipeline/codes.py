@@ -173,8 +173,8 @@ def choose_codes(encoded: EncodedCrops, source: CodeSource) -> EncodedCrops:
         drawn = base.quantize.lookup(chosen.to(device), base.config.vqgan.code_size)
     else:
         raise SettingError(f"codes come from transformer or nearest, not from {source!r}")
-    chosen = dataclasses.replace(codes, codes=chosen, code_features=drawn.to(codes.latents))
-    return dataclasses.replace(encoded, codes=chosen)
+    codes = dataclasses.replace(codes, codes=chosen, code_features=drawn.to(codes.latents))
+    return dataclasses.replace(encoded, codes=codes)
 
 
 def draw_codes(encoded: EncodedCrops, side: int) -> Tensor:
