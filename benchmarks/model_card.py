@@ -3,10 +3,10 @@
     python benchmarks/model_card.py --faces EVALUATION_FACES --before FORMER.safetensors
 
 Small faces: photos scaled to a side, not damaged or mildly, restored, and compared at that side;
-with --before by another model, too. Colours: how far the means of L*, a* and b* over the face are
-off in strongly damaged faces, for the darkest and the lightest quarter of them, and b* in the eyes
-of faces that are not damaged. (`codeformer evaluate` and `recognisers.py` make the other tables.)
-Seeds are fixed. Without --faces: the astronaut's.
+with --before by another model, too. Colours: how far the means of L*, a* and b* are off in faces
+that are damaged strongly or not at all, over the face for the darkest and the lightest quarter of
+them, over the irises for the bluest and the brownest third. (`codeformer evaluate` and
+`recognisers.py` make the other tables.) Seeds are fixed. Without --faces: the astronaut's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from codeformer_core.images import resize, to_network
 from codeformer_core.metrics import EVALUATION_BACKBONE, IdentityNetwork, PerceptualDistance, psnr
 from codeformer_core.models.restorer import Restorer
 from codeformer_core.pipeline import restore_crops
-from codeformer_core.training.validation import eye_b
+from codeformer_core.training.validation import iris_lab
 
 SIDES = (64, 96, 128, 192)
 FIDELITIES = (0.5, 1.0)
@@ -84,18 +84,27 @@ def small_faces(models: dict[str, Restorer], clean: Tensor) -> list[Row]:
 
 def colours(model: Restorer, clean: Tensor) -> list[Row]:
     """Mean differences to the clean faces, over quarters of them by lightness."""
-    truth = face_means(clean)
+    truth, irises = face_means(clean), iris_lab(to_network(clean), to_network(clean))
     order, quarter = truth[:, 0].argsort(), len(clean) // 4
     quarters = {"darkest quarter": order[:quarter], "lightest quarter": order[-quarter:]}
+    order, third = irises[:, 2].argsort(), len(clean) // 3
+    thirds = {
+        "bluest irises": order[:third],
+        "irises between": order[third:-third],
+        "brownest irises": order[-third:],
+    }
     damaged = degrade_faces(clean, STAGE_TWO, SEED, 0)
     rows: list[Row] = []
     for w in FIDELITIES:
-        apart = face_means(restore_crops(model, damaged, w)) - truth
-        for name, places in quarters.items():
-            means = dict(zip(("L*", "a*", "b*"), apart[places].mean(0).tolist(), strict=True))
-            rows.append({"faces": name, "damage": "strong", "w": w} | means)
-        eyes = eye_b(to_network(restore_crops(model, clean, w))) - eye_b(to_network(clean))
-        rows.append({"faces": "eyes of all", "damage": "none", "w": w, "b*": float(eyes.mean())})
+        for damage, inputs in (("strong", damaged), ("none", clean)):
+            found = restore_crops(model, inputs, w)
+            of_irises = iris_lab(to_network(found), to_network(clean)) - irises
+            apart = ((face_means(found) - truth, quarters), (of_irises, thirds))
+            for differences, groups in apart:
+                for name, places in groups.items():
+                    means = differences[places].mean(0).tolist()
+                    means = dict(zip(("L*", "a*", "b*"), means, strict=True))
+                    rows.append({"faces": name, "damage": damage, "w": w} | means)
     return rows
 
 

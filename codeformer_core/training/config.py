@@ -29,6 +29,8 @@ class LossWeights:
     """Of L_1, L_per and the colours once more on the crops of eyes and mouth (stages I and III)."""
     colour: float = 0.0
     """Of the distance of low-passed Lab colours (stages I and III)."""
+    iris: float = 0.0
+    """Of the distance of the irises' Lab colours (stages I and III)."""
     identity: float = 0.0
     """Of the squared distance of dlib's descriptors (stages I and III)."""
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from ..metrics import TRAINING_BACKBONE, IdentityNetwork, PerceptualDistance
 from .colour_loss import colour_loss
-from .components import component_crops
+from .components import component_crops, iris_colours
 from .config import RunConfig
 
 
@@ -16,7 +16,8 @@ class ImageLosses(nn.Module):
     """The image losses of stages I and III, weighted and added up.
 
     L_1 + L_per as published; beside them, where they have a weight, both once more on the crops of
-    eyes and mouth, the low-passed colours, and the distance of the faces' identities.
+    eyes and mouth, the low-passed colours, those of the irises, and the distance of the faces'
+    identities.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -50,6 +51,9 @@ class ImageLosses(nn.Module):
         if weights.colour:
             colour = colour_loss(pictures, targets)
             loss, logged["L_colour"] = loss + weights.colour * colour, colour
+        if weights.iris:
+            iris = colour_loss(iris_colours(pictures), iris_colours(targets))
+            loss, logged["L_iris"] = loss + weights.iris * iris, iris
         if self.identity is not None:
             distance = self._of_identities(self.identity, pictures, targets)
             loss, logged["L_id"] = loss + weights.identity * distance, distance

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..images import from_network
 from ..metrics import psnr
 from .colour_loss import lab
-from .components import component_crops
+from .components import IRIS_PATCHES, iris_colours
 from .data import Batch
 from .stage import Stage
 
@@ -57,7 +57,8 @@ def _scores(stage: Stage[Any], pictures: dict[str, Tensor], clean: Tensor) -> di
     for name, restored in pictures.items():
         restored = restored.float().clamp(-1, 1)
         scores[f"PSNR {name}"] = float(psnr(from_network(restored), from_network(clean)).sum())
-        scores[f"eye b* {name}"] = float((eye_b(restored) - eye_b(clean)).sum())
+        yellow = (iris_lab(restored, clean) - iris_lab(clean, clean))[:, 2]
+        scores[f"iris b* {name}"] = float(yellow.sum())
         if (perceptual := stage.image_losses.perceptual) is not None:
             scores[f"L_per {name}"] = float(perceptual(restored, clean).sum())
         if (identity := stage.image_losses.identity) is not None:
@@ -66,17 +67,19 @@ def _scores(stage: Stage[Any], pictures: dict[str, Tensor], clean: Tensor) -> di
     return scores
 
 
-def eye_b(pictures: Tensor) -> Tensor:
-    """(B,) mean b* of both eyes, by which brown ones differ most from blue: yellow is above 0.
+def iris_lab(pictures: Tensor, clean: Tensor) -> Tensor:
+    """(B, 3) mean L*, a*, b* of the irises: where the clean face's eyes are darkest.
+
+    By b* brown eyes differ most from blue ones: yellow is above 0.
 
     Args:
         pictures: (B, 3, S, S) in -1..1.
+        clean: the same shape; may be the same pictures.
     """
-    eyes = component_crops(pictures)[: 2 * len(pictures)]
-    side = eyes.shape[-1]
-    middle = slice(side // 2 - side // 8, side // 2 + max(1, side // 8))
-    patch = eyes[:, :, middle, middle].mean((2, 3), keepdim=True)
-    return 100 * lab(patch)[:, 2, 0, 0].view(2, -1).mean(0)
+    colours, lightness = lab(iris_colours(pictures)).flatten(2), lab(iris_colours(clean))[:, 0]
+    darkest = lightness.flatten(1).topk(IRIS_PATCHES**2 // 6, largest=False).indices
+    irises = colours.gather(2, darkest.unsqueeze(1).expand(-1, 3, -1))
+    return 100 * irises.mean(2).view(2, -1, 3).mean(0)
 
 
 def _grid(columns: list[Tensor]) -> Tensor:

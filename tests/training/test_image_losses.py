@@ -13,7 +13,7 @@ from codeformer_core.training.components import component_crops
 from codeformer_core.training.config import LossWeights, RunConfig
 from codeformer_core.training.image_losses import ImageLosses
 from codeformer_core.training.template import EYES, MOUTH
-from codeformer_core.training.validation import eye_b
+from codeformer_core.training.validation import iris_lab
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -40,11 +40,12 @@ def losses(run_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 def test_sum_is_that_of_the_weighted_losses(losses: Callable[..., ImageLosses]) -> None:
-    weights = {"pixel": 2.0, "perceptual": 1.5, "components": 0.5, "colour": 3.0, "identity": 4.0}
+    weights = {"pixel": 2.0, "perceptual": 1.5, "components": 0.5, "colour": 3.0, "iris": 2.5}
+    weights["identity"] = 4.0
     pictures, targets = torch.rand(2, 2, 3, 64, 64) * 2 - 1
     total, logged = losses(**weights)(pictures, targets)
     names = {"pixel": "L_1", "perceptual": "L_per", "components": "L_parts", "colour": "L_colour"}
-    names["identity"] = "L_id"
+    names |= {"iris": "L_iris", "identity": "L_id"}
     assert set(logged) == set(names.values())
     expected = sum(weights[key] * logged[name] for key, name in names.items())
     assert torch.allclose(total, torch.as_tensor(expected))
@@ -103,13 +104,33 @@ def test_colour_loss_sees_a_cast_and_no_detail() -> None:
     assert float(picture.grad.abs().sum()) > 0
 
 
-def test_b_of_the_eyes_tells_brown_from_blue() -> None:
-    skin = torch.full((2, 3, 256, 256), 0.2)
-    for index, colour in enumerate(((-0.5, -0.65, -0.8), (-0.6, -0.45, -0.1))):
-        for x, y in EYES:
-            column, row = round((1 + x) * 128), round((1 + y) * 128)
-            iris = skin[index, :, row - 12 : row + 12, column - 12 : column + 12]
-            iris[:] = torch.tensor(colour)[:, None, None]
-    brown, blue = eye_b(skin).tolist()
-    assert brown > 5
-    assert blue < -5
+BROWN, BLUE = (-0.5, -0.65, -0.8), (-0.6, -0.45, -0.1)
+
+
+def eyes(colour: tuple[float, float, float], look: int = 0) -> Tensor:
+    """(1, 3, 256, 256) skin with irises of 10 px, which look so many px aside."""
+    face = torch.full((1, 3, 256, 256), 0.2)
+    for x, y in EYES:
+        column, row = round((1 + x) * 128) + look, round((1 + y) * 128)
+        iris = face[0, :, row - 5 : row + 5, column - 5 : column + 5]
+        iris[:] = torch.tensor(colour)[:, None, None]
+    return face
+
+
+@pytest.mark.parametrize("look", (-5, 0, 5))
+def test_irises_are_found_wherever_they_look(look: int) -> None:
+    brown, blue = eyes(BROWN, look), eyes(BLUE, look)
+    for face, colour in ((brown, BROWN), (blue, BLUE)):
+        true = 100 * lab(torch.tensor(colour).view(1, 3, 1, 1)).flatten()
+        assert torch.allclose(iris_lab(face, face)[0], true, atol=8)
+    assert float((iris_lab(blue, brown) - iris_lab(brown, brown))[0, 2]) < -15
+
+
+def test_iris_loss_sees_little_else(losses: Callable[..., ImageLosses]) -> None:
+    loss = losses(iris=2.0)
+    total, logged = loss(eyes(BLUE), eyes(BROWN))
+    assert float(total) == pytest.approx(2 * float(logged["L_iris"]))
+    other_mouth = eyes(BROWN)
+    other_mouth[:, :, 170:] = BLUE[0]
+    assert float(loss(other_mouth, eyes(BROWN))[0]) == 0
+    assert float(total) > 20 * float(losses(colour=2.0)(eyes(BLUE), eyes(BROWN))[0])
