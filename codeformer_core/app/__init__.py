@@ -1,1 +1,1 @@
-"""The demo page of the talk, for people without ComfyUI: a service, and a page over it."""
+"""A demo page for people without ComfyUI: a service, and a page over it."""

@@ -50,8 +50,8 @@ def add_parser(commands: Commands) -> argparse.ArgumentParser:
         "--autoencoder",
         type=Path,
         metavar="FILE",
-        help="stage I weights for the nearest-neighbour baseline, as in the talk (default: the "
-        "model's own encoder)",
+        help="stage I weights for the nearest-neighbour baseline (default: the encoder of the "
+        "model)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the degradations (default: 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many faces")

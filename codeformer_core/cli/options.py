@@ -65,7 +65,8 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         metavar="NAME",
         help="yunet, the path of a detector's file, the name of a downloaded one such as "
-        "retinaface_resnet50, or auto: the best downloaded one, else yunet (default: auto)",
+        "retinaface_resnet50, or auto: RetinaFace where its weights and facexlib are, else yunet "
+        "(default: auto)",
     )
     parser.add_argument(
         "--weights-dir",

@@ -1,4 +1,4 @@
-"""The talk's baseline: a codebook without the transformer."""
+"""The baseline: a codebook without the transformer."""
 
 import math
 
@@ -14,7 +14,7 @@ class NearestNeighbour(nn.Module):
     predicts the codes from the whole face instead (paper, section 3.2).
 
     Args:
-        network: a stage I autoencoder, as in the talk; or a CodeFormer, whose encoder has seen
+        network: a stage I autoencoder; or a CodeFormer, whose encoder has seen
             degraded faces.
     """
 

@@ -1,4 +1,4 @@
-"""The demonstration: degrade a real photo by the talk's formula, restore it, compare."""
+"""The demonstration: degrade a real photo, restore it, compare."""
 
 from dataclasses import dataclass
 

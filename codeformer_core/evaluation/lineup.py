@@ -1,4 +1,4 @@
-"""The talk's figure: a face as several restorers see it, side by side, measured."""
+"""A face as several restorers see it, side by side, measured."""
 
 from __future__ import annotations
 
