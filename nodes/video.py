@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -143,7 +144,8 @@ class RestoreVideo(io.ComfyNode):
             upscale=upscale_by,
             quality=quality,
         )
-        enlarge = shared.upscaler(upscale_model, upscale_method) if upscale_by > 1 else None
+        enlarges = upscale_by > 1 or upscale_faces
+        enlarge = shared.upscaler(upscale_model, upscale_method) if enlarges else None
         restorer, unused = shared.knowing(model, known, reference_strength)
         networks = (restorer, shared.detector_or_default(detector))
         result, portraits = _restored(
@@ -156,7 +158,7 @@ class RestoreVideo(io.ComfyNode):
         )
         return io.NodeOutput(
             host.as_video(result.path),
-            _report(result),
+            _report(result, unused),
             host.to_output(portraits if len(portraits) else torch.full((1, 256, 256, 3), 0.5)),
             ui={"images": previews.saved_frames(portraits)} | host.warn((*unused, *result.notes)),
         )
@@ -298,9 +300,9 @@ def _restored(
         return dataclasses.replace(result, path=result.path.replace(path)), faces
 
 
-def _report(result: RestoredVideo) -> str:
+def _report(result: RestoredVideo, unused: Sequence[str]) -> str:
     counts = (
         f"{result.frames} frames, {result.people} people, {result.tracks} tracks, "
         f"{result.restored} faces restored"
     )
-    return "\n".join([counts, *result.notes])
+    return "\n".join([counts, *unused, *result.notes])

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 SETTINGS = (
     "fidelity", "model", "dtype", "detector", "parser", "aligned", "quality", "stability", "people",
-    "references",
+    "references", "person", "person_strength",
     *(option.name for option in OPTIONS),
 )  # fmt: skip
 """Options that change results."""
@@ -288,7 +288,8 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
     settings = settings_from(options, people)
     network = _with_references(_with_people(load_network(options), options), people, options)
     upscaler = None
-    if options.upscale_by > 1 and options.upscale_method == NETWORK:
+    enlarges = options.upscale_by > 1 or options.upscale_faces
+    if enlarges and options.upscale_method == NETWORK:
         upscaler = load_upscaler(options)
     if options.aligned:
         return PictureRestorer(network, None, settings, upscaler=upscaler)

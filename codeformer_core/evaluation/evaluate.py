@@ -141,9 +141,10 @@ def evaluate(
                 row.add(measure_name, measure(clean, restored))
             row.codes += [] if codes is None else [codes]
             if frechet is not None:
-                distance = distances.setdefault(name, frechet())
-                distance.add(clean, real=True)
-                distance.add(restored, real=False)
+                if name not in distances:
+                    distances[name] = frechet()
+                distances[name].add(clean, real=True)
+                distances[name].add(restored, real=False)
             _show(shown, name, restored, part.start)
         _show(shown, CLEAN, clean, part.start)
     size = network.config.vqgan.codebook_size

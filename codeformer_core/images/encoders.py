@@ -60,7 +60,7 @@ def encode_jpeg(content: Content) -> tuple[bytes, tuple[str, ...]]:
 
 def _stored_like(source: JpegSource, content: Content) -> Content:
     """With pixels turned as in the source, if EXIF says so: else its blocks are not the same."""
-    if content.picture.exif is None:
+    if not _fits_exif(content):
         return content
     back = {6: 8, 8: 6}.get(source.orientation, source.orientation)
     pixels = np.ascontiguousarray(turned(content.pixels, back))
@@ -146,12 +146,17 @@ def _save(content: Content, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def _fits_exif(content: Content) -> bool:
+    """Whether there is EXIF, and no more than the format holds."""
+    return 0 < len(content.picture.exif or b"") <= content.format.exif
+
+
 def _beside(content: Content) -> dict[str, Any]:
     """What Pillow writes beside the pixels."""
     picture, options = content.picture, {}
     if content.profile and content.format.icc_profile:
         options["icc_profile"] = content.profile
-    if picture.exif and len(picture.exif) <= content.format.exif:
+    if _fits_exif(content):
         options["exif"] = picture.exif
     if picture.dpi and content.format.dpi:
         options["dpi"] = picture.dpi

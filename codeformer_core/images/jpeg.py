@@ -24,6 +24,18 @@ COMPONENT_LISTS = {0xC0: (9, 3), 0xC1: (9, 3), 0xC2: (9, 3), SCAN: (4, 2)}
 """Markers of segments that list components: where their number stands, and bytes of each."""
 
 
+def holds_luma(image: Image.Image) -> bool:
+    """Whether the components of an open JPEG are luma alone, or luma and chroma.
+
+    As libjpeg decides: JFIF says so, then Adobe's marker, then the components' names.
+    """
+    if image.mode != "RGB" or "jfif" in image.info:
+        return image.mode in ("L", "RGB")
+    if "adobe" in image.info:
+        return image.info.get("adobe_transform") != 0
+    return bytes(component[0] for component in image.layer) != b"RGB"  # type: ignore[attr-defined]
+
+
 def tables_of(source: JpegSource) -> dict[str, Any]:
     """Pillow's options for a JPEG like the source, with tables fine enough for restored faces."""
     with Image.open(io.BytesIO(source.content), formats=["JPEG", "MPO"]) as image:

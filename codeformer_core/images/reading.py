@@ -18,6 +18,7 @@ from .cut_short import complete, note_missing, seems_cut_short
 from .decoded import Decoded
 from .deep import deep_decoder
 from .exif import ORIENTATION_TAG
+from .jpeg import holds_luma
 from .kinds import readable_formats, readable_suffixes, unread_kind
 from .metadata import Metadata, metadata_of, with_metadata
 from .modes import decode_mode
@@ -175,8 +176,7 @@ def _coding(image: Image.Image, file: BinaryIO, orientation: int) -> Coding:
     """How an open file holds its pixels."""
     if image.format in ("JPEG", "MPO"):
         file.seek(0)
-        by_luma = image.mode in ("L", "RGB")
-        return Coding(jpeg=JpegSource(file.read(), orientation) if by_luma else None)
+        return Coding(jpeg=JpegSource(file.read(), orientation) if holds_luma(image) else None)
     if image.format == "WEBP":
         return Coding(lossless=is_lossless(file))
     return Coding(lossless=image.format in LOSSLESS)

@@ -7,7 +7,7 @@ from ..images import Unread, unread_kind
 from ..messages import counted
 
 LISTED = 5
-"""Endings that a line names."""
+"""Endings or folders that a line names."""
 
 
 class LeftOut:
@@ -17,6 +17,7 @@ class LeftOut:
         """Begin with none."""
         self._pictures: Counter[Unread] = Counter()
         self._others: Counter[str] = Counter()
+        self._folders: list[str] = []
 
     def add(self, file: PurePath) -> None:
         """Count one more file."""
@@ -26,13 +27,17 @@ class LeftOut:
         else:
             self._pictures[kind] += 1
 
+    def add_folder(self, error: OSError) -> None:
+        """Note a folder that cannot be searched, by what went wrong."""
+        self._folders.append(f"{error.filename} ({error.strerror})")
+
     @property
-    def lacks_package(self) -> bool:
-        """Whether there are pictures that another package would read."""
-        return any(kind.package for kind in self._pictures)
+    def is_less_than_asked(self) -> bool:
+        """Whether there are pictures that another package would read, or folders unseen."""
+        return bool(self._folders) or any(kind.package for kind in self._pictures)
 
     def lines(self) -> list[str]:
-        """A line for each kind of picture, and one for all other files."""
+        """A line for each kind of picture, one for all other files, one for folders."""
         lines = [
             f"{counted(number, 'picture')} left out: {kind.name}; {kind.remedy}"
             for kind, number in self._pictures.items()
@@ -41,4 +46,8 @@ class LeftOut:
             endings = ", ".join(ending for ending, _ in self._others.most_common(LISTED))
             others = counted(self._others.total(), "other file")
             lines.append(f"{others} left out: no pictures ({endings})")
+        if self._folders:
+            unseen = counted(len(self._folders), "folder")
+            names = ", ".join(self._folders[:LISTED])
+            lines.append(f"{unseen} left out that cannot be searched: {names}")
         return lines

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -65,8 +65,15 @@ def folder_contents(folder: Place) -> dict[str, Status]:
     return {name: _status(folder / name, info) for name, info in files}
 
 
-def files_below(folder: Place, but: Place) -> Iterator[tuple[PurePosixPath, Status | None]]:
+def files_below(
+    folder: Place, but: Place, unread: Callable[[OSError], None] | None = None
+) -> Iterator[tuple[PurePosixPath, Status | None]]:
     """Files of a folder and its subfolders, in order, without hidden ones and one subfolder.
+
+    Args:
+        folder: the folder.
+        but: the subfolder that is left out.
+        unread: told of subfolders of this machine that cannot be searched.
 
     Yields:
         The place below the folder, and what the file is now.
@@ -75,15 +82,17 @@ def files_below(folder: Place, but: Place) -> Iterator[tuple[PurePosixPath, Stat
         PictureError: an address cannot be searched.
     """
     if isinstance(folder, Path):
-        yield from _below_path(folder, but)
+        yield from _below_path(folder, but, unread)
         return
     with address_errors(folder, "cannot be searched"):
         yield from _below_address(folder, but)
 
 
-def _below_path(folder: Path, but: Place) -> Iterator[tuple[PurePosixPath, Status | None]]:
+def _below_path(
+    folder: Path, but: Place, unread: Callable[[OSError], None] | None
+) -> Iterator[tuple[PurePosixPath, Status | None]]:
     left_out = but.resolve() if isinstance(but, Path) else None
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=unread):
         folders[:] = [name for name in _shown(folders) if Path(parent, name).resolve() != left_out]
         for path in (Path(parent, name) for name in _shown(files)):
             yield PurePosixPath(path.relative_to(folder).as_posix()), status(path)

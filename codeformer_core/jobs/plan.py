@@ -203,7 +203,7 @@ def _sources(
             yield given, PurePosixPath(given.name), status(given)
             continue
         empty = True
-        for below, seen in files_below(given, output):
+        for below, seen in files_below(given, output, left_out.add_folder):
             if below.suffix.lower() in readable_suffixes() or is_video(below):
                 empty = False
                 yield given / below, below, seen

@@ -102,7 +102,7 @@ class Report:
     @property
     def is_whole(self) -> bool:
         """Whether every picture that could be restored was."""
-        return not self.failures and not self.left_out.lacks_package
+        return not self.failures and not self.left_out.is_less_than_asked
 
     def summary(self, output: Place) -> str:
         """Everything but the failures, in several lines."""

@@ -108,7 +108,12 @@ class PictureRestorer:
     def _aligned(self, picture: Picture, on_progress: Progress | None) -> Restored:
         crops, settings, runtime = picture.pixels[None], self.settings, Runtime(on_progress)
         found = try_restore_crops(
-            self.network, crops, settings.fidelity, adain=settings.adain, runtime=runtime
+            self.network,
+            crops,
+            settings.fidelity,
+            adain=settings.adain,
+            keep_gray=True,
+            runtime=runtime,
         )
         crops = all_finite(found).crops
         restored = enlarge(crops, settings.upscale, self.upscaler, runtime.silent())[0]

@@ -14,6 +14,7 @@ from .. import __version__
 from ..addresses import Place
 from ..errors import SettingError
 from ..messages import describe_error
+from ..people.restorer import PeopleRestorer
 from ..runtime import Progress
 from .block import restore_block
 from .gather import Gathering
@@ -88,6 +89,8 @@ class Worker:
         torch.set_num_threads(orders.threads)
         with starting(orders.run, workers):
             restorer = orders.load()
+        if isinstance(restorer.network, PeopleRestorer):
+            self._lanes = Lanes(1)  # it is told whom each picture shows: no pass fits two of them
         if self._lanes.count == 1:
             return restorer
         return replace(restorer, network=Gathering(restorer.network))

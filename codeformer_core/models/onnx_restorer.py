@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..checkpoints.building import Target
 from ..checkpoints.onnx_graph import OnnxGraph, Value
 from ..checkpoints.reader import WeightFile
 from ..errors import CheckpointError
+from ..files import file_sha256
 from ..networks import Fidelity, fidelity_per_face
 from ..packages import needed_for
 
@@ -174,6 +176,11 @@ class OnnxRestorer(nn.Module):
         self.size = plan.size
         self.bytes_per_face = BYTES_PER_PIXEL * plan.size**2
         self._session: tuple[torch.device, Any] | None = None
+
+    @cached_property
+    def settings(self) -> str:
+        """What it computes, as a hash: its weights are in the file alone."""
+        return file_sha256(self.path)
 
     @property
     def takes_fidelity(self) -> bool:

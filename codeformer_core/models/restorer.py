@@ -67,3 +67,8 @@ def label_of(restorer: Restorer) -> str:
 def takes_fidelity(restorer: Restorer) -> bool:
     """Whether fidelity has an effect on a restorer."""
     return getattr(restorer, "takes_fidelity", True)
+
+
+def settings_of(restorer: Restorer) -> object:
+    """What changes a restorer's results and is in none of its weights; None if nothing does."""
+    return getattr(restorer, "settings", getattr(restorer, "config", None))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.restorer import LABEL, Restorer, label_of
-from ..networks import CodeFormer, FaceCodes, Fidelity, fidelity_per_face
+from ..networks import CodeFormer, CodeFormerConfig, FaceCodes, Fidelity, fidelity_per_face
 from ..networks.codeformer import Refinements
 from .recogniser import Recogniser, Whom
 from .refinement import ReferenceRefinement
@@ -56,6 +56,11 @@ class PeopleRestorer(nn.Module):
     def variant(self) -> str:
         """What the weights were trained for."""
         return self.base.variant
+
+    @property
+    def settings(self) -> tuple[CodeFormerConfig, float]:
+        """What changes its results and is in none of its weights."""
+        return self.base.config, self.recogniser.sureness
 
     @property
     def bytes_per_face(self) -> float:

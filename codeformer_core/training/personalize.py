@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, SettingError
+from ..files import file_sha256
 from ..models import load_network
 from ..networks.low_rank import LowRank, LowRanks
 from ..people import Person
@@ -24,6 +25,8 @@ from .run_folder import RunFolder, State
 FEWEST_PHOTOS, MOST_PHOTOS = 3, 20
 MEMORY_OF_GRADIENTS = 4.0
 """Times what restoring takes."""
+SAME = 5e-3
+"""Numbers of descriptors differ by less between devices, and by more between photos."""
 
 OnLook = Callable[[Look], None]
 
@@ -77,14 +80,17 @@ def personalize(
         micro_batch = min(settings.batch_size, runtime.batch_size(network, bytes_per_face))
         runtime.load(network, bytes_per_face * micro_batch)
         network.to(runtime.device(network))
+        others = torch.zeros(0, 1, 1, 3) if others is None else others.clone()
         training = PersonalTraining(
-            network,
-            person.crops.clone(),
-            torch.zeros(0, 1, 1, 3) if others is None else others.clone(),
-            settings,
-            micro_batch=micro_batch,
+            network, person.crops.clone(), others, settings, micro_batch=micro_batch
         )
-        run = _Run(training, folder, {"settings": asdict(settings), "photos": len(person.crops)})
+        about = {
+            "settings": asdict(settings),
+            "base": file_sha256(base),
+            "photos": person.descriptors.clone(),
+            "others": others.mean((1, 2, 3)),
+        }
+        run = _Run(training, folder, about)
         learnt = run.learn(60 * minutes, stop or threading.Event(), on_look, runtime)
     adapter = Adapter(learnt.changes, sample, person.descriptors)
     return described(adapter, base, len(person.crops))
@@ -153,8 +159,8 @@ class _Run:
 
     def _restore(self, state: State) -> None:
         try:
-            if state["about"] != self.about:
-                raise ValueError("other photos or settings")
+            if differs := [name for name in self.about if not self._has(state["about"], name)]:
+                raise ValueError(f"with other {' and '.join(differs)}")
             self.training.changes.restore(_ranks(state["changes"]))
             self.training.optimizer.load_state_dict(state["optimizer"])
             self.step, self.best = state["step"], _ranks(state["best"])
@@ -162,8 +168,16 @@ class _Run:
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
             assert self.folder is not None
             raise CheckpointError(
-                f"{self.folder.state}: is of another run ({error}); delete the folder to start anew"
+                f"{self.folder.state}: is of another run ({error}); choose another name for "
+                f"this one, or delete {self.folder.path} to start anew"
             ) from error
+
+    def _has(self, about: dict[str, Any], name: str) -> bool:
+        """Whether another run was about the same; descriptors and means vary with the device."""
+        theirs, ours = about[name], self.about[name]
+        if not isinstance(ours, Tensor):
+            return bool(theirs == ours)
+        return theirs.shape == ours.shape and torch.allclose(theirs, ours, atol=SAME)
 
 
 def _plain(changes: LowRanks) -> dict[str, tuple[Tensor, ...]]:

@@ -87,6 +87,7 @@ def choose_encoding(
     *,
     codec: str = "auto",
     quality: float = DEFAULT_QUALITY,
+    grows: bool = False,
 ) -> Encoding:
     """Choose how a restored video is encoded.
 
@@ -98,6 +99,7 @@ def choose_encoding(
         codec: auto, h264, hevc, av1, vp9, ffv1 or prores.
         quality: 0 (lossless) to 51 (worst), the constant rate factor of H.264; brought to the same
             look in other codecs.
+        grows: the result's size will be one that every format holds.
 
     Raises:
         SettingError: a quality out of range, or a codec that the container does not hold.
@@ -118,6 +120,8 @@ def choose_encoding(
             f"this build of PyAV has no encoder for {', '.join(wanted)}: "
             "install av from PyPI (pip install av), or choose another codec"
         )
+    if not grows:
+        choices = [c for c in choices if _holds(c[3], c[4], information)] or choices
     losses, _, _, name, shape = min(choices, key=lambda choice: choice[:3])
     encoder = ENCODERS[name]
     options = dict(encoder.options) | _quality_option(encoder, quality)
@@ -137,8 +141,8 @@ def check_size(encoding: Encoding, target: Path, height: int, width: int) -> Non
             context.open()
     except (FFmpegError, ValueError) as error:
         raise VideoError(
-            f"{target}: {encoding.codec} cannot hold frames of {width} x {height} pixels: enlarge "
-            "less, or choose another codec or ending"
+            f"{target}: {encoding.codec} cannot hold frames of {width} x {height} pixels: choose "
+            "another codec or ending, or another size"
         ) from error
 
 
@@ -186,6 +190,20 @@ def _formats(codec: str) -> Iterator[PixelFormat]:
             described = describe_format(each.name)
             if encoder.alpha or not described.alpha:
                 yield described
+
+
+def _holds(codec: str, target: PixelFormat, source: VideoInformation) -> bool:
+    """Whether an encoder takes frames of the source's size.
+
+    libx264 and libx265 want whole chroma samples, and would keep odd sizes of shared ones only in
+    formats that hardly a player shows.
+    """
+    if codec not in ("h264", "hevc"):
+        return True
+    return all(
+        source.height % shape.chroma_height == source.width % shape.chroma_width == 0
+        for shape in (source.format, target)
+    )
 
 
 def _losses(source: PixelFormat, target: PixelFormat) -> tuple[float, ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
+
+from torch import Tensor, nn
 
 from .. import __version__
 from ..errors import VideoError
 from ..faces import FaceDetector, FaceParser
 from ..metrics.identity import IdentityNetwork
-from ..models.restorer import Restorer
-from ..networks import CodeFormer
-from ..people.restorer import PeopleRestorer
+from ..models.restorer import Restorer, settings_of
 from ..pipeline.automatic import Automatic
 from ..pipeline.recognition import Recognition
 from ..pipeline.upscaling import Upscaler, check_upscale
@@ -131,13 +133,17 @@ def begin_video(
     check_upscale(settings.upscale)
     target = Path(target)
     information = inspect_video(source)
-    encoding = choose_encoding(information, target, codec=settings.codec, quality=settings.quality)
+    encoding = choose_encoding(
+        information,
+        target,
+        codec=settings.codec,
+        quality=settings.quality,
+        grows=settings.upscale != 1,
+    )
     size = result_size(information, settings.upscale, encoding.format)
-    if settings.upscale != 1:
-        check_size(encoding, target, *size)
+    check_size(encoding, target, *size)
     folder = SegmentFolder(target)
-    optional = (identity, upscaler, face_upscaler)
-    helpers = (detector.name, parser and parser.name, *(each is not None for each in optional))
+    helpers = (detector, parser, identity, upscaler, face_upscaler)
     digest = _digest(information, encoding, settings, network, helpers)
     if begun and not folder.is_for(digest):
         raise VideoError(
@@ -205,17 +211,16 @@ def _digest(
     """Of everything that changes a result."""
     status = information.path.stat()
     digest = hashlib.sha256()
-    told = (*_settings_of(network), *helpers)
+    told = (settings_of(network), *(getattr(each, "name", each is not None) for each in helpers))
     facts = (information, status.st_size, status.st_mtime_ns, encoding, settings, told)
     digest.update(repr((__version__, *facts)).encode())
-    for weights in network.parameters():
+    for weights in chain(network.parameters(), *map(_weights_of, helpers)):
         sample = weights.detach().flatten()[:: max(1, weights.numel() // 16)]
         digest.update(sample.float().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _settings_of(network: Restorer) -> tuple[object, ...]:
-    """What changes a network's results and is in no weight."""
-    if isinstance(network, PeopleRestorer):
-        return (network.base.config, network.recogniser.sureness)
-    return (network.config,) if isinstance(network, CodeFormer) else ()
+def _weights_of(helper: object) -> Iterable[Tensor]:
+    """Those of a network, or of what runs one."""
+    network = getattr(helper, "network", helper)
+    return network.parameters() if isinstance(network, nn.Module) else ()

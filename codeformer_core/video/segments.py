@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -242,4 +243,6 @@ class SegmentWriter:
         with encoding_errors(self._path):
             self._container.mux(self._stream.encode())
             self._container.close()
-            self._part.replace(self._path)
+        with self._part.open("rb+") as stream:
+            os.fsync(stream.fileno())  # a segment that is there is whole, even after a power cut
+        self._part.replace(self._path)

@@ -75,6 +75,14 @@ def test_aligned_faces_larger_than_the_models_are_noted_too(aligned, model, tmp_
     assert "fitting.png" not in printed
 
 
+def test_aligned_faces_of_gray_photos_stay_gray(aligned, tmp_path):
+    with Image.open(aligned) as face:
+        face.convert("L").save(aligned)
+    run(aligned, "-o", tmp_path / "out", "--aligned")
+    pixels = read_picture(tmp_path / "out" / "face.png").pixels
+    assert float((pixels - pixels.mean(2, keepdim=True)).abs().max()) < 2 / 255
+
+
 def test_folders_keep_their_structure(aligned, model, tmp_path):
     deep = aligned.parent / "a" / "b" / "face.jpg"
     deep.parent.mkdir(parents=True)

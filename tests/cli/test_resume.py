@@ -160,6 +160,18 @@ def digest(*arguments: str) -> str:
     return restore_command.settings_of(options)
 
 
+def test_every_option_changes_results_or_says_where_and_how_they_are_made(tmp_path: Path) -> None:
+    options = vars(make_parser().parse_args(["restore", "picture.png", "-o", "out"]))
+    assert set(options) - set(restore_command.SETTINGS) == {
+        "inputs", "output", "format", "max_megapixels", "resume", "cluster", "workers", "patience",
+        "device", "weights_dir", "debug", "run",
+    }  # fmt: skip
+    (adapter := tmp_path / "anna.safetensors").touch()
+    assert digest("--person", str(adapter)) != digest()
+    weak = digest("--person", str(adapter), "--person-strength", "0.2")
+    assert weak != digest("--person", str(adapter))
+
+
 def replace_weights(path: Path) -> None:
     """Put another file under the same name."""
     path.write_bytes(path.read_bytes() + b"\0")

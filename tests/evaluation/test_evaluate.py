@@ -129,7 +129,10 @@ def test_frechet_distance_names_its_backbone(tiny_codeformer: CodeFormer, faces:
     class Distance(FrechetDistance):
         """Counts."""
 
+        made = 0  # each loads a backbone
+
         def __init__(self) -> None:
+            Distance.made += 1
             self.seen, self.name = [0, 0], "FD (counted)"
 
         def add(self, pictures: Tensor, real: bool) -> None:
@@ -138,8 +141,12 @@ def test_frechet_distance_names_its_backbone(tiny_codeformer: CodeFormer, faces:
         def value(self) -> float:
             return float(self.seen[0] * 10 + self.seen[1])
 
-    evaluation = evaluate(tiny_codeformer, faces, {}, fidelities=(0.0,), frechet=Distance)
+    one_by_one = Runtime(batch_size=1)
+    evaluation = evaluate(
+        tiny_codeformer, faces, {}, fidelities=(0.0,), frechet=Distance, runtime=one_by_one
+    )
     assert {row["FD (counted)"] for row in evaluation.rows.values()} == {44.0}
+    assert Distance.made == len(evaluation.rows)
 
 
 @pytest.mark.parametrize("name", ["broken.png", "link.png"])

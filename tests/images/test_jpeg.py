@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageOps
 
 from codeformer_core.images import Picture, read_picture, write_picture
+from codeformer_core.images.jpeg import holds_luma
 
 FACE = (slice(64, 112), slice(80, 128))
 """What is changed, as a restored face would be."""
@@ -174,6 +175,29 @@ def test_metadata_and_resolution_survive_the_exchange_of_blocks(tmp_path, photo)
         assert new.info["icc_profile"] == profile
         assert new.info["dpi"] == (300, 299)
         assert [name for name, _ in new.applist] == [name for name, _ in old.applist]
+
+
+def test_a_photo_that_loses_its_long_exif_stays_upright(tmp_path, photo):
+    picture = changed(read_picture(save(tmp_path, photo.transpose(Image.ROTATE_90), orientation=6)))
+    long = replace(picture, exif=picture.exif + bytes(70_000))
+    assert any("EXIF" in note for note in write_picture(tmp_path / "after.jpg", long))
+    with Image.open(tmp_path / "after.jpg") as after:
+        assert after.size == photo.size
+        assert after.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.usefixtures("blocks")
+def test_red_green_and_blue_are_not_taken_for_luma_and_chroma(tmp_path, photo):
+    before, after = save(tmp_path, photo, keep_rgb=True), tmp_path / "after.jpg"
+    write_picture(after, changed(read_picture(before)))
+    old, new = upright(before), upright(after)
+    assert np.abs(new - old)[outside(old.shape)].mean() < 3
+    with Image.open(before) as image:
+        assert not holds_luma(image)
+        image.info.pop("adobe")
+        assert not holds_luma(image)  # the names of the components tell
+        image.info["jfif"] = 257
+        assert holds_luma(image)
 
 
 def test_cmyk_has_no_blocks_to_keep(tmp_path, photo):

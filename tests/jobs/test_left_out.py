@@ -1,5 +1,6 @@
 """Files of a folder that are not restored are counted by kind, with what to do about them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_kinds_are_counted_with_their_remedies():
     ("name", "lacks"), [("a.heic", True), ("a.jxl", True), ("a.cr2", False), ("a.txt", False)]
 )
 def test_only_a_missing_package_is_a_failure(name, lacks):
-    assert left_out(name).lacks_package == lacks
+    assert left_out(name).is_less_than_asked == lacks
 
 
 def test_nothing_is_said_of_nothing():
@@ -63,3 +64,23 @@ def test_a_folder_of_such_files_alone_says_them(tmp_path, without_heif):
         SettingError, match="no picture or video in this folder; 1 picture left out: HEIC"
     ):
         Plan([tmp_path], tmp_path / "out")
+
+
+def test_folders_that_cannot_be_searched_are_named(tmp_path, monkeypatch):
+    shut, open_one = tmp_path / "in" / "shut", tmp_path / "in" / "open"
+    for folder in (shut, open_one):
+        folder.mkdir(parents=True)
+        (folder / "a.jpg").touch()
+    scan = os.scandir
+
+    def refuse(path):
+        if Path(path) == shut:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    plan = Plan([tmp_path / "in"], tmp_path / "out")
+    assert [task.source for task in plan] == [open_one / "a.jpg"]
+    (line,) = plan.left_out.lines()
+    assert line == f"1 folder left out that cannot be searched: {shut} (Permission denied)"
+    assert plan.left_out.is_less_than_asked

@@ -20,13 +20,19 @@ from codeformer_core.images import Picture, read_picture, write_picture
 from codeformer_core.jobs.block import MOST_TRIES, restore_block
 from codeformer_core.jobs.cluster import check_shared
 from codeformer_core.jobs.foreman import LANES, Cluster, Staff, connection, staff_for
+from codeformer_core.jobs.gather import Gathering
 from codeformer_core.jobs.outcome import Outcome
 from codeformer_core.jobs.places import Status
 from codeformer_core.jobs.plan import Block, Task
 from codeformer_core.jobs.record import Record
+from codeformer_core.jobs.restorer import PictureRestorer
 from codeformer_core.jobs.rows import block_of, block_row, news_of, news_row
 from codeformer_core.jobs.starts import MOST_DEATHS, starting
 from codeformer_core.jobs.worker import ROWS_OF_A_BLOCK, Lanes, Orders, Worker
+from codeformer_core.metrics import IdentityNetwork
+from codeformer_core.networks import CodeFormer
+from codeformer_core.people.recogniser import Recogniser
+from codeformer_core.people.restorer import PeopleRestorer
 
 CPU = Cluster("local", None, 2, "auto")
 
@@ -292,3 +298,16 @@ def test_several_lanes_gather_the_faces_of_their_pictures(
     for index in range(8):
         one, out = (read_picture(tmp_path / name / f"{index}.png") for name in ("one", "out"))
         assert float((one.pixels - out.pixels).abs().max()) <= 2 / 255
+
+
+def test_who_knows_people_is_given_one_picture_after_the_other(
+    tmp_path: Path, tiny_codeformer: CodeFormer
+) -> None:
+    """And is there to be told whom it shows, as in one process."""
+    (tmp_path / "out" / ".codeformer-restore").mkdir(parents=True)
+    known = PeopleRestorer(tiny_codeformer, Recogniser(IdentityNetwork()))
+    for network, lanes in ((known, 1), (tiny_codeformer, 4)):
+        load = partial(PictureRestorer, network, None, settings=None)  # type: ignore[arg-type]
+        worker = Worker(orders(tmp_path, load=load, output=tmp_path / "out"), lanes=4)
+        assert worker._lanes.count == lanes
+        assert isinstance(worker._restorer.network, PeopleRestorer if lanes == 1 else Gathering)

@@ -1,5 +1,6 @@
 """Face restorers as ONNX graphs: told by their inputs, run as they are, refused in plain words."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from codeformer_core.errors import CheckpointError, MissingModelError
 from codeformer_core.faces import YuNetDetector
 from codeformer_core.models import convert, describe, load_detector, load_restorer
 from codeformer_core.models.onnx_restorer import OnnxRestorer, providers_for
+from codeformer_core.models.restorer import settings_of
 from codeformer_core.pipeline import restore_crops, restore_image
 
 onnx = pytest.importorskip("onnx")
@@ -82,6 +84,15 @@ def test_sizes_and_layouts_are_read_from_the_inputs(
     last = shape[-1] == 3
     own = _own_output(path, crops.movedim(1, 3).contiguous() if last else crops)
     torch.testing.assert_close(restorer(crops), own.movedim(3, 1) if last else own)
+
+
+def test_what_a_graph_computes_is_told_by_its_settings(
+    write_graph: WriteGraph, tmp_path: Path
+) -> None:
+    graphs = [write_graph(tmp_path / f"{opset}.onnx", opset=opset) for opset in (11, 17)]
+    graphs.append(Path(shutil.copy(graphs[0], tmp_path / "copy.onnx")))
+    first, other, copy = (settings_of(load_restorer(path)) for path in graphs)
+    assert first == copy != other
 
 
 def test_half_precision_keeps_the_type_of_the_crops(

@@ -6,6 +6,7 @@ import threading
 import pytest
 import torch
 
+from codeformer_core.checkpoints import save_network
 from codeformer_core.errors import CheckpointError, SettingError
 from codeformer_core.models import load_network
 from codeformer_core.people import Person
@@ -81,9 +82,30 @@ def test_a_run_goes_on_as_if_it_had_not_been_broken_off(safetensors_file, person
     )  # fmt: skip
     assert steps == [4, 6]
     assert same(whole, again)
-    other = dataclasses.replace(settings, rank=3)
-    with pytest.raises(CheckpointError, match="another run"):
-        personalize(safetensors_file, person, settings=other, folder=folder)
+
+
+def test_no_run_goes_on_as_another_ones(safetensors_file, person, tmp_path):
+    """Not with other photos, as many of them, nor beside another model or other people."""
+    folder, stop = tmp_path / "run", threading.Event()
+    stop.set()
+
+    def learn(base=safetensors_file, person=person, settings=QUICK, others=None):
+        personalize(base, person, settings=settings, others=others, folder=folder, stop=stop)
+
+    learn()
+    learn(person=Person(person.crops, person.descriptors + 1e-3))  # another device
+    somebody = Person(person.crops, person.descriptors + 0.05)
+    copy, other_base = load_network(safetensors_file), tmp_path / "other.safetensors"
+    copy.position_emb.data += 1
+    save_network(other_base, copy)
+    for changes, what in (
+        ({"person": somebody}, "photos"),
+        ({"base": other_base}, "base"),
+        ({"settings": dataclasses.replace(QUICK, rank=3)}, "settings"),
+        ({"others": person.crops}, "others"),
+    ):
+        with pytest.raises(CheckpointError, match=f"another run .with other {what}.; choose"):
+            learn(**changes)
 
 
 def test_it_stops_when_asked_and_without_progress(safetensors_file, person):

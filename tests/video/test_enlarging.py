@@ -116,7 +116,7 @@ def test_a_video_grows_with_its_faces_sound_and_times(tmp_path, white, detector)
 def test_what_a_codec_cannot_hold_is_said_before_the_work_begins(tmp_path, same) -> None:
     source = Clip(16, 4200, 1, centre=lambda index: None).write(tmp_path / "clip.mp4")
     detector = None  # would fail
-    with pytest.raises(VideoError, match="h264 cannot hold frames of 16800 x 64 pixels"):
+    with pytest.raises(VideoError, match="h264 cannot hold frames of 16800 x 64 pixels: choose"):
         restore_video(source, tmp_path / "result.mp4", same, detector, VideoSettings(upscale=4))
 
 

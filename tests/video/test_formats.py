@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from codeformer_core.errors import VideoError
 from codeformer_core.video.encoding import choose_encoding
 from codeformer_core.video.reading import inspect_video
 from codeformer_core.video.restore import VideoSettings, restore_video
@@ -76,6 +77,28 @@ def test_odd_sizes_are_kept(tmp_path, white, restored):
     source = Clip(codec="ffv1", options={}, height=75, width=121).write(tmp_path / "clip.mkv")
     result = restored(source, white)
     assert pictures(result.path).shape == (12, 75, 121, 3)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "name"),
+    [
+        ("mjpeg", "yuvj420p", "clip.mkv"),
+        ("mpeg4", "yuv420p", "clip.mp4"),
+        ("libvpx-vp9", "yuv420p", "clip.mp4"),
+        ("mpeg4", "yuv420p", "clip.mov"),
+    ],
+)
+def test_odd_sizes_of_shared_colours_are_kept(codec, pixels, name, tmp_path, white, restored):
+    clip = Clip(codec=codec, pixels=pixels, options={}, height=75, width=121)
+    result = restored(clip.write(tmp_path / name), white)
+    assert pictures(result.path).shape == (12, 75, 121, 3)
+
+
+def test_an_odd_size_that_no_codec_of_the_ending_holds_is_said_at_once(tmp_path, white, restored):
+    source = Clip(codec="libvpx-vp9", options={}, height=75, width=121).write(tmp_path / "clip.mkv")
+    moved = source.rename(tmp_path / "clip.ts")
+    with pytest.raises(VideoError, match="cannot hold frames of 121 x 75 pixels: choose another"):
+        restored(moved, white)
 
 
 def test_ten_bits_of_high_dynamic_range_keep_their_tags(tmp_path, same, restored):

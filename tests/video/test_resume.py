@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from codeformer_core.faces import FaceParser
+from codeformer_core.jobs.gather import Gathering
 from codeformer_core.metrics import IdentityNetwork
 from codeformer_core.networks import CodeFormer
 from codeformer_core.people.recogniser import Recogniser
@@ -98,3 +100,17 @@ def test_what_no_weight_tells_of_a_network_counts(tmp_path, tiny_codeformer):
     digests = [_digest(information, encoding, settings, each, ()) for each in networks]
     assert len(set(digests)) == 4
     assert digests[0] == _digest(information, encoding, settings, tiny_codeformer, ())
+    gathering = Gathering(tiny_codeformer)  # a cluster may go on with what one process began
+    assert digests[0] == _digest(information, encoding, settings, gathering, ())
+
+
+def test_weights_of_helpers_count(tmp_path, tiny_codeformer):
+    source = Clip(count=4).write(tmp_path / "clip.mp4")
+    information, encoding = inspect_video(source), choose_encoding(inspect_video(source), source)
+
+    parsers = [FaceParser(torch.nn.Conv2d(3, 3, 3), "parsenet") for _ in range(2)]
+    digests = {
+        _digest(information, encoding, VideoSettings(), tiny_codeformer, (helper,))
+        for helper in (None, *parsers)
+    }
+    assert len(digests) == 3
