@@ -174,6 +174,12 @@ def convertible_files() -> list[str]:
     return sorted(name for name in names if not name.endswith((".safetensors", ".sft")))
 
 
+def convertible(name: str) -> Path | None:
+    """Where such a file lies; None if it is not there."""
+    paths = (host.find_model(choices.folders, name) for choices in ALL)
+    return next((path for path in paths if path is not None), None)
+
+
 def convertible_path(name: str) -> Path:
     """Where such a file lies.
 
@@ -182,8 +188,7 @@ def convertible_path(name: str) -> Path:
     """
     from ..codeformer_core.errors import MissingModelError
 
-    paths = (host.find_model(choices.folders, name) for choices in ALL)
-    path = next((path for path in paths if path is not None), None)
+    path = convertible(name)
     if path is None:
         there = ", ".join(convertible_files()) or "none"
         raise MissingModelError(f"'{name}' is not there; files that can be converted: {there}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePath
+
 from comfy_api.latest import io, ui
 
-from . import choices, host
+from . import choices, host, written
 from .schema import schema
 
 NOTHING = "nothing to convert"
@@ -35,18 +37,36 @@ class ConvertFile(io.ComfyNode):
             ],
             outputs=[
                 io.String.Output(
-                    "name", display_name="name", tooltip="Of the new file, for the loaders."
+                    "name", display_name="name", tooltip="Of the new file, as the loaders list it."
                 )
             ],
         )
 
     @classmethod
+    def fingerprint_inputs(cls, file: str | None) -> str | float:
+        """Run again when the file was replaced, or the new one is no longer there."""
+        source = None if file is None else choices.convertible(file)
+        if source is None:
+            return ""  # the run will tell
+        return written.fingerprint(_target(source), str(choices.version(source)))
+
+    @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Convert."""
+        from ..codeformer_core.errors import SettingError
         from ..codeformer_core.models import convert
 
         source = choices.convertible_path(file)
-        target = convert(source, source.with_suffix(".safetensors"))
+        target = _target(source)
+        if target.exists():
+            raise SettingError(f"{target.name} is there already: delete it to convert anew")
+        convert(source, target)
+        written.note(target)
         text = f"{source.name} was written as {target.name} beside it"
         host.say(text)
-        return io.NodeOutput(target.name, ui=ui.PreviewText(text))
+        name = str(PurePath(file).with_name(target.name))
+        return io.NodeOutput(name, ui=ui.PreviewText(text))
+
+
+def _target(source: Path) -> Path:
+    return source.with_suffix(".safetensors")

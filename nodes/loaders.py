@@ -20,14 +20,17 @@ class _Loader(io.ComfyNode):
     CHOICES: choices.Choices
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
-        """Check the name when a prompt is posted: the host does not, for nodes of this API."""
-        return cls.CHOICES.problem(file) or True
+    def validate_inputs(cls, file: str | None) -> bool | str:
+        """Check the name when a prompt is posted: the host does not, for nodes of this API.
+
+        A name that comes from another node is None then; `path_of` tells of it in the run.
+        """
+        return file is None or cls.CHOICES.problem(file) or True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str) -> str:
+    def fingerprint_inputs(cls, file: str | None) -> str:
         """Run again when the file behind the name was replaced."""
-        return cls.CHOICES.fingerprint(file)
+        return "" if file is None else cls.CHOICES.fingerprint(file)
 
 
 class CodeFormerLoader(_Loader):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from comfy_api.latest import io, ui
 
-from . import adapters, choices, host, shared
+from . import adapters, choices, host, shared, written
 from .schema import CodeFormerModel, schema
 
 if TYPE_CHECKING:
@@ -83,13 +83,15 @@ class ApplyPerson(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, adapter: str) -> bool | str:
+    def validate_inputs(cls, adapter: str | None) -> bool | str:
         """Check the name when a prompt is posted."""
-        return adapters.problem(adapter) or True
+        return adapter is None or adapters.problem(adapter) or True
 
     @classmethod
-    def fingerprint_inputs(cls, adapter: str, **_: object) -> str:
+    def fingerprint_inputs(cls, adapter: str | None, **_: object) -> str:
         """Run again when the adapter was replaced."""
+        if adapter is None:
+            return ""
         path = adapters.path_of(adapter)
         return f"{path} {choices.version(path)}"
 
@@ -172,16 +174,24 @@ class Personalize(io.ComfyNode):
             ],
             outputs=[
                 io.String.Output(
-                    "adapter", display_name="adapter", tooltip="Its name, for Apply Person."
+                    "adapter", display_name="adapter", tooltip="Its name, as Apply Person lists it."
                 ),
                 io.String.Output("text", display_name="text", tooltip="How learning went."),
             ],
         )
 
     @classmethod
-    def validate_inputs(cls, base: str) -> bool | str:
+    def validate_inputs(cls, base: str | None) -> bool | str:
         """Check the name when a prompt is posted."""
-        return choices.RESTORERS.problem(base) or True
+        return base is None or choices.RESTORERS.problem(base) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str | None, base: str | None, **_: object) -> str | float:
+        """Run again when the base was replaced, or the adapter is no longer there."""
+        if name is None or base is None:
+            return ""
+        target = adapters.new_adapter(name)
+        return written.fingerprint(target, choices.RESTORERS.fingerprint(base))
 
     @classmethod
     def execute(
@@ -217,6 +227,7 @@ class Personalize(io.ComfyNode):
             runtime=runtime.share(0.05, 1),
         )
         save_adapter(target, adapter)
+        written.note(target)
         forget(state)
         text = "\n".join([f"{target.name} for {path.stem}, {len(person.crops)} photos", *told])
         return io.NodeOutput(target.name, text, ui=ui.PreviewText(text))

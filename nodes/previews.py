@@ -86,14 +86,21 @@ def drawn_frames(frames: Tensor, faces: Faces, *, by_track: bool = False) -> lis
     """Save the first frames with numbered boxes, as entries of a node's `images`.
 
     Args:
-        frames: (B, H, W, 3), RGB in 0..1, of the size in which the faces were found.
+        frames: (B, H, W, 3), RGB in 0..1, of any size.
         faces: the faces of these frames.
         by_track: number them by person, not by place.
-    """
-    from ..codeformer_core.faces.drawing import draw_faces
 
+    Raises:
+        PictureError: the faces are not those of these frames.
+    """
+    from ..codeformer_core.faces.crop import check_frames
+    from ..codeformer_core.faces.drawing import draw_faces
+    from ..codeformer_core.images import resize
+
+    check_frames(frames, faces)
     first = dataclasses.replace(faces, frames=faces.frames[:DRAWN_FRAMES])
-    drawn = draw_faces(frames[:DRAWN_FRAMES], first, by_track=by_track)
+    seen = resize(frames[:DRAWN_FRAMES], faces.height, faces.width)
+    drawn = draw_faces(seen, first, by_track=by_track)
     return [_saved(frame) for frame in drawn]
 
 

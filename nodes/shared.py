@@ -138,7 +138,7 @@ def known_people(photos: torch.Tensor | None) -> tuple[Person, ...]:
 
     if photos is None:
         return ()
-    runtime = host.HostRuntime(previews=False).silent()
+    runtime = host.HostRuntime(previews=False).share(0, 0)  # silent, but Cancel counts
     detector = detector_or_default(None)
     return known_people([photos], detector, identity_network(), runtime=runtime)
 

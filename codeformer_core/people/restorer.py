@@ -58,6 +58,11 @@ class PeopleRestorer(nn.Module):
         return self.base.variant
 
     @property
+    def parts(self) -> tuple[nn.Module, ...]:
+        """Networks that others use and move, too: who moves this one moves each of them."""
+        return (self.base, *self.networks, *([self.refinement] if self.refinement else []))
+
+    @property
     def settings(self) -> tuple[CodeFormerConfig, float]:
         """What changes its results and is in none of its weights."""
         return self.base.config, self.recogniser.sureness

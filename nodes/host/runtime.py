@@ -35,15 +35,16 @@ class HostRuntime(Runtime):
 
     def device(self, network: Any) -> torch.device:
         """Where the host computes."""
-        return patcher_of(network).load_device
+        return _patchers_of(network)[0].load_device
 
     def load(self, network: Any, bytes_needed: float) -> None:
         """Bring the weights to the device, making room for so many more bytes."""
-        patcher = patcher_of(network)
-        memory.load_models_gpu([patcher], memory_required=bytes_needed, force_full_load=True)
-        if not casts(network):
-            # A partial load leaves plain layers where they were.
-            network.to(patcher.load_device)
+        patchers = _patchers_of(network)
+        memory.load_models_gpu(patchers, memory_required=bytes_needed, force_full_load=True)
+        for patcher in patchers:
+            if not casts(patcher.model):
+                # A partial load leaves plain layers where they were.
+                patcher.model.to(patcher.load_device)
 
     def free_memory(self, device: torch.device) -> float:
         """Bytes that can be taken on a device now."""
@@ -64,6 +65,11 @@ class HostRuntime(Runtime):
         """Show (H, W, 3) in 0..1 beside the progress bar."""
         if self._previews:
             self._bar.show(picture)
+
+
+def _patchers_of(network: Any) -> list[comfy.model_patcher.ModelPatcher]:
+    """Those of a network, or of its parts: these are shared, and outlive what was made of them."""
+    return [patcher_of(part) for part in getattr(network, "parts", (network,))]
 
 
 def patcher_of(network: Any) -> comfy.model_patcher.ModelPatcher:

@@ -142,3 +142,35 @@ def test_list_of_another_node_is_in_the_order_of_the_crops(desk: Any) -> None:
     desk.page.click(FACE.format(2))
     assert desk.widget(select, "picked") == "1, 2, 3"
     assert desk.widget(decode, "per_face") == "0.2, 0.5, 0.9"
+
+
+def test_before_a_run_nobody_is_all_or_the_largest(desk: Any) -> None:
+    entry = {"type": "CodeFormerSelectFaces", "at": [300, 60], "size": [420, 760]}
+    (select,) = desk.build([{**entry, "widgets": {"rule": "largest"}}], [])
+    page = desk.page
+    for action in ("all", "largest"):
+        assert page.locator(f"[data-do={action}]").is_disabled()
+    assert desk.widget(select, "rule") == "largest"
+    desk.receive(select, result(2))
+    page.click("[data-do=all]")
+    assert desk.widget(select, "picked") == "1, 2"
+
+
+def test_a_face_that_is_missing_gets_no_fidelity_behind(desk: Any) -> None:
+    select, _, restore = desk.build(
+        [
+            {
+                "type": "CodeFormerSelectFaces",
+                "at": [40, 60],
+                "size": [420, 760],
+                "widgets": {"rule": "picked", "picked": "1, 3"},
+            },
+            {"type": "CodeFormerCropFaces", "at": [500, 60]},
+            {"type": "CodeFormerRestoreFaces", "at": [500, 300]},
+        ],
+        [[0, "faces", 1, "faces"], [1, "crops", 2, "crops"]],
+    )
+    desk.receive(select, result(2))  # there is no face 3
+    desk.page.locator(FACE.format(1)).first.focus()
+    desk.set_range(FIDELITY + " >> nth=0", 0.2)
+    assert desk.widget(restore, "per_face") == "0.2"

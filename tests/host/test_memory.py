@@ -219,3 +219,20 @@ def test_the_newest_face_is_the_preview_of_the_progress_bar(
     host.restore(tiny, crops)
     (_, picture, _) = shown[-1]
     assert picture.size == (64, 64)
+
+
+def test_a_model_that_knew_people_for_one_run_leaves_nothing_unmanaged(
+    host: SimpleNamespace, tiny: Any, crops: torch.Tensor
+) -> None:
+    """What it was made of stays in the hands of the host, which alone can free it."""
+    recogniser = host.core("people.recogniser").Recogniser(host.shared.identity_network())
+    known = host.core("people.restorer").PeopleRestorer(tiny, recogniser)
+    expected = host.restore(tiny, crops)
+    host.memory.unload_all_models()
+    torch.testing.assert_close(host.restore(known, crops), expected)
+    del known
+    gc.collect()
+    host.memory.cleanup_models_gc()
+    assert host.patcher(tiny) in _loaded(host)
+    host.memory.free_memory(HUGE, host.patcher(tiny).load_device)
+    assert host.patcher(tiny) not in _loaded(host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import sys
@@ -327,12 +328,40 @@ def test_an_old_file_is_converted_beside_itself_and_never_over_another(
     (name,) = node.execute(file="old.pth").args
     assert name == "old.safetensors"
     assert host.shared.restorer(name).size == 64
-    with pytest.raises(host.core("errors").CheckpointError, match="exists already"):
+    with pytest.raises(host.core("errors").SettingError, match="delete it to convert anew"):
         node.execute(file="old.pth")
+    before = node.fingerprint_inputs(file="old.pth")
+    assert before == node.fingerprint_inputs(file="old.pth")
+    os.utime(old, (1, 1))
+    assert node.fingerprint_inputs(file="old.pth") != before
+    old.with_suffix(".safetensors").unlink()
+    assert math.isnan(node.fingerprint_inputs(file="old.pth"))  # to be converted once more
+    (below := old.parent / "sub").mkdir()
+    (again,) = node.execute(file=str(Path(shutil.copy(old, below)).relative_to(old.parent))).args
+    assert host.shared.restorer(again).size == 64
+    shutil.rmtree(below)
     with pytest.raises(host.core("errors").MissingModelError, match=r"old\.pth"):
         node.execute(file="gone.pth")
     old.unlink()
-    old.with_suffix(".safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [
+        ("CodeFormerLoader", "file"),
+        ("CodeFormerFaceDetectorLoader", "file"),
+        ("CodeFormerFaceParserLoader", "file"),
+        ("CodeFormerApplyPerson", "adapter"),
+        ("CodeFormerPersonalize", "base"),
+    ],
+)
+def test_a_name_that_another_node_gives_is_checked_in_the_run(
+    host: SimpleNamespace, node: str, name: str
+) -> None:
+    linked = host.nodes[node]
+    assert linked.validate_inputs(**{name: None}) is True
+    others = {"name": "anna"} if node == "CodeFormerPersonalize" else {}
+    assert linked.fingerprint_inputs(**{name: None}, **others) == ""
 
 
 NAMES = ("retinaface_resnet50", "retinaface_mobile0.25", "YOLOv5l", "YOLOv5n")

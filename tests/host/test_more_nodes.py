@@ -418,7 +418,12 @@ def test_a_person_is_learnt_and_applied(
     name, text = run(host, "Personalize", photos=photos, name="anna", base="built-in")
     assert name == "anna.safetensors"
     assert "builtin, 3 photos" in text
-    assert (host.base / "models" / "facerestore_adapters" / name).is_file()
+    file = host.base / "models" / "facerestore_adapters" / name
+    learn = host.nodes["CodeFormerPersonalize"]
+    assert learn.fingerprint_inputs(name="anna", base="built-in") == "built-in"
+    away = file.rename(file.with_suffix(".away"))
+    assert math.isnan(learn.fingerprint_inputs(name="anna", base="built-in"))
+    away.rename(file)
     (model,) = run(host, "ApplyPerson", adapter=name, strength=1.0)
     assert run(host, "RestoreFaces", crops=crops, fidelity=0.5, model=model)[0].isfinite().all()
     (by_likeness,) = run(host, "ApplyPerson", adapter=name, whose="faces like the person's")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 
 @pytest.mark.parametrize("limit", ["MOST_FRAMES", "MOST_PIXELS"])
@@ -25,3 +27,20 @@ def test_faces_of_all_frames_are_told_and_only_the_first_have_pictures(
     assert ["before" in entry for entry in shown] == [True, False, False]
     chosen = [[face["chosen"] for face in entry["faces"]] for entry in shown]
     assert chosen == [[True, False], [], [True]]
+
+
+def test_boxes_are_drawn_where_the_faces_are_on_a_resized_copy(
+    host: SimpleNamespace, make_faces: Any
+) -> None:
+    previews = importlib.import_module(f"{host.pack.__name__}.nodes.previews")
+    faces = make_faces((60, 60, 0))
+    picture = torch.zeros(1, faces.height, faces.width, 3)
+    drawn = []
+    for size in (1, 2):
+        larger = torch.nn.functional.interpolate(picture.movedim(-1, 1), scale_factor=size)
+        (entry,) = previews.drawn_frames(larger.movedim(1, -1), faces)
+        path = Path(host.folder_paths.get_temp_directory(), entry["subfolder"], entry["filename"])
+        drawn.append(Image.open(path).tobytes())
+    assert drawn[0] == drawn[1]
+    with pytest.raises(host.core("errors").PictureError, match="2 pictures"):
+        previews.drawn_frames(picture.repeat(2, 1, 1, 1), faces)

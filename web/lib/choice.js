@@ -106,6 +106,7 @@ export class NodeChoice {
     const target = this.#target();
     if (!target) return;
     const listed = this.#listed(target);
+    if (!listed.includes(number)) return;
     const values = realign(this.#values(target), listed, listed, common(target));
     values[listed.indexOf(number)] = value ?? common(target);
     this.#write(target, values);
@@ -118,8 +119,11 @@ export class NodeChoice {
   #listed(target) {
     const chosen = this.chosen();
     if (this.emptyIsAll && chosen.length === 0) return this.found;
-    // This node pairs both lists as they are written; another one gets the crops in their order.
-    return target === this.node ? chosen : chosen.toSorted((a, b) => a - b);
+    // This node pairs both lists as they are written; another one gets the crops in their order,
+    // without those of faces that are not there.
+    if (target === this.node) return chosen;
+    const there = this.found.length > 0 ? chosen.filter((n) => this.found.includes(n)) : chosen;
+    return there.toSorted((a, b) => a - b);
   }
 
   /** @param {LGraphNode} target */

@@ -26,6 +26,7 @@ export class Chooser {
     this.group = make("div", { role: "group", "aria-label": t(words.group) });
     this.count = make("span", { "aria-live": "polite" });
     this.missing = make("div", { class: "codeformer-bar", hidden: true });
+    this.all = actionButton("all", t("all"), () => this.#chooseAll());
   }
 
   /**
@@ -44,6 +45,7 @@ export class Chooser {
       const pressed = chosen.includes(Number(button.dataset.number));
       button.setAttribute("aria-pressed", String(pressed));
     }
+    this.all.disabled = !this.choice.emptyIsAll && !this.there();
     const all = this.choice.emptyIsAll && chosen.length === 0;
     this.group.classList.toggle("codeformer-all", all);
     this.count.textContent = all ? t(this.words.every) : t("picked", { count: chosen.length });
@@ -71,8 +73,7 @@ export class Chooser {
 
   /** Buttons that choose all and, where that is something else, none. */
   buttons() {
-    const all = () => this.choose(this.choice.emptyIsAll ? [] : (this.there() ?? []));
-    const buttons = [actionButton("all", t("all"), all)];
+    const buttons = [this.all];
     if (!this.choice.emptyIsAll) buttons.push(actionButton("none", t("none"), () => this.choose([])));
     return buttons;
   }
@@ -85,10 +86,16 @@ export class Chooser {
     if (event.ctrlKey || event.metaKey) return;
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (step) this.#focusNext(step);
-    else if (event.key === "a") this.choose(this.there() ?? []);
+    else if (event.key === "a") this.#chooseAll();
     else if (event.key === "Escape") this.choose([]);
     else return;
     event.preventDefault();
+  }
+
+  /** Every number; before there was a run nobody knows them. */
+  #chooseAll() {
+    const numbers = this.choice.emptyIsAll ? [] : this.there();
+    if (numbers) this.choose(numbers);
   }
 
   /** @param {number} step */

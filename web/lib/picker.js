@@ -46,6 +46,7 @@ export class Picker {
     );
     this.rectangle = make("div", { class: "codeformer-rectangle", hidden: true });
     this.stage.sheet.append(this.image, this.chooser.group, this.rectangle);
+    this.largest = actionButton("largest", t("largest"), () => this.chooser.choose(this.#largest()));
     this.slider = frameSlider((index) => this.showFrame(index));
     this.fidelity = this.#fidelityRow();
     this.element = make(
@@ -87,6 +88,7 @@ export class Picker {
 
   /** Show the state of the widgets. */
   refresh() {
+    this.largest.disabled = this.frames.length === 0;
     this.chooser.refresh();
   }
 
@@ -97,8 +99,7 @@ export class Picker {
 
   #bar() {
     const { chooser } = this;
-    const largest = actionButton("largest", t("largest"), () => chooser.choose(this.#largest()));
-    const parts = [...chooser.buttons(), largest, chooser.count, this.slider.element];
+    const parts = [...chooser.buttons(), this.largest, chooser.count, this.slider.element];
     return make("div", { class: "codeformer-bar" }, ...parts);
   }
 
