@@ -97,8 +97,8 @@ def choose_encoding(
         information: the source.
         target: the result; its ending chooses the container.
         codec: auto, h264, hevc, av1, vp9, ffv1 or prores.
-        quality: 0 (lossless) to 51 (worst), the constant rate factor of H.264; brought to the same
-            look in other codecs.
+        quality: 0 (lossless, but AV1) to 51 (worst), the constant rate factor of H.264; brought to
+            the same look in other codecs.
         grows: the result's size will be one that every format holds.
 
     Raises:
@@ -147,7 +147,7 @@ def check_size(encoding: Encoding, target: Path, height: int, width: int) -> Non
 
 
 def rate_factor(quality: int) -> float:
-    """H.264's constant rate factor for a quality of 1 (worst) to 100 (lossless), as JPEG counts."""
+    """H.264's constant rate factor for a quality of 1 (worst) to 100 (best), as JPEG counts."""
     return round(WORST_QUALITY * (1 - quality / 100) ** 0.55, 1)
 
 
