@@ -243,6 +243,6 @@ class SegmentWriter:
         with encoding_errors(self._path):
             self._container.mux(self._stream.encode())
             self._container.close()
-        with self._part.open("rb+") as stream:
-            os.fsync(stream.fileno())  # a segment that is there is whole, even after a power cut
-        self._part.replace(self._path)
+            with self._part.open("rb+") as stream:
+                os.fsync(stream.fileno())  # a segment that is there is whole, whatever is cut off
+            self._part.replace(self._path)
