@@ -84,7 +84,7 @@ def small_faces(models: dict[str, Restorer], clean: Tensor) -> list[Row]:
 
 def colours(model: Restorer, clean: Tensor) -> list[Row]:
     """Mean differences to the clean faces, over quarters of them by lightness."""
-    truth, irises = face_means(clean), iris_lab(to_network(clean), to_network(clean))
+    truth, irises = face_means(clean), iris_lab(to_network(clean))
     order, quarter = truth[:, 0].argsort(), len(clean) // 4
     quarters = {"darkest quarter": order[:quarter], "lightest quarter": order[-quarter:]}
     order, third = irises[:, 2].argsort(), len(clean) // 3
@@ -98,7 +98,7 @@ def colours(model: Restorer, clean: Tensor) -> list[Row]:
     for w in FIDELITIES:
         for damage, inputs in (("strong", damaged), ("none", clean)):
             found = restore_crops(model, inputs, w)
-            of_irises = iris_lab(to_network(found), to_network(clean)) - irises
+            of_irises = iris_lab(to_network(found)) - irises
             apart = ((face_means(found) - truth, quarters), (of_irises, thirds))
             for differences, groups in apart:
                 for name, places in groups.items():

@@ -57,7 +57,7 @@ def _scores(stage: Stage[Any], pictures: dict[str, Tensor], clean: Tensor) -> di
     for name, restored in pictures.items():
         restored = restored.float().clamp(-1, 1)
         scores[f"PSNR {name}"] = float(psnr(from_network(restored), from_network(clean)).sum())
-        yellow = (iris_lab(restored, clean) - iris_lab(clean, clean))[:, 2]
+        yellow = (iris_lab(restored) - iris_lab(clean))[:, 2]
         scores[f"iris b* {name}"] = float(yellow.sum())
         if (perceptual := stage.image_losses.perceptual) is not None:
             scores[f"L_per {name}"] = float(perceptual(restored, clean).sum())
@@ -67,17 +67,16 @@ def _scores(stage: Stage[Any], pictures: dict[str, Tensor], clean: Tensor) -> di
     return scores
 
 
-def iris_lab(pictures: Tensor, clean: Tensor) -> Tensor:
-    """(B, 3) mean L*, a*, b* of the irises: where the clean face's eyes are darkest.
+def iris_lab(pictures: Tensor) -> Tensor:
+    """(B, 3) mean L*, a*, b* of the irises: where each face's eyes are darkest.
 
     By b* brown eyes differ most from blue ones: yellow is above 0.
 
     Args:
         pictures: (B, 3, S, S) in -1..1.
-        clean: the same shape; may be the same pictures.
     """
-    colours, lightness = lab(iris_colours(pictures)).flatten(2), lab(iris_colours(clean))[:, 0]
-    darkest = lightness.flatten(1).topk(IRIS_PATCHES**2 // 6, largest=False).indices
+    colours = lab(iris_colours(pictures)).flatten(2)
+    darkest = colours[:, 0].topk(IRIS_PATCHES**2 // 6, largest=False).indices
     irises = colours.gather(2, darkest.unsqueeze(1).expand(-1, 3, -1))
     return 100 * irises.mean(2).view(2, -1, 3).mean(0)
 
