@@ -43,7 +43,7 @@ class ConvertFile(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str | None) -> str | float:
+    def fingerprint_inputs(cls, file: str | None) -> str:
         """Run again when the file was replaced, or the new one is no longer there."""
         source = None if file is None else choices.convertible(file)
         if source is None:

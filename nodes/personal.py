@@ -186,7 +186,7 @@ class Personalize(io.ComfyNode):
         return base is None or choices.RESTORERS.problem(base) or True
 
     @classmethod
-    def fingerprint_inputs(cls, name: str | None, base: str | None, **_: object) -> str | float:
+    def fingerprint_inputs(cls, name: str | None, base: str | None, **_: object) -> str:
         """Run again when the base was replaced, or the adapter is no longer there."""
         if name is None or base is None:
             return ""

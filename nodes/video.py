@@ -202,10 +202,8 @@ class TrackFaces(io.ComfyNode):
         frames = as_images(image)[..., :3]
         tracked = track_batch(faces, fps, frames, identity=identity, runtime=runtime)
         people = max((face.track or 0 for face in tracked), default=0)
-        ui: dict[str, Any] = {}
-        if (faces.height, faces.width) == tuple(frames.shape[1:3]):
-            ui = {"images": previews.drawn_frames(frames, tracked, by_track=True)}
-        return io.NodeOutput(tracked, people, ui=ui)
+        drawn = previews.drawn_frames(frames, tracked, by_track=True)
+        return io.NodeOutput(tracked, people, ui={"images": drawn})
 
 
 class SmoothFaces(io.ComfyNode):

@@ -198,7 +198,7 @@ def _people(text: str) -> tuple[int, ...]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; the exit code is 1 if any picture failed, or needs a package to be read."""
+    """Run the command; the exit code is 1 if any picture or folder was not read or restored."""
     from ..jobs.lock import only_job
     from ..jobs.plan import Plan
     from ..jobs.record import Record
@@ -288,7 +288,7 @@ def load_restorer(options: argparse.Namespace) -> "PictureRestorer":
     settings = settings_from(options, people)
     network = _with_references(_with_people(load_network(options), options), people, options)
     upscaler = None
-    enlarges = options.upscale_by > 1 or options.upscale_faces
+    enlarges = options.upscale_by > 1 or (options.upscale_faces and not options.aligned)
     if enlarges and options.upscale_method == NETWORK:
         upscaler = load_upscaler(options)
     if options.aligned:

@@ -59,7 +59,7 @@ class PeopleRestorer(nn.Module):
 
     @property
     def parts(self) -> tuple[nn.Module, ...]:
-        """Networks that others use and move, too: who moves this one moves each of them."""
+        """What is moved by itself: the base is shared, and outlives this network."""
         return (self.base, *self.networks, *([self.refinement] if self.refinement else []))
 
     @property

@@ -126,8 +126,8 @@ def begin_video(
     Raises:
         DiskFullError: the disk is full.
         SettingError: a setting is out of range.
-        VideoError: the source cannot be read, or is not what it was; or the result is too large
-            for its codec.
+        VideoError: the source cannot be read, or is not what it was; or its codec does not
+            hold frames of the result's size.
     """
     settings, runtime = settings or VideoSettings(), runtime or Runtime()
     check_upscale(settings.upscale)

@@ -68,7 +68,7 @@ class HostRuntime(Runtime):
 
 
 def _patchers_of(network: Any) -> list[comfy.model_patcher.ModelPatcher]:
-    """Those of a network, or of its parts: these are shared, and outlive what was made of them."""
+    """Those of a network, or of its parts: some are shared, and outlive what they are in."""
     return [patcher_of(part) for part in getattr(network, "parts", (network,))]
 
 

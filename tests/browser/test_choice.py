@@ -152,6 +152,8 @@ def test_before_a_run_nobody_is_all_or_the_largest(desk: Any) -> None:
         assert page.locator(f"[data-do={action}]").is_disabled()
     assert desk.widget(select, "rule") == "largest"
     desk.receive(select, result(2))
+    page.click("[data-do=largest]")
+    assert desk.widget(select, "picked") == "1"
     page.click("[data-do=all]")
     assert desk.widget(select, "picked") == "1, 2"
 

@@ -47,6 +47,7 @@ export class Picker {
     this.rectangle = make("div", { class: "codeformer-rectangle", hidden: true });
     this.stage.sheet.append(this.image, this.chooser.group, this.rectangle);
     this.largest = actionButton("largest", t("largest"), () => this.chooser.choose(this.#largest()));
+    this.largest.disabled = true; // until there was a run
     this.slider = frameSlider((index) => this.showFrame(index));
     this.fidelity = this.#fidelityRow();
     this.element = make(
@@ -67,6 +68,7 @@ export class Picker {
    */
   show(frames) {
     this.frames = frames;
+    this.largest.disabled = frames.length === 0;
     const index = Math.max(0, Math.min(this.index, frames.length - 1));
     this.slider.update(frames, index);
     this.showFrame(index);
@@ -88,7 +90,6 @@ export class Picker {
 
   /** Show the state of the widgets. */
   refresh() {
-    this.largest.disabled = this.frames.length === 0;
     this.chooser.refresh();
   }
 
