@@ -89,9 +89,10 @@ class Worker:
         torch.set_num_threads(orders.threads)
         with starting(orders.run, workers):
             restorer = orders.load()
+        if self._lanes.count == 1:
+            return restorer
         if isinstance(restorer.network, PeopleRestorer):
             self._lanes = Lanes(1)  # it is told whom each picture shows: no pass fits two of them
-        if self._lanes.count == 1:
             return restorer
         return replace(restorer, network=Gathering(restorer.network))
 
